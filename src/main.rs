@@ -1,0 +1,2 @@
+//! Composes the parts: serve, check, rules; owns the exit code.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The simulated Campaign host.
+fn main() {}
