@@ -1,1 +1,27 @@
-//! The map.
+//! The Campaign exporter: the health of Adobe Campaign Classic v7 servers for Prometheus.
+//!
+//! # The map of the house
+//!
+//! | part | what it is for | what it may import |
+//! |---|---|---|
+//! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | std alone |
+//! | [`parse`] | bytes in, values out, no I/O | `catalog` |
+//! | [`source`] | the only code that touches the machine | `catalog`, `parse` |
+//! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog` |
+//! | [`collect`] | evidence into samples, one file a collector; the engine that runs them | all of the above |
+//! | [`health`] | samples into checks, a pure function | `catalog`, `snapshot` |
+//! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
+//! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
+//! | [`cli`] | arguments into a validated configuration, no I/O | names of the others' options |
+//!
+//! `main` composes them. `tests/integration/layering.rs` holds the code to this table.
+
+pub mod catalog;
+pub mod cli;
+pub mod collect;
+pub mod health;
+pub mod parse;
+pub mod render;
+pub mod snapshot;
+pub mod source;
+pub mod web;

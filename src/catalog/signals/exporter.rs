@@ -1,0 +1,49 @@
+//! The installation as the exporter reads it, and the exporter itself.
+
+use super::{Theme, define_metrics};
+use crate::catalog::{AlertDef, CheckDef};
+
+define_metrics! {
+    INSTALLATION_INFO: Gauge "campaign_installation_info" [home]
+        "Always 1: the folder of the Campaign installation that the exporter reads. Absent while none is found.";
+    CONFIGURATION_LAST_RELOAD_SUCCESSFUL: Gauge "campaign_configuration_last_reload_successful" [file]
+        "1 when the Campaign configuration file as it is now is in force, 0 when it can't be read: the last good content stays in force.";
+    CONFIGURATION_LAST_RELOAD_TIMESTAMP: Gauge "campaign_configuration_last_reload_timestamp_seconds" [file]
+        "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
+    PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
+        "1 when /proc hides other users' processes (hidepid), so that a module that is not seen may still run; else 0.";
+    EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
+        "Always 1: the exporter's version, the revision it was built from and the compiler.";
+    EXPORTER_REJECTED_SAMPLES: Counter "campaign_exporter_rejected_samples_total" []
+        "Samples that were left out because they broke the metrics contract: a defect of the exporter, please report it.";
+    SCRAPE_COLLECTOR_SUCCESS: Gauge "campaign_scrape_collector_success" [collector]
+        "1 when the collector read everything there is, or this host has no such thing; 0 when something is missing.";
+    SCRAPE_COLLECTOR_DURATION: Gauge "campaign_scrape_collector_duration_seconds" [collector]
+        "How long the collector took, in seconds.";
+    SCRAPE_COLLECTOR_ERRORS: Counter "campaign_scrape_collector_errors_total" [collector, kind]
+        "What the collector could not read, by kind: permission, gone, parse, timeout, panic, busy.";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" []
+        "CPU time of the exporter itself, in seconds.";
+    PROCESS_RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
+        "Resident memory of the exporter itself, in bytes.";
+    PROCESS_VIRTUAL_MEMORY: Gauge "process_virtual_memory_bytes" []
+        "Virtual memory of the exporter itself, in bytes.";
+    PROCESS_START_TIME: Gauge "process_start_time_seconds" []
+        "When the exporter itself started, in seconds since 1970-01-01 UTC.";
+    PROCESS_OPEN_FDS: Gauge "process_open_fds" []
+        "Open file descriptors of the exporter itself.";
+    PROCESS_MAX_FDS: Gauge "process_max_fds" []
+        "The exporter's own limit of open file descriptors.";
+    PROCESS_THREADS: Gauge "process_threads" []
+        "Threads of the exporter itself.";
+}
+
+/// The checks of this theme.
+pub static CHECKS: &[&CheckDef] = &[];
+
+/// The alerts of this theme.
+pub static ALERTS: &[AlertDef] = &[];
+
+/// This theme.
+pub const THEME: Theme =
+    Theme { title: "The installation and the exporter", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

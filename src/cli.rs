@@ -1,0 +1,1 @@
+//! Arguments into a validated configuration; no I/O.

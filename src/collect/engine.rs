@@ -1,0 +1,1 @@
+//! Runs the collectors: deadlines, panics, outcomes.

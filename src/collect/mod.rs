@@ -1,0 +1,120 @@
+//! The collectors: one file each, one table of them all, and the engine that runs them.
+
+pub mod engine;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::snapshot::Samples;
+use crate::source::installation::Installation;
+use crate::source::processes::ProcessTable;
+
+/// What every collector of one scrape sees: the same moment for all.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The configuration in force.
+    pub installation: Arc<Installation>,
+    /// The processes of this moment.
+    pub processes: Arc<ProcessTable>,
+    /// This moment.
+    pub now: SystemTime,
+    /// When the scrape's answer is due; long work gives up before it.
+    pub deadline: Instant,
+}
+
+/// How a collector ended that did its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything there is was collected.
+    Complete,
+    /// Some could not be read: how often, by kind.
+    Partial(Losses),
+    /// This host has no such thing: not a failure.
+    NotApplicable,
+}
+
+/// Why something could not be collected: the label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The exporter's user may not read it.
+    Permission,
+    /// It was there and is no more.
+    Gone,
+    /// It was read and not understood.
+    Parse,
+    /// It took longer than the scrape may.
+    Timeout,
+    /// A defect of the exporter, caught.
+    Panic,
+    /// An earlier run has not ended yet.
+    Busy,
+}
+
+impl ErrorKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [ErrorKind; 6] = [
+        ErrorKind::Permission,
+        ErrorKind::Gone,
+        ErrorKind::Parse,
+        ErrorKind::Timeout,
+        ErrorKind::Panic,
+        ErrorKind::Busy,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            ErrorKind::Permission => "permission",
+            ErrorKind::Gone => "gone",
+            ErrorKind::Parse => "parse",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Panic => "panic",
+            ErrorKind::Busy => "busy",
+        }
+    }
+}
+
+/// What a collector could not read, counted by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(BTreeMap<ErrorKind, u64>);
+
+impl Losses {
+    /// Counts `times` more losses of `kind`.
+    pub fn add(&mut self, kind: ErrorKind, times: u64) {
+        if times > 0 {
+            *self.0.entry(kind).or_default() += times;
+        }
+    }
+
+    /// The losses, by kind.
+    pub fn iter(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
+        self.0.iter().map(|(kind, times)| (*kind, *times))
+    }
+
+    /// Complete when nothing was lost, else partial.
+    #[must_use]
+    pub fn into_outcome(self) -> Outcome {
+        if self.0.is_empty() { Outcome::Complete } else { Outcome::Partial(self) }
+    }
+}
+
+/// A collector that could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CollectError {
+    /// What the metric counts it as.
+    pub kind: ErrorKind,
+    /// What was wrong, where, and the remedy.
+    pub message: String,
+}
+
+/// Turns evidence into samples.
+pub trait Collector: Send + Sync {
+    /// Writes the samples of this moment to `out`.
+    ///
+    /// # Errors
+    /// When nothing could be collected. What was written to `out` before that still counts.
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError>;
+}

@@ -1,0 +1,1 @@
+//! Evidence into checks: a pure function of the samples.

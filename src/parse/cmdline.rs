@@ -1,0 +1,1 @@
+//! A process's arguments -> module, instance, log precision.

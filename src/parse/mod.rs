@@ -1,0 +1,4 @@
+//! Bytes in, values out: the formats that the exporter reads. No I/O, no clock; every entry point is fuzzed.
+
+pub mod cmdline;
+pub mod conf;

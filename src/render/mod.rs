@@ -1,0 +1,3 @@
+//! Values in, text out.
+
+pub mod rules;

@@ -1,0 +1,4 @@
+//! The only code that touches the machine: files, processes, sockets. Knows what is there, not what is healthy.
+
+pub mod installation;
+pub mod processes;
