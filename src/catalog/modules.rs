@@ -26,3 +26,9 @@ pub fn residents() -> impl Iterator<Item = (&'static str, Kind)> {
     let rows = MODULES.iter().filter(|module| module.kind.is_resident()).map(|module| (module.name, module.kind));
     rows.chain(OTHER_RESIDENTS.iter().copied())
 }
+
+/// The documented default of the attribute `args` of the module called `name`: mta's own log filter, else nothing.
+#[must_use]
+pub fn default_args(name: &str) -> &'static str {
+    if name == "mta" { "-tracefilter:nlmta" } else { "" }
+}
