@@ -91,7 +91,9 @@ impl Alertmanager {
     pub(crate) fn start(folder: &Path, pace: Pace, webhook: Option<&str>) -> Self {
         let receivers = webhook.map_or_else(
             || "  - name: operator\n".to_owned(),
-            |url| format!("  - name: operator\n    webhook_configs:\n      - url: {url}\n        send_resolved: true\n"),
+            |url| {
+                format!("  - name: operator\n    webhook_configs:\n      - url: {url}\n        send_resolved: true\n")
+            },
         );
         let config = format!(
             "route:\n  receiver: operator\n  group_by: [alertname]\n  group_wait: {group}\n  group_interval: {group}\n\
