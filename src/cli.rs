@@ -153,7 +153,9 @@ pub fn flags(collectors: &[CollectorFlag]) -> Vec<(String, String, String)> {
         .get_arguments()
         .chain(rules)
         .filter_map(|flag| {
-            let defaults: Vec<_> = flag.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            // clap gives switches the value "false".
+            let values = if flag.get_action().takes_values() { flag.get_default_values() } else { &[] };
+            let defaults: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
             let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
             Some((format!("--{}", flag.get_long()?), defaults.join(" "), help))
         })

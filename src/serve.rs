@@ -252,7 +252,7 @@ mod tests {
         let answer = answer(options, page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {
-            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(scrape.as_mut().poll(cx).is_pending()))).await;
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);
         }
         assert_eq!(echo.asked.lock().unwrap().len(), 1000);
     }
