@@ -1,3 +1,4 @@
 //! Values in, text out.
 
+pub mod reference;
 pub mod rules;
