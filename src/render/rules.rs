@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::catalog::modules::{MODULES, OTHER_SCOPE, OTHER_TROUBLESHOOTING, RUNBOOK, url};
+use crate::catalog::modules::{LOG_FILES, MODULES, OTHER_SCOPE, OTHER_TROUBLESHOOTING, RUNBOOK, url};
 use crate::catalog::signals::THEMES;
 use crate::catalog::{AlertDef, Lang, Link, Module, Subject};
 
@@ -50,9 +50,9 @@ struct Annotations {
     scope: String,
     troubleshooting: String,
     runbook_url: String,
-    /// The pages that the troubleshooting refers to, separated by blanks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    documentation: Option<String>,
+    /// The pages that the troubleshooting refers to, separated by blanks; where it refers to none, the page about the
+    /// log files.
+    documentation: String,
 }
 
 /// The rule file in `lang`, for an exporter that Prometheus scrapes as `job`.
@@ -88,10 +88,13 @@ fn rule(alert: &AlertDef, lang: Lang, job: &str) -> Rule {
         Subject::AnyModule => (
             by_module(|module| Some(module.scope.get(lang).to_owned()), OTHER_SCOPE.get(lang)),
             by_module(|module| Some(module.troubleshooting.get(lang).to_owned()), OTHER_TROUBLESHOOTING.get(lang)),
-            Some(by_module(|module| addresses(module.links, lang), "")),
+            by_module(
+                |module| (!module.links.is_empty()).then(|| addresses(module.links, lang)),
+                &addresses(&[], lang),
+            ),
         ),
         Subject::Own { scope, troubleshooting, page } => {
-            (scope.get(lang).to_owned(), troubleshooting.get(lang).to_owned(), Some(url(page, lang)))
+            (scope.get(lang).to_owned(), troubleshooting.get(lang).to_owned(), url(page, lang))
         }
     };
     Rule {
@@ -117,12 +120,14 @@ pub fn expression(expr: &str, job: &str) -> String {
     expr.replace("{job}", &format!("{{job=\"{job}\"}}"))
 }
 
-fn addresses(links: &[Link], lang: Lang) -> Option<String> {
-    let addresses: Vec<_> = links.iter().map(|link| url(link.page, lang)).collect();
-    (!addresses.is_empty()).then(|| addresses.join(" "))
+fn addresses(links: &[Link], lang: Lang) -> String {
+    if links.is_empty() {
+        return url(LOG_FILES, lang);
+    }
+    links.iter().map(|link| url(link.page, lang)).collect::<Vec<_>>().join(" ")
 }
 
-/// A template that gives the text of the module that the alert's label names, and `other` for one without a text.
+/// A template that gives the text of the module that the alert's label names, and `other` for one that has none.
 ///
 /// The markers `{{-` and `-}}` take the line breaks out again: a receiver gets the text and nothing else.
 fn by_module(text: impl Fn(&Module) -> Option<String>, other: &str) -> String {
@@ -133,11 +138,7 @@ fn by_module(text: impl Fn(&Module) -> Option<String>, other: &str) -> String {
             template.push_str(&format!("{open} eq $labels.module \"{name}\" -}}}}\n{text}\n"));
         }
     }
-    if !other.is_empty() {
-        template.push_str(&format!("{{{{- else -}}}}\n{other}\n"));
-    }
-    template.push_str("{{- end }}");
-    template
+    template + &format!("{{{{- else -}}}}\n{other}\n{{{{- end }}}}")
 }
 
 #[cfg(test)]

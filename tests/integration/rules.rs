@@ -47,6 +47,54 @@ fn rules(lang: Lang) -> BTreeMap<String, Rule> {
     file.groups.into_iter().flat_map(|group| group.rules).map(|rule| (rule.alert.clone(), rule)).collect()
 }
 
+/// A file of unit tests for promtool, as far as it tells which alerts it expects.
+#[derive(Debug, Deserialize)]
+struct TestFile {
+    rule_files: Vec<String>,
+    tests: Vec<UnitTest>,
+}
+
+#[derive(Debug, Deserialize)]
+struct UnitTest {
+    #[serde(default)]
+    alert_rule_test: Vec<AlertTest>,
+    #[serde(default)]
+    promql_expr_test: Vec<ExpressionTest>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AlertTest {
+    alertname: String,
+    #[serde(default)]
+    exp_alerts: Vec<ExpectedAlert>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpectedAlert {
+    exp_annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpressionTest {
+    expr: String,
+    #[serde(default)]
+    exp_samples: Vec<ExpectedSample>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpectedSample {
+    labels: String,
+}
+
+/// Every file of unit tests: its name and its text. Those named `texts.<language>` are of one language, the others of all.
+fn test_files() -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(project("alerts/tests")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".test.yml")).collect();
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), read(&format!("alerts/tests/{name}")))).collect()
+}
+
 fn promtool(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new("promtool");
     command.args(arguments).current_dir(folder);
@@ -79,6 +127,68 @@ fn prometheus_accepts_the_rules() {
 }
 
 #[test]
+fn the_alerts_fire_when_they_should_and_not_otherwise() {
+    let mut runs = 0;
+    for (name, text) in test_files() {
+        let languages = Lang::ALL
+            .into_iter()
+            .filter(|lang| !name.starts_with("texts.") || name == format!("texts.{}.test.yml", lang.tag()));
+        for lang in languages {
+            let rules = project(&rule_file(lang));
+            let file: TestFile = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(file.rule_files.len(), 1, "{name}");
+            let text = text.replacen(&file.rule_files[0], rules.to_str().unwrap(), 1);
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(&name), text).unwrap();
+            let output = promtool(&["test", "rules", &name], folder.path());
+            assert_passes(&output, &format!("alerts/tests/{name} with {}", rule_file(lang)));
+            runs += 1;
+        }
+    }
+    assert!(runs >= 6, "two files in two languages, and one a language: {runs}");
+}
+
+#[test]
+fn no_alert_lacks_a_unit_test() {
+    let mut fires = BTreeSet::new();
+    let mut keeps_quiet = BTreeSet::new();
+    let mut says: BTreeSet<(String, String)> = BTreeSet::new();
+    for (name, text) in test_files() {
+        let file: TestFile = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for test in file.tests {
+            for alert in test.alert_rule_test {
+                if alert.exp_alerts.is_empty() {
+                    keeps_quiet.insert(alert.alertname);
+                } else if alert.exp_alerts.iter().all(|alert| alert.exp_annotations.contains_key("troubleshooting")) {
+                    says.insert((name.clone(), alert.alertname));
+                }
+            }
+            for expression in test.promql_expr_test {
+                for sample in &expression.exp_samples {
+                    // Either the sample names the alert, or the expression asks for that alert alone.
+                    let named = format!("{}{}", sample.labels, expression.expr);
+                    let name = named.split("alertname=\"").nth(1).and_then(|rest| rest.split('"').next());
+                    fires.extend(name.map(str::to_owned));
+                }
+            }
+        }
+    }
+    for alert in alerts() {
+        assert!(fires.contains(alert.name), "no unit test in alerts/tests sees {} fire", alert.name);
+        assert!(keeps_quiet.contains(alert.name), "no unit test in alerts/tests sees {} keep quiet", alert.name);
+        for lang in Lang::ALL {
+            let file = format!("texts.{}.test.yml", lang.tag());
+            let said = says.contains(&(file.clone(), alert.name.to_owned()));
+            assert!(said, "{file} does not hold what {} says", alert.name);
+        }
+    }
+    let known: BTreeSet<_> = alerts().map(|alert| alert.name).collect();
+    for name in fires.iter().chain(&keeps_quiet).chain(says.iter().map(|(_, alert)| alert)) {
+        assert!(known.contains(name.as_str()), "alerts/tests has a test of {name}, which is no alert");
+    }
+}
+
+#[test]
 fn what_is_rendered_is_what_the_catalog_says() {
     for lang in Lang::ALL {
         let rendered = rules(lang);
@@ -96,8 +206,9 @@ fn what_is_rendered_is_what_the_catalog_says() {
                 Subject::Module(module) => {
                     assert_eq!(annotation("scope"), Some(module.scope.get(lang)));
                     assert_eq!(annotation("troubleshooting"), Some(module.troubleshooting.get(lang)));
-                    let links: Vec<_> = module.links.iter().map(|link| url(link.page, lang)).collect();
-                    assert_eq!(annotation("documentation").unwrap_or_default(), links.join(" "));
+                    for link in module.links {
+                        assert!(annotation("documentation").unwrap().contains(&url(link.page, lang)));
+                    }
                 }
                 Subject::AnyModule => {
                     let texts = MODULES.iter().map(|module| (module.scope, module.troubleshooting));
