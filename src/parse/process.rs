@@ -182,7 +182,8 @@ mod tests {
 
     use super::*;
 
-    const LINE: &[u8] = b"14985 (nlserver) S 1 14985 14985 0 -1 4194560 14816 361261 0 180 38 68 1044 290 10 -10 11 0 16 \
+    const LINE: &[u8] =
+        b"14985 (nlserver) S 1 14985 14985 0 -1 4194560 14816 361261 0 180 38 68 1044 290 10 -10 11 0 16 \
         40439808 3059 18446744073709551615 4096 8192 140720000000000 0 0 0 0 4096 1256 0 0 0 17 1 0 0 0 0 0 1 2 3 \
         140720000001000 140720000002000 140720000003000 0\n";
 
@@ -251,7 +252,8 @@ mod tests {
 
     #[test]
     fn io_takes_what_reached_the_storage() {
-        let bytes = b"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 50\nwrite_bytes: 60\ncancelled_write_bytes: 7\n";
+        let bytes =
+            b"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 50\nwrite_bytes: 60\ncancelled_write_bytes: 7\n";
         assert_eq!(io(bytes), Some(Io { read_bytes: 50, written_bytes: 60 }));
         assert_eq!(io(b"read_bytes: 50\n"), None);
         assert_eq!(io(b"read_bytes: -1\nwrite_bytes: 60\n"), None);
