@@ -11,7 +11,7 @@ use crate::catalog::Lang;
 use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
-use crate::collect::{COLLECTORS, Context, Sources};
+use crate::collect::{COLLECTORS, Context, Sources, Walk};
 use crate::health::{self, Judgement};
 use crate::render::status;
 use crate::serve::{self, Scrape};
@@ -64,9 +64,10 @@ impl CampaignHost {
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
+        let installation = self.sources.installation.current();
         let context = Context {
-            installation: self.sources.installation.current(),
-            processes: self.sources.shared_walk(),
+            processes: Walk::of(&self.sources.processes, &installation),
+            installation,
             now: SystemTime::now(),
             deadline: Instant::now() + budget,
         };
