@@ -2,4 +2,8 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod core_pattern;
 pub mod process;
+pub mod sockets;
+pub mod sysvipc;
+pub mod variables;

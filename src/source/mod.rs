@@ -1,4 +1,11 @@
 //! The only code that touches the machine: files, processes, sockets. Knows what is there, not what is healthy.
 
+pub mod background;
+pub mod crash;
+mod folder;
 pub mod installation;
 pub mod processes;
+pub mod sockets;
+pub mod spool;
+
+pub use folder::Miss;
