@@ -55,7 +55,8 @@ fn two_hundred_random_starts_and_stops_are_seen_as_the_host_sees_them() {
     for (number, (verb, module)) in steps.into_iter().enumerate() {
         simulator.nlserver(&[verb, module]);
         let metrics = exporter.metrics();
-        let (expected, up) = (by_module(&metrics, "campaign_module_expected"), by_module(&metrics, "campaign_module_up"));
+        let (expected, up) =
+            (by_module(&metrics, "campaign_module_expected"), by_module(&metrics, "campaign_module_up"));
         let context = format!("after step {number}: {verb} {module}");
 
         let running = simulator.running();
@@ -69,8 +70,11 @@ fn two_hundred_random_starts_and_stops_are_seen_as_the_host_sees_them() {
         }
 
         let down = |name: &String| up.get(name).is_none_or(|up| *up == 0.0);
-        let missing: Vec<_> =
-            expected.iter().filter(|(name, expected)| **expected > 0.0 && down(name)).map(|(name, _)| name.clone()).collect();
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|(name, expected)| **expected > 0.0 && down(name))
+            .map(|(name, _)| name.clone())
+            .collect();
         let mut told = simulator.missing();
         told.sort();
         assert_eq!(missing, told, "{context}");

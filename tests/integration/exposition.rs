@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::committed::{assert_golden, project};
+use crate::support::program;
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, NO_FLAGS, concat_os};
-use crate::support::program;
 
 #[test]
 fn promtool_has_nothing_to_say_about_the_metrics() {

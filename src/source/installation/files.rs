@@ -454,7 +454,8 @@ impl Followed {
         if self.failure == failure {
             return false;
         }
-        let in_force = if self.conf.is_some() { "its last good content stays in force" } else { "nothing of it is in force" };
+        let in_force =
+            if self.conf.is_some() { "its last good content stays in force" } else { "nothing of it is in force" };
         let message = format!("the configuration file can't be used, {in_force}: {error}");
         notices.push(Notice { level: Level::ERROR, path: path.to_owned(), message });
         self.failure = failure;
