@@ -1,12 +1,14 @@
 //! Accepts connections, bounds their number, and ends in an orderly way. Knows nothing of what is asked.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -116,20 +118,25 @@ async fn converse(
     house: Arc<House>,
     phase: Arc<Phase>,
     _slot: Slot,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");
         return;
     }
+    let mut told_to_end = closing.clone();
     let service = service_fn(|request| {
         phase.begin();
         let exchange = exchange(Arc::clone(&house.answer), request);
         let phase = Arc::clone(&phase);
+        let closing = closing.clone();
         async move {
-            let response = exchange.await;
+            let mut response = exchange.await?;
+            if *closing.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             phase.answered();
-            response
+            Ok::<_, Infallible>(response)
         }
     });
     let limits = house.limits;
@@ -152,7 +159,7 @@ async fn converse(
                 return;
             }
             () = phase.is_cut() => return,
-            _ = closing.wait_for(|closing| *closing), if !leaving => {
+            _ = told_to_end.wait_for(|closing| *closing), if !leaving => {
                 leaving = true;
                 if phase.is_waiting() {
                     return;
