@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Patient, Phase};
 use super::exchange::exchange;
@@ -24,6 +24,9 @@ use super::{Answer, Limits, WebError};
 /// The wait after a failed accept; it doubles with each failure up to the largest.
 const SMALLEST_BACK_OFF: Duration = Duration::from_millis(10);
 const LARGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How long a failing accept is not mentioned again.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Answers requests until `shutdown`, then ends: listens no more, cuts off who is asking nothing, and gives the
 /// requests under way [`Limits::drain`] to be answered.
@@ -68,6 +71,7 @@ struct House {
 async fn accept(listener: TcpListener, house: Arc<House>, mut closing: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut back_off = SMALLEST_BACK_OFF;
+    let mut warned: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -87,8 +91,13 @@ async fn accept(listener: TcpListener, house: Arc<House>, mut closing: watch::Re
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                if back_off == SMALLEST_BACK_OFF {
-                    tracing::warn!(%error, "cannot accept connections: too many open descriptors? retrying");
+                if warned.is_none_or(|moment| moment.elapsed() >= QUIET) {
+                    tracing::warn!(
+                        %error,
+                        "cannot accept connections: retrying, and cutting off idle ones; raise the limit of open \
+                         descriptors if that is it"
+                    );
+                    warned = Some(Instant::now());
                 }
                 house.slots.make_room();
                 tokio::select! {
