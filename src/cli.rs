@@ -24,7 +24,7 @@ const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_mill
 const TIMEOUT_OFFSETS: std::ops::RangeInclusive<f64> = 0.0..=60.0;
 
 /// Two pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
-const PAGES: [&str; 2] = [crate::serve::ROOT, "/status"];
+const PAGES: [&str; 2] = [crate::serve::ROOT, crate::serve::STATUS];
 
 /// A collector, as far as flags are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

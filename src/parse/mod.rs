@@ -2,3 +2,4 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod process;

@@ -1,5 +1,9 @@
 //! The integration tests: one crate, a module a theme.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure ends the test")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
+mod committed;
+mod layering;
+mod promql;
+mod rules;
+mod specification;
 mod web;
