@@ -1,6 +1,9 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
+pub mod configuration;
 pub mod engine;
+pub mod exporter;
+pub mod process;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

@@ -4,6 +4,7 @@ pub mod background;
 pub mod crash;
 mod folder;
 pub mod installation;
+pub mod own;
 pub mod processes;
 pub mod sockets;
 pub mod spool;

@@ -67,17 +67,31 @@ mod tests {
 
     /// Every label that a metric may have. Never `instance` or `job`: those are Prometheus's own.
     const LABELS: &[&str] = &[
+        "build",
         "campaign_instance",
         "check",
+        "code",
         "collector",
         "file",
         "home",
+        "host",
+        "indicator",
         "kind",
+        "label",
+        "level",
+        "local_host",
+        "log",
         "mode",
         "module",
+        "port",
+        "probe",
+        "problem",
+        "protocol",
         "revision",
         "rustc",
+        "sha1",
         "state",
+        "target",
         "version",
     ];
 

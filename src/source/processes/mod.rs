@@ -250,7 +250,8 @@ impl ProcessSource {
     }
 
     /// Says which installation is ours: processes whose executable belongs to another are none of ours. While it is
-    /// not known, every process is. Another home than before starts everything afresh, the counters included.
+    /// not known, every process is. Another home than before starts everything afresh, the counters included; none
+    /// after one changes nothing.
     pub fn set_home(&self, home: Option<&Path>) {
         locked(&self.tracker).set_home(home);
     }
