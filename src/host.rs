@@ -11,6 +11,7 @@ use crate::catalog::Lang;
 use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
+use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, Sources, Walk};
 use crate::health::{self, Judgement};
 use crate::render::status;
@@ -55,7 +56,8 @@ impl CampaignHost {
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
         processes.set_home(installation.current().home.as_deref());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
-        let sources = Sources { installation, processes };
+        let ports = PortOverrides { syslogd: options.syslogd_port };
+        let sources = Sources { installation, processes, procfs: options.procfs.clone(), ports };
         let enabled = COLLECTORS.iter().filter(|spec| options.collectors.contains(&spec.name));
         let collectors = enabled.map(|spec| (spec.name, (spec.build)(&sources)));
         let engine = Engine::new(collectors.collect());

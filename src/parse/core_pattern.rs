@@ -278,7 +278,7 @@ mod tests {
             if let CorePattern::Files(path) = CorePattern::parse(&pattern, pid) {
                 prop_assert!(!path.names.is_empty());
                 for one in &path.names {
-                    one.matches(&name, PROGRAM);
+                    let _ = one.matches(&name, PROGRAM);
                 }
             }
         }

@@ -200,7 +200,8 @@ mod tests {
 
     use super::*;
 
-    const HEADING: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const HEADING: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
     /// A row as the kernel writes it.
     fn row(local: &str, port: u16, state: u8, inode: u64) -> String {

@@ -38,11 +38,13 @@ pub struct HeadingError(pub &'static str);
 pub fn segments(bytes: &[u8]) -> Result<Segments, HeadingError> {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let heading = lines.next().unwrap_or_default();
-    let column = |name: &'static str| fields(heading).position(|field| field == name.as_bytes()).ok_or(HeadingError(name));
+    let column =
+        |name: &'static str| fields(heading).position(|field| field == name.as_bytes()).ok_or(HeadingError(name));
     let (size, uid) = (column("size")?, column("uid")?);
     let mut found = Segments::default();
     for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
-        let segment = || Some(Segment { uid: number(fields(line).nth(uid)?)?, bytes: number(fields(line).nth(size)?)? });
+        let segment =
+            || Some(Segment { uid: number(fields(line).nth(uid)?)?, bytes: number(fields(line).nth(size)?)? });
         match segment() {
             Some(segment) => found.segments.push(segment),
             None => found.broken += 1,

@@ -527,7 +527,10 @@ mod tests {
         let machine = Machine::new("core");
         machine.write("proc/sysvipc/shm", "nonsense\n");
         let error = machine.crashes().shared_memory(500).unwrap_err();
-        assert!(error.to_string().ends_with("proc/sysvipc/shm: line 1: the heading names no column \"size\""), "{error}");
+        assert!(
+            error.to_string().ends_with("proc/sysvipc/shm: line 1: the heading names no column \"size\""),
+            "{error}"
+        );
         assert_eq!(error.miss(), None);
     }
 
@@ -535,7 +538,10 @@ mod tests {
     fn the_user_is_that_of_most_processes_else_of_the_installation() {
         let machine = Machine::new("core");
         for (pid, user) in [(1, 0), (2, 500), (3, 500)] {
-            machine.write(&format!("proc/{pid}/status"), &format!("Name:\tnlserver\nUid:\t{user}\t{user}\t{user}\t{user}\n"));
+            machine.write(
+                &format!("proc/{pid}/status"),
+                &format!("Name:\tnlserver\nUid:\t{user}\t{user}\t{user}\t{user}\n"),
+            );
         }
         let home = machine.path("nl6");
         assert_eq!(machine.crashes().user(&[1, 2, 3], Some(&home)), Some(500));

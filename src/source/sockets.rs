@@ -70,11 +70,16 @@ pub struct Descriptor {
 /// What a look for a socket among some processes found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// One of them has it.
-    Found(Descriptor),
-    /// None of them has it.
+    /// One of them has one.
+    Found {
+        /// By this descriptor.
+        descriptor: Descriptor,
+        /// This one.
+        inode: u64,
+    },
+    /// None of them has any.
     NotThere,
-    /// Not all of them could be asked, and the others don't have it.
+    /// Not all of them could be asked, and the others have none.
     Unknown(Miss),
 }
 
@@ -170,12 +175,12 @@ impl Sockets {
             let mut found = None;
             let result = self.for_each_socket(pid, &mut |number, inode| {
                 if inodes.contains(&inode) {
-                    found = Some(Descriptor { pid, number });
+                    found = Some((Descriptor { pid, number }, inode));
                 }
                 found.is_none()
             });
             match (found, result) {
-                (Some(descriptor), _) => return Search::Found(descriptor),
+                (Some((descriptor, inode)), _) => return Search::Found { descriptor, inode },
                 // It has ended: it holds nothing.
                 (None, Ok(_) | Err(Miss::Gone)) => {}
                 (None, Err(miss)) => unknown = Some(miss),
@@ -334,7 +339,7 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let inode = inode_of(&socket);
         let pid = std::process::id();
-        let Search::Found(descriptor) = own().search([pid], &[inode]) else { panic!("not found") };
+        let Search::Found { descriptor, .. } = own().search([pid], &[inode]) else { panic!("not found") };
         assert_eq!(descriptor, Descriptor { pid, number: u32::try_from(socket.as_raw_fd()).unwrap() });
         assert_eq!(own().is_socket(descriptor, inode), Ok(true));
         assert_eq!(own().is_socket(descriptor, inode + 1), Ok(false));
@@ -408,7 +413,10 @@ mod tests {
             symlink(target, root.path().join(format!("{pid}/fd/3"))).unwrap();
         }
         let sockets = Sockets::new(root.path());
-        assert_eq!(sockets.search([2, 1], &[5]), Search::Found(Descriptor { pid: 1, number: 3 }));
+        assert_eq!(
+            sockets.search([2, 1], &[5]),
+            Search::Found { descriptor: Descriptor { pid: 1, number: 3 }, inode: 5 }
+        );
         assert_eq!(sockets.search([2, 1], &[6]), Search::NotThere);
         set_permissions(root.path().join("2/fd"), PermissionsExt::from_mode(0o000)).unwrap();
         // Root may read everything, whatever the mode says.

@@ -1,7 +1,10 @@
 //! Every metric, check and alert there is, a file a theme. Nothing that is not here can be exported, judged or rendered.
 
+pub mod crash;
 pub mod exporter;
 pub mod modules;
+pub mod ports;
+pub mod spool;
 
 use super::{AlertDef, CheckDef, MetricDef};
 
@@ -41,7 +44,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
