@@ -196,7 +196,7 @@ impl Ports {
             Some(attribute) => cx.installation.settings(instance).number(module.name, attribute),
             None => self.overrides.syslogd.map(u64::from),
         };
-        configured.and_then(|number| u16::try_from(number).ok()).unwrap_or(port.number)
+        configured.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(port.number)
     }
 
     /// Whether one of the sockets is the module's; none when that can't be told.
