@@ -1,5 +1,6 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
+pub mod configuration;
 pub mod engine;
 
 use std::collections::BTreeMap;

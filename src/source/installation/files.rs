@@ -454,7 +454,8 @@ impl Followed {
         if self.failure == failure {
             return false;
         }
-        let in_force = if self.conf.is_some() { "its last good content stays in force" } else { "nothing of it is in force" };
+        let in_force =
+            if self.conf.is_some() { "its last good content stays in force" } else { "nothing of it is in force" };
         let message = format!("the configuration file can't be used, {in_force}: {error}");
         notices.push(Notice { level: Level::ERROR, path: path.to_owned(), message });
         self.failure = failure;
@@ -527,4 +528,35 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge { size });
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Files {
+        /// As if the file had looked when it was last read as it does now.
+        pub(in super::super) fn take_for_seen(&mut self, label: &str, path: &Path) {
+            let signature = Signature::of(&fs::metadata(path).unwrap());
+            self.followed.get_mut(label).unwrap().seen = Some(signature);
+        }
+    }
+
+    #[test]
+    fn a_denied_file_is_told_once_and_tried_again_at_every_look() {
+        let path = Path::new("config-prod.xml");
+        let mut file = Followed::new(path.as_os_str());
+        let mut notices = Vec::new();
+        file.seen = Some(Signature { device: 1, inode: 1, size: 1, modified: (1, 1), changed: (1, 1) });
+        for is_first in [true, false, false] {
+            let error = FileError::from(io::Error::from(io::ErrorKind::PermissionDenied));
+            assert_eq!(file.fail(&error, path, &mut notices), is_first);
+            assert!(file.seen.is_none());
+        }
+        let message = "the configuration file can't be used, nothing of it is in force: permission denied: let the \
+            exporter's user read it, for example as a member of the file's group";
+        let expected = Notice { level: Level::ERROR, path: path.to_owned(), message: message.to_owned() };
+        assert_eq!(notices, [expected]);
+        assert_eq!(file.failure.unwrap().0, Failure::Permission);
+    }
 }
