@@ -106,7 +106,10 @@ fn landing_page() -> Landing {
         name: "Campaign exporter".to_owned(),
         version: format!("version {}, revision {}", build::VERSION, build::REVISION),
         description: "The health of this host's Adobe Campaign Classic modules, for Prometheus.".to_owned(),
-        links: vec![Link { path: serve::STATUS.to_owned(), help: "the modules and their checks, for people".to_owned() }],
+        links: vec![Link {
+            path: serve::STATUS.to_owned(),
+            help: "the modules and their checks, for people".to_owned(),
+        }],
     }
 }
 

@@ -205,7 +205,9 @@ mod tests {
         assert_eq!((landing.status, landing.content_type), (200, "text/html; charset=utf-8"));
         let html = String::from_utf8(landing.body.to_vec()).unwrap();
         assert!(["href=\"/m\"", "href=\"/-/healthy\"", "href=\"/-/ready\""].iter().all(|link| html.contains(link)));
-        for (query, page) in [(&[][..], "<p>en</p>"), (&[("lang", "pt-BR")], "<p>pt-BR</p>"), (&[("lang", "x")], "<p>en</p>")] {
+        for (query, page) in
+            [(&[][..], "<p>en</p>"), (&[("lang", "pt-BR")], "<p>pt-BR</p>"), (&[("lang", "x")], "<p>en</p>")]
+        {
             assert_eq!(answer(request("/status", query)).await.body, page);
         }
         let metrics = answer(request("/m", &[])).await;

@@ -27,8 +27,7 @@ impl Collector for Exporter {
     #[expect(clippy::cast_precision_loss, reason = "counts and bytes of one process stay below 2^53")]
     fn collect(&self, _: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         out.push(&EXPORTER_BUILD_INFO, &[VERSION, REVISION, RUSTC], 1.0);
-        let own =
-            own::read().map_err(|error| CollectError { kind: ErrorKind::Gone, message: error.to_string() })?;
+        let own = own::read().map_err(|error| CollectError { kind: ErrorKind::Gone, message: error.to_string() })?;
         out.push(&PROCESS_CPU, &[], own.cpu.as_secs_f64());
         out.push(&PROCESS_RESIDENT_MEMORY, &[], own.resident_bytes as f64);
         out.push(&PROCESS_VIRTUAL_MEMORY, &[], own.virtual_bytes as f64);

@@ -2,6 +2,8 @@
 
 pub mod configuration;
 pub mod engine;
+pub mod exporter;
+pub mod process;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

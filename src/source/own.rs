@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use procfs::process::{LimitValue, Process};
-use procfs::{Current, KernelStats, ProcError};
+use procfs::{CurrentSI, KernelStats, ProcError};
 
 /// What the exporter itself uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,7 +74,10 @@ mod tests {
         let own = read().unwrap();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let start = own.start.unwrap();
-        assert!(start <= now + Duration::from_secs(2) && start + Duration::from_secs(86_400) > now, "{start:?} {now:?}");
+        assert!(
+            start <= now + Duration::from_secs(2) && start + Duration::from_secs(86_400) > now,
+            "{start:?} {now:?}"
+        );
         assert!(own.resident_bytes > 100_000 && own.virtual_bytes > own.resident_bytes);
         assert!(own.threads >= 1 && own.open_descriptors >= 3);
         assert!(own.descriptor_limit.is_none_or(|limit| limit >= own.open_descriptors));

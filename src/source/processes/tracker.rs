@@ -316,10 +316,9 @@ impl Tracker {
 
     /// Says which installation is ours.
     pub(super) fn set_home(&mut self, home: Option<&Path>) {
-        if self.home.as_deref() == home {
-            return;
-        }
-        self.home = home.map(Path::to_owned);
+        // One that is not known for a moment is still where it was.
+        let Some(home) = home.filter(|home| self.home.as_deref() != Some(*home)) else { return };
+        self.home = Some(home.to_owned());
         for process in std::mem::take(&mut self.campaign).values() {
             self.keeper.release(process);
         }
@@ -635,6 +634,13 @@ impl Tracker {
             Ok(None) => self.losses.broken += 1,
             Err(miss) => self.lose(miss),
         }
+    }
+
+    /// How many processes of a group have started.
+    #[cfg(test)]
+    pub(super) fn starts(&mut self, module: &str, instance: &str) -> u64 {
+        let id = self.groups.id(module, instance);
+        self.groups.get_mut(id).map_or(0, |group| group.totals.starts)
     }
 
     /// Samples, and reads every known process.
