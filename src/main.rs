@@ -8,10 +8,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use campaign_exporter::cli::{self, Build, CollectorFlag, Command, Invocation};
 use campaign_exporter::collect::COLLECTORS;
+use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
 use campaign_exporter::host::{CampaignHost, Findings};
 use campaign_exporter::render::landing::{Landing, Link};
 use campaign_exporter::render::{reference, rules, status};
-use campaign_exporter::{build, catalog, logging, serve, web};
+use campaign_exporter::{catalog, logging, serve, web};
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         .iter()
         .map(|spec| CollectorFlag { name: spec.name, help: spec.help, default_on: spec.default_on })
         .collect();
-    let build = Build { version: build::VERSION, revision: build::REVISION, rustc: build::RUSTC };
+    let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
     let invocation = match cli::parse(std::env::args_os(), &flags, &build) {
         Ok(invocation) => invocation,
         Err(error) => error.exit(),
@@ -47,7 +48,7 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation.command {
         Command::Serve(host, web) => runtime()?.block_on(serve(&host, web)),
         Command::Check(host) => runtime()?.block_on(check(&host)),
-        Command::Rules { lang, job } => print(&rules::render(lang, &job)),
+        Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
         Command::Reference => print(&reference::render()),
     }
 }
@@ -63,7 +64,7 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
-    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting campaign_exporter");
+    tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
     let listeners = web::bind(&web.listen_addresses)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -104,7 +105,7 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 fn landing_page() -> Landing {
     Landing {
         name: "Campaign exporter".to_owned(),
-        version: format!("version {}, revision {}", build::VERSION, build::REVISION),
+        version: format!("version {}, revision {}", VERSION, REVISION),
         description: "The health of this host's Adobe Campaign Classic modules, for Prometheus.".to_owned(),
         links: vec![Link {
             path: serve::STATUS.to_owned(),

@@ -1,7 +1,13 @@
 //! The integration tests: one crate, a module a theme.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure ends the test")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agreement;
+mod chain;
 mod committed;
+mod exposition;
 mod layering;
 mod promql;
 mod rules;

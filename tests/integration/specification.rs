@@ -74,6 +74,16 @@ fn english() -> Vec<(String, Row)> {
     .collect()
 }
 
+/// What the specification says to do when `module` fails.
+pub(crate) fn troubleshooting(module: &str, lang: Lang) -> String {
+    let at = MODULES.iter().position(|row| row.name == module).unwrap();
+    let row = match lang {
+        Lang::En => english().swap_remove(at).1,
+        Lang::PtBr => portuguese().swap_remove(at).0,
+    };
+    row.troubleshooting
+}
+
 fn row_of(module: &Module, lang: Lang) -> Row {
     Row {
         page_name: module.page_name.to_owned(),

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use campaign_exporter::logging::{self, Format, Level};
+use campaign_exporter::catalog::Lang;
 use campaign_exporter::render::landing::Landing;
 use campaign_exporter::serve::{self, Options, Scrape, Selection};
 use campaign_exporter::web::{self, Answer, BoxFuture, Limits, Request, Response, WebError};
@@ -590,6 +591,10 @@ impl Scrape for Gauges {
             }
             if selection.collect.is_empty() { Ok(metrics(500).into()) } else { Err("unknown collector".into()) }
         })
+    }
+
+    fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
+        Box::pin(async move { lang.tag().to_owned() })
     }
 }
 

@@ -25,6 +25,9 @@ impl Pace {
     pub(crate) const TEST: Pace = Pace { scrape: "250ms", group: "100ms" };
 }
 
+/// No further flags for the exporter.
+pub(crate) const NO_FLAGS: &[&str] = &[];
+
 /// The exporter under test.
 pub(crate) struct Exporter {
     pub(crate) process: Running,

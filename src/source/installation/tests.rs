@@ -257,7 +257,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 fn a_file_that_may_not_be_read_is_told_as_such() {
     let host = Host::new();
     let path = host.conf("config-prod.xml");
-    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let told = host.looks();
     if File::open(&path).is_ok() {
         // The superuser may read anything: then the file must still be in force.
