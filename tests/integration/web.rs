@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use campaign_exporter::logging::{self, Format, Level};
 use campaign_exporter::catalog::Lang;
+use campaign_exporter::logging::{self, Format, Level};
 use campaign_exporter::render::landing::Landing;
 use campaign_exporter::serve::{self, Options, Scrape, Selection};
 use campaign_exporter::web::{self, Answer, BoxFuture, Limits, Request, Response, WebError};
