@@ -9,10 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::catalog::CheckDef;
 use crate::catalog::modules::{self, DEFAULT_INSTANCE};
 use crate::catalog::signals::modules::{
-    AGE, DESCRIPTORS, DESCRIPTORS_LIMIT_RATIO, LOG_PRECISION, MAX_AGE, MAX_WAITING, MEMORY, MODULE_CHECK,
-    MODULE_EXPECTED, MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES,
-    MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING,
-    RESPONSIVE, RUNNING, STARTS_MODULES,
+    AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_CHECK, MODULE_EXPECTED,
+    MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
+    MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
@@ -139,7 +138,7 @@ fn responsive(subject: &Subject) -> Option<bool> {
 }
 
 fn descriptors(subject: &Subject) -> Option<bool> {
-    Some(subject.value(&MODULE_OPEN_FDS_RATIO)? < DESCRIPTORS_LIMIT_RATIO)
+    Some(subject.value(&MODULE_OPEN_FDS_RATIO)? < MAX_OPEN_FDS_RATIO)
 }
 
 fn log_precision(subject: &Subject) -> Option<bool> {
@@ -178,7 +177,10 @@ mod tests {
             samples.push(def, labels, *value);
         }
         let judgements = judge(&samples.freeze(), UNIX_EPOCH + NOW);
-        judgements.into_iter().map(|one| (format!("{}@{} {}", one.module, one.instance, one.check), one.passes)).collect()
+        judgements
+            .into_iter()
+            .map(|one| (format!("{}@{} {}", one.module, one.instance, one.check), one.passes))
+            .collect()
     }
 
     const MTA: &[&str] = &["mta", "prod"];
@@ -237,7 +239,10 @@ mod tests {
         let expected = [(&MODULE_EXPECTED, watchdog, 1.0), (&MODULE_EXPECTED, MTA, 1.0)];
         let verdict = |up: &[(&'static MetricDef, &[&str], f64)]| {
             let evidence = [&expected, up].concat();
-            checks(&evidence).into_iter().find(|(name, _)| name == "watchdog@default starts_modules").map(|(_, passes)| passes)
+            checks(&evidence)
+                .into_iter()
+                .find(|(name, _)| name == "watchdog@default starts_modules")
+                .map(|(_, passes)| passes)
         };
         assert_eq!(verdict(&[(&MODULE_UP, MTA, 1.0)]), Some(true));
         assert_eq!(verdict(&[(&MODULE_UP, MTA, 0.0)]), Some(false));
@@ -254,12 +259,8 @@ mod tests {
 
     #[test]
     fn a_module_is_healthy_when_all_its_checks_pass() {
-        let judgement = |module: &str, check, passes| Judgement {
-            module: module.into(),
-            instance: "prod".into(),
-            check,
-            passes,
-        };
+        let judgement =
+            |module: &str, check, passes| Judgement { module: module.into(), instance: "prod".into(), check, passes };
         let judgements =
             [judgement("mta", "running", true), judgement("mta", "memory", false), judgement("stat", "running", true)];
         let snapshot = samples(&judgements).freeze();

@@ -300,8 +300,7 @@ mod tests {
     fn the_language_stands_before_the_anchor() {
         let page = "introduction/general-architecture.html#list-of-open-ports";
         assert_eq!(url(page, Lang::En), format!("{DOCUMENTATION}{page}"));
-        let expected =
-            format!("{DOCUMENTATION}introduction/general-architecture.html?lang=pt-BR#list-of-open-ports");
+        let expected = format!("{DOCUMENTATION}introduction/general-architecture.html?lang=pt-BR#list-of-open-ports");
         assert_eq!(url(page, Lang::PtBr), expected);
         assert_eq!(url(LOG_FILES, Lang::PtBr), format!("{DOCUMENTATION}{LOG_FILES}?lang=pt-BR"));
     }

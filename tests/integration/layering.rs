@@ -20,13 +20,25 @@ const MAP: &[(&str, &[&str])] = &[
     ("cli", &["catalog"]),
     ("logging", &[]),
     ("serve", &["catalog", "collect", "health", "render", "snapshot", "source", "web"]),
-    ("lib", &["catalog", "cli", "collect", "health", "logging", "parse", "render", "serve", "snapshot", "source", "web"]),
+    (
+        "lib",
+        &["catalog", "cli", "collect", "health", "logging", "parse", "render", "serve", "snapshot", "source", "web"],
+    ),
     ("main", &["catalog", "cli", "collect", "health", "logging", "render", "serve", "snapshot", "source", "web"]),
 ];
 
 /// What touches the machine or asks for the time.
-const MACHINE: &[&str] =
-    &["std::fs", "std::net", "std::process", "std::env", "File::open", "rustix::", "procfs::", "SystemTime::now", "notify::"];
+const MACHINE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::env",
+    "File::open",
+    "rustix::",
+    "procfs::",
+    "SystemTime::now",
+    "notify::",
+];
 
 /// The parts that may.
 const MAY_TOUCH_THE_MACHINE: &[&str] = &["source", "web", "serve", "logging", "main"];
@@ -159,6 +171,8 @@ fn no_module_name_is_typed_outside_the_catalog() {
 
 #[test]
 fn the_layering_test_sees_what_it_looks_for() {
-    let code = code_of("//! crate::web\nuse crate::{snapshot::Samples, health};\nlet x = crate::parse::conf::f();\n\n#[cfg(test)]\nmod tests { use crate::web; }");
+    let code = code_of(
+        "//! crate::web\nuse crate::{snapshot::Samples, health};\nlet x = crate::parse::conf::f();\n\n#[cfg(test)]\nmod tests { use crate::web; }",
+    );
     assert_eq!(imports(&code), ["snapshot::Samples", "health", "parse::conf::f"]);
 }
