@@ -1,6 +1,7 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
 pub mod engine;
+pub mod logs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
 
 /// How loud a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,28 @@ impl Problems {
 }
 
 /// A documented error code: three capitals, a dash, six digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Code([u8; 10]);
+
+/// A text that is no error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an error code: three capitals, a dash and six digits are")]
+pub struct NoCode;
+
+impl TryFrom<String> for Code {
+    type Error = NoCode;
+
+    fn try_from(text: String) -> Result<Self, NoCode> {
+        Code::at_start_of(text.as_bytes()).filter(|code| code.as_str() == text).ok_or(NoCode)
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.as_str().to_owned()
+    }
+}
 
 impl Code {
     /// The code that `text` starts with.
@@ -156,7 +177,8 @@ pub struct Reader {
 }
 
 /// What a [`Reader`] knows of the message that a continuation line would continue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Whether there is one.
     pub begun: bool,
@@ -351,9 +373,9 @@ fn minute_starts(minute: &[u8; MINUTE]) -> Option<i64> {
         return None;
     };
     let number = |digits: &[u8]| {
-        digits.iter().try_fold(0_i64, |number, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
-        })
+        digits
+            .iter()
+            .try_fold(0_i64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
     };
     let year = number(&[y1, y2, y3, y4])?;
     let (month, day) = (number(&[mo1, mo2])?, number(&[d1, d2])?);
@@ -378,7 +400,8 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let from_march = (month + 9) % 12;
     let year = year - from_march / 10;
     let days_before_month = (from_march * 306 + 5) / 10;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + days_before_month + (day - 1) - 719_468
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + days_before_month + (day - 1)
+        - 719_468
 }
 
 /// Whether a line of `redir/log/0x….log`, its line feed taken off, is one that the hourly tracking job can read.
@@ -389,7 +412,8 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 pub fn tracking_line_is_good(line: &[u8]) -> bool {
     let mut fields = line.split(|byte| *byte == b'\t');
     let mut next = |good: fn(&[u8]) -> bool| fields.next().is_some_and(good);
-    let first = next(is_tracking_id) && next(|f| f.iter().all(|b| matches!(b, b'0'..=b'9' | b'T' | b':' | b'\\' | b'.' | b'-')));
+    let first = next(is_tracking_id)
+        && next(|f| f.iter().all(|b| matches!(b, b'0'..=b'9' | b'T' | b':' | b'\\' | b'.' | b'-')));
     let numbers = first && next(is_hex) && next(is_hex) && next(is_hex);
     let names = numbers
         && next(|field| field.iter().all(u8::is_ascii_alphanumeric))
@@ -476,7 +500,9 @@ mod tests {
             assert_eq!(message(&with("error", &format!("{code} went wrong"))).code().unwrap().as_str(), code);
             assert_eq!(message(&with("error", code)).code().unwrap().as_str(), code);
         }
-        for text in ["INT-15001", "INT-1500123", "int-150012", "IN-1500123", "See INT-150012", "INT 150012", "INT-15001x"] {
+        for text in
+            ["INT-15001", "INT-1500123", "int-150012", "IN-1500123", "See INT-150012", "INT 150012", "INT-15001x"]
+        {
             assert_eq!(message(&with("error", text)).code(), None, "{text}");
         }
     }
@@ -613,7 +639,16 @@ mod tests {
         writer.join().unwrap();
         assert!(output.status.success());
         let verdicts = output.stdout.split(|byte| *byte == b'\n').filter(|verdict| !verdict.is_empty());
-        verdicts.map(|verdict| if verdict == b"good" { true } else { assert_eq!(verdict, b"bad"); false }).collect()
+        verdicts
+            .map(|verdict| {
+                if verdict == b"good" {
+                    true
+                } else {
+                    assert_eq!(verdict, b"bad");
+                    false
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -633,7 +668,9 @@ mod tests {
     fn tracking_lines_are_judged_as_gnu_sed_judges_them() {
         // Every byte put in every place of a good line and of both its longer forms, and every byte taken out.
         let mut lines = Vec::new();
-        for good in [GOOD.to_vec(), [GOOD, b"\tmore"].concat(), [GOOD, b",m"].concat(), b"00x\t\t\t\t\t\t\t\t\t\t".to_vec()] {
+        for good in
+            [GOOD.to_vec(), [GOOD, b"\tmore"].concat(), [GOOD, b",m"].concat(), b"00x\t\t\t\t\t\t\t\t\t\t".to_vec()]
+        {
             for place in 0..=good.len() {
                 for byte in (0..=255_u8).filter(|byte| *byte != b'\n') {
                     let mut line = good.clone();

@@ -89,16 +89,11 @@ impl Behaviour for Watchdog {
 
     fn tick(&mut self, cx: &mut Context) {
         let now = Instant::now();
-        let due: Vec<String> = self
-            .restarts
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let due: Vec<String> =
+            self.restarts.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
         for name in due {
             self.restarts.remove(&name);
-            cx.log
-                .write("warning", "log", &format!("Restarting module {name}"));
+            cx.log.write("warning", "log", &format!("Restarting module {name}"));
             cx.tell(&["start", &name]);
         }
     }
@@ -113,13 +108,8 @@ impl Behaviour for Watchdog {
             }
             "died" => {
                 if self.watched.contains(&argument) {
-                    cx.log.write(
-                        "error",
-                        "log",
-                        &format!("Module {argument} has ended unexpectedly"),
-                    );
-                    self.restarts
-                        .insert(argument, Instant::now() + cx.settings.restart_delay());
+                    cx.log.write("error", "log", &format!("Module {argument} has ended unexpectedly"));
+                    self.restarts.insert(argument, Instant::now() + cx.settings.restart_delay());
                 }
             }
             "check" => {
