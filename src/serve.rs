@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::catalog::Lang;
 use crate::render::landing::{Landing, Link, landing};
+use crate::snapshot::CONTENT_TYPE;
 use crate::web::{Answer, BoxFuture, Request, Response};
 
 /// Where the landing page is.
@@ -15,11 +17,10 @@ pub const ROOT: &str = "/";
 pub const HEALTHY: &str = "/-/healthy";
 /// Answers 200 once the exporter has metrics to give.
 pub const READY: &str = "/-/ready";
+/// The health of the modules, for people.
+pub const STATUS: &str = "/status";
 /// Paths below this one are the exporter's own.
 pub const RESERVED: &str = "/-/";
-
-/// The Prometheus text format.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Prometheus' own default.
 const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +44,9 @@ pub trait Scrape: Send + Sync {
     /// What is wrong with the selection: an unknown collector, or both a choice and an exclusion. The client gets it
     /// with status 400.
     fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+
+    /// The page at [`STATUS`].
+    fn status(&self, lang: Lang) -> BoxFuture<'_, String>;
 }
 
 /// How scrapes are answered.
@@ -50,7 +54,7 @@ pub trait Scrape: Send + Sync {
 pub struct Options {
     /// Where the metrics are.
     pub telemetry_path: String,
-    /// How many scrapes may be under way at once; 0 for any number.
+    /// How many scrapes and status pages may be under way at once; 0 for any number.
     pub max_requests: usize,
     /// What is left of Prometheus' scrape timeout for the way back.
     pub timeout_offset: Duration,
@@ -92,7 +96,7 @@ struct Router {
 impl Router {
     async fn answer(&self, request: Request) -> Response {
         match request.path.as_str() {
-            path if path == self.options.telemetry_path => self.scrape(request).await,
+            path if path == self.options.telemetry_path || path == STATUS => self.in_place(request).await,
             ROOT => Response::html(200, self.page.clone()),
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
@@ -101,7 +105,8 @@ impl Router {
         }
     }
 
-    async fn scrape(&self, request: Request) -> Response {
+    /// What costs a look at the host is done only so many times at once.
+    async fn in_place(&self, request: Request) -> Response {
         let Ok(_place) = self.places.try_acquire() else {
             let most = self.options.max_requests;
             return Response::text(
@@ -110,6 +115,13 @@ impl Router {
             )
             .with("retry-after", "5");
         };
+        if request.path == STATUS {
+            return Response::html(200, self.scrape.status(language(&request.query)).await);
+        }
+        self.scrape(request).await
+    }
+
+    async fn scrape(&self, request: Request) -> Response {
         let mut selection = Selection::default();
         for (name, value) in request.query {
             match name.as_str() {
@@ -120,10 +132,16 @@ impl Router {
             }
         }
         match self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await {
-            Ok(text) => Response { status: 200, content_type: TEXT_FORMAT, body: text.into(), headers: Vec::new() },
+            Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
             Err(refusal) => Response::text(400, refusal),
         }
     }
+}
+
+/// The language that `lang=` asks for.
+fn language(query: &[(String, String)]) -> Lang {
+    let asked = |lang: &Lang| query.iter().any(|(name, value)| name == "lang" && value == lang.tag());
+    Lang::ALL.into_iter().find(asked).unwrap_or(Lang::En)
 }
 
 /// How long a scrape may take.
@@ -155,6 +173,10 @@ mod tests {
                 }
                 if selection.collect == ["nonsense"] { Err("no such collector".into()) } else { Ok(b"up 1\n".to_vec()) }
             })
+        }
+
+        fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
+            Box::pin(async move { format!("<p>{}</p>", lang.tag()) })
         }
     }
 
@@ -188,8 +210,13 @@ mod tests {
         assert_eq!((landing.status, landing.content_type), (200, "text/html; charset=utf-8"));
         let html = String::from_utf8(landing.body.to_vec()).unwrap();
         assert!(["href=\"/m\"", "href=\"/-/healthy\"", "href=\"/-/ready\""].iter().all(|link| html.contains(link)));
+        for (query, page) in
+            [(&[][..], "<p>en</p>"), (&[("lang", "pt-BR")], "<p>pt-BR</p>"), (&[("lang", "x")], "<p>en</p>")]
+        {
+            assert_eq!(answer(request("/status", query)).await.body, page);
+        }
         let metrics = answer(request("/m", &[])).await;
-        assert_eq!((metrics.content_type, &metrics.body[..]), (TEXT_FORMAT, &b"up 1\n"[..]));
+        assert_eq!((metrics.content_type, &metrics.body[..]), (CONTENT_TYPE, &b"up 1\n"[..]));
     }
 
     #[tokio::test]
@@ -232,7 +259,7 @@ mod tests {
         let answer = answer(options, page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {
-            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(scrape.as_mut().poll(cx).is_pending()))).await;
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);
         }
         assert_eq!(echo.asked.lock().unwrap().len(), 1000);
     }

@@ -3,4 +3,5 @@
 pub mod cmdline;
 pub mod conf;
 pub mod line;
+pub mod process;
 pub mod tail;

@@ -43,4 +43,5 @@ pub static CHECKS: &[&CheckDef] = &[];
 pub static ALERTS: &[AlertDef] = &[];
 
 /// This theme.
-pub const THEME: Theme = Theme { title: "Logs", metrics: METRICS, checks: CHECKS, alerts: ALERTS };
+pub const THEME: Theme =
+    Theme { title: "Logs", group: "campaign_logs", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

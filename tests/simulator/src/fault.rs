@@ -44,7 +44,7 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
         }
         "log" => log(home, rest),
         "xtk-session" => {
-            let text = "XTK-170006 Unable to open session: invalid xtk:session";
+            let text = "Unable to open the session: xtk:session error";
             log(home, &["web", "error", text, "--count", if first.is_empty() { "1" } else { first }])
         }
         "cross-device" => {

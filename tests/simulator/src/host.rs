@@ -374,7 +374,7 @@ impl Host {
             for child in self.family(&task.key) {
                 self.end(child);
             }
-            self.tell_watchdog(&["started", &task.key.to_string()]);
+            self.tell_watchdog(&["settled", &task.key.to_string()]);
             if !task.ending {
                 self.tell_watchdog(&["died", &task.key.to_string()]);
             }
@@ -478,20 +478,24 @@ impl Host {
                 if !self.is_held(key) {
                     self.fill_children(key).ok();
                 }
-                self.tell_watchdog(&["started", &key.to_string()]);
+                self.tell_watchdog(&["settled", &key.to_string()]);
             }
             "start" => {
                 for wanted in Key::parse(argument, &[]).unwrap_or_default() {
                     let leave = self.shutting_down || self.stopped.contains(&wanted) || self.is_held(&wanted);
                     let runs = self.running(&wanted).any(|task| task.ready);
                     if leave || runs || self.start(&wanted, &[]).is_err() {
-                        self.tell_watchdog(&["started", argument]);
+                        self.tell_watchdog(&["settled", argument]);
                     }
                 }
             }
             "stop" => {
                 for wanted in Key::parse(argument, &[]).unwrap_or_default() {
-                    for pid in self.family(&wanted) {
+                    let family = self.family(&wanted);
+                    if family.is_empty() {
+                        self.tell_watchdog(&["settled", argument]);
+                    }
+                    for pid in family {
                         self.end(pid);
                     }
                 }
@@ -499,6 +503,14 @@ impl Host {
             "ensured" => self.ensured = argument.parse().unwrap_or(self.ensured).max(self.ensured),
             "shm" => self.remember_segment(argument, Some(false)),
             "unshm" => self.remember_segment(argument, None),
+            // The watchdog has done it when what it has started is ready, children included.
+            "done" if key.module == WATCHDOG => {
+                let up = || Until::Up { keys: vec![Key::watchdog()], patient: false, other_than: None };
+                let waits = |waiter: &&mut Waiter| matches!(waiter.until, Until::Done(other) if other == pid);
+                for waiter in self.waiters.iter_mut().filter(waits) {
+                    waiter.until = up();
+                }
+            }
             "done" => self.answer_for(pid, Ok(argument.to_owned())),
             "failed" => self.answer_for(pid, Err(argument.to_owned())),
             _ => {}
@@ -588,12 +600,13 @@ impl Host {
             }
             "reload" => self.ask_watchdog("reload"),
             "hold" => {
-                self.held.extend(if rest.is_empty() { vec!["*".to_owned()] } else { rest.to_vec() });
+                self.held.extend(if rest.is_empty() { vec!["*".to_owned()] } else { self.names(rest)? });
                 self.save_held();
                 Err(Ok(String::new()))
             }
             "unhold" => {
-                self.held.retain(|name| !rest.is_empty() && !rest.contains(name));
+                let names = if rest.is_empty() { Vec::new() } else { self.names(rest)? };
+                self.held.retain(|name| !names.is_empty() && !names.contains(name));
                 self.save_held();
                 let parents: BTreeSet<Key> = self.tasks.iter().map(|task| task.key.clone()).collect();
                 for key in
@@ -662,6 +675,10 @@ impl Host {
             keys.extend(Key::parse(name, &instances).map_err(|error| Err(error.to_string()))?);
         }
         if keys.is_empty() { Err(Err("which module?".to_owned())) } else { Ok(keys) }
+    }
+
+    fn names(&self, typed: &[String]) -> std::result::Result<Vec<String>, Answer> {
+        Ok(self.keys(typed)?.iter().map(ToString::to_string).collect())
     }
 
     fn start_by_hand(&mut self, keys: Vec<Key>, extra: &[String]) -> std::result::Result<(Until, Duration), Answer> {

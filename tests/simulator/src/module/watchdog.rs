@@ -13,7 +13,8 @@ use crate::conf::Conf;
 pub(super) struct Watchdog {
     /// Run levels still to start.
     levels: VecDeque<Vec<String>>,
-    /// Modules of the current level that have not started yet.
+    /// Modules of the current level that have not started yet, and those that have still to stop. The host process says
+    /// "settled" of each when it runs, when it has ended, and when it is to be left alone.
     pending: BTreeSet<String>,
     /// What the configuration in force starts.
     watched: BTreeSet<String>,
@@ -46,6 +47,7 @@ impl Watchdog {
         let watched: BTreeSet<String> = levels.values().flatten().cloned().collect();
         for gone in self.watched.difference(&watched) {
             cx.tell(&["stop", gone]);
+            self.pending.insert(gone.clone());
         }
         self.watched = watched;
         self.levels = levels.into_values().collect();
@@ -101,7 +103,7 @@ impl Behaviour for Watchdog {
     fn hear(&mut self, cx: &mut Context, fields: &[String]) -> Option<Outcome> {
         let argument = fields.get(1).cloned().unwrap_or_default();
         match fields.first()?.as_str() {
-            "started" => {
+            "settled" => {
                 if self.pending.remove(&argument) {
                     self.advance(cx);
                 }

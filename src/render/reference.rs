@@ -1,0 +1,92 @@
+//! The catalog as `docs/metrics.md`: every metric, check and alert, theme by theme.
+//!
+//! Knows Markdown; what there is to document is for the catalog.
+
+use crate::catalog::signals::{THEMES, Theme};
+use crate::catalog::{AlertDef, CheckDef, Lang, MetricDef, MetricKind};
+
+const OPENING: &str = "\
+# Metrics, checks and alerts
+
+Written from the catalog by `make generate`; a change made here is lost.
+
+`campaign_instance` is Campaign's own instance; `instance` and `job` are Prometheus's, and say which host it is. Modules
+that serve all instances have the instance `default`. A series is there as long as its subject is.
+
+The alerts stand in `alerts/en` and `alerts/pt-BR`. Each brings, as annotations, a `summary`, a `description` with the
+values, the `scope` and the `troubleshooting` that the documentation gives for the module, the `runbook_url` of that
+page, and in `documentation` the pages that the text refers to (or else the page about the log files).
+";
+
+/// The reference, in English.
+#[must_use]
+pub fn render() -> String {
+    let mut text = OPENING.to_owned();
+    for theme in THEMES {
+        push_theme(&mut text, theme);
+    }
+    text
+}
+
+fn push_theme(text: &mut String, theme: &Theme) {
+    text.push_str(&format!("\n## {}\n", theme.title));
+    push_table(text, ["Metric", "Type", "Labels", "Meaning"], theme.metrics.iter().map(|metric| metric_row(metric)));
+    if !theme.checks.is_empty() {
+        text.push_str("\nChecks, the values of the label `check`:\n");
+        push_table(text, ["Check", "Passes when"], theme.checks.iter().map(|check| check_row(check)));
+    }
+    if !theme.alerts.is_empty() {
+        text.push_str("\nAlerts:\n");
+        push_table(text, ["Alert", "Severity", "After", "Meaning"], theme.alerts.iter().map(alert_row));
+    }
+}
+
+fn metric_row(metric: &MetricDef) -> [String; 4] {
+    let kind = match metric.kind {
+        MetricKind::Gauge => "gauge",
+        MetricKind::Counter => "counter",
+    };
+    let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+    [format!("`{}`", metric.name), kind.to_owned(), labels.join(", "), metric.help.to_owned()]
+}
+
+fn check_row(check: &CheckDef) -> [String; 2] {
+    [format!("`{}`", check.name), check.passes_when.get(Lang::En).to_owned()]
+}
+
+fn alert_row(alert: &AlertDef) -> [String; 4] {
+    let hold = if alert.hold.is_empty() { "at once" } else { alert.hold };
+    let summary = alert.summary.get(Lang::En);
+    [format!("`{}`", alert.name), alert.severity.label().to_owned(), hold.to_owned(), summary.to_owned()]
+}
+
+fn push_table<const N: usize>(text: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    text.push_str(&format!("\n| {} |\n|{}\n", head.join(" | "), "---|".repeat(N)));
+    for row in rows {
+        // A bar would end the cell.
+        let row = row.map(|cell| cell.replace('|', "\\|"));
+        text.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::signals::{alerts, checks, metrics};
+
+    #[test]
+    fn everything_of_the_catalog_has_one_row() {
+        let text = render();
+        let names = metrics().map(|metric| metric.name).chain(checks().map(|check| check.name));
+        for name in names.chain(alerts().map(|alert| alert.name)) {
+            assert_eq!(text.matches(&format!("\n| `{name}` |")).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bar_does_not_end_a_cell() {
+        let mut text = String::new();
+        push_table(&mut text, ["A", "B"], [["a|b".to_owned(), "c".to_owned()]].into_iter());
+        assert_eq!(text, "\n| A | B |\n|---|---|\n| a\\|b | c |\n");
+    }
+}
