@@ -144,6 +144,8 @@ struct Generation {
     /// Size and time of the last change, when last looked at.
     size: u64,
     modified: (i64, i64),
+    /// How large it is known to have been with the content that the fingerprint is of.
+    grown_to: u64,
     /// Read to its end as far as was seen; nothing is to be done until size or time change.
     quiet: bool,
     rested: u8,
@@ -160,6 +162,7 @@ impl Generation {
             position,
             size: meta.len(),
             modified: modified(meta),
+            grown_to: position.offset,
             quiet: false,
             rested: 0,
             restored: false,
@@ -169,6 +172,7 @@ impl Generation {
     /// Takes note of how the file looks now.
     fn saw(&mut self, meta: &Metadata, tally: &mut Tally) {
         if meta.len() < self.size {
+            self.grown_to = self.grown_to.max(self.size);
             self.restart(tally);
         } else if meta.len() != self.size || modified(meta) != self.modified {
             self.quiet = false;
@@ -179,10 +183,11 @@ impl Generation {
 
     /// The file was truncated: what is in it now is new. What had been seen in it and not read is lost.
     fn restart(&mut self, tally: &mut Tally) {
-        tally.skipped_bytes += self.unread();
+        tally.skipped_bytes += self.grown_to.saturating_sub(self.position.offset);
         tally.rotations += 1;
         self.position = Position::default();
         self.print = Fingerprint::default();
+        self.grown_to = 0;
         self.size = 0;
         self.quiet = false;
     }
@@ -230,6 +235,7 @@ impl Generation {
                 self.print = Fingerprint::of(&beginning[..length]);
             }
         }
+        self.grown_to = self.grown_to.max(self.size).max(self.position.offset + count as u64);
         let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, each);
         tally.read_bytes += consumed as u64;
         tally.skipped_bytes += skipped;
@@ -349,6 +355,7 @@ impl Follower {
     /// Looks at the log's files and opens those that are new. Whether something may be read.
     pub fn observe(&mut self) -> bool {
         self.trouble = None;
+        let mut looked_at = None;
         // A rotation while we look is seen by looking again.
         for _ in 0..3 {
             match look(&self.current) {
@@ -359,6 +366,7 @@ impl Follower {
                 Ok(Some(meta)) => {
                     let known = self.generations.iter().position(|open| open.identity == identity(&meta));
                     if let Some(place) = known {
+                        looked_at = Some(identity(&meta));
                         self.generations[place].saw(&meta, &mut self.tally);
                         if place + 1 < self.generations.len()
                             && let Some(back_again) = self.generations.remove(place)
@@ -385,8 +393,7 @@ impl Follower {
             }
         }
         self.open_what_could_not_be_opened();
-        let older = self.generations.len().saturating_sub(1);
-        for generation in self.generations.iter_mut().take(older) {
+        for generation in self.generations.iter_mut().filter(|generation| Some(generation.identity) != looked_at) {
             if let Some(Ok(meta)) = generation.file.as_ref().map(File::metadata) {
                 generation.saw(&meta, &mut self.tally);
             }
@@ -441,14 +448,19 @@ impl Follower {
 
     /// To be called from time to time: gives back the descriptors of files that are read to their end and left behind.
     pub fn settle(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) {
-        for generation in &mut self.generations {
-            let rests = generation.quiet || generation.file.is_none();
+        for place in 0..self.generations.len() {
+            let rests = self.generations[place].quiet
+                || self.generations[place].file.is_none() && !self.has_a_name(self.generations[place].identity);
+            let generation = &mut self.generations[place];
             generation.rested = if rests { generation.rested.saturating_add(1) } else { 0 };
         }
         while self.generations.len() > 1 && self.generations[0].rested >= RESTED {
             self.let_go(buffer, &mut each);
         }
-        if self.generations.len() == 1 && self.generations[0].rested >= RESTED && !self.has_a_name() {
+        if self.generations.len() == 1
+            && self.generations[0].rested >= RESTED
+            && !self.has_a_name(self.generations[0].identity)
+        {
             self.let_go(buffer, &mut each);
         }
     }
@@ -459,11 +471,10 @@ impl Follower {
         }
     }
 
-    /// Whether the last file can still be found under one of the log's names, as far as can be told.
-    fn has_a_name(&self) -> bool {
-        let Some(last) = self.generations.back() else { return false };
+    /// Whether a file can still be found under one of the log's names, as far as can be told.
+    fn has_a_name(&self, wanted: (u64, u64)) -> bool {
         self.earlier.iter().chain([&self.current]).any(|path| match look(path) {
-            Ok(Some(meta)) => identity(&meta) == last.identity,
+            Ok(Some(meta)) => identity(&meta) == wanted,
             Ok(None) => false,
             Err(_) => true,
         })

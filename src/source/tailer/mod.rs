@@ -373,8 +373,9 @@ impl Tailer {
         self.above.clear();
         self.above_trouble = None;
         self.logs.clear();
+        // The first home is the one that a state was kept of.
+        self.was_surveyed &= self.home.is_none();
         self.home = home;
-        self.was_surveyed = false;
         self.surveyed = false;
         self.next_survey = None;
         self.changed = true;
