@@ -3,6 +3,7 @@
 pub mod configuration;
 pub mod engine;
 pub mod exporter;
+pub mod logs;
 pub mod process;
 
 use std::collections::BTreeMap;

@@ -2,4 +2,6 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod line;
 pub mod process;
+pub mod tail;

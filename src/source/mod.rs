@@ -2,4 +2,6 @@
 
 pub mod installation;
 pub mod own;
+pub mod positions;
 pub mod processes;
+pub mod tailer;

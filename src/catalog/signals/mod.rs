@@ -1,6 +1,7 @@
 //! Every metric, check and alert there is, a file a theme. Nothing that is not here can be exported, judged or rendered.
 
 pub mod exporter;
+pub mod logs;
 pub mod modules;
 
 use super::{AlertDef, CheckDef, MetricDef};
@@ -41,7 +42,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
