@@ -4,6 +4,7 @@ pub mod configuration;
 pub mod crash;
 pub mod engine;
 pub mod exporter;
+pub mod logs;
 pub mod ports;
 pub mod process;
 pub mod spool;

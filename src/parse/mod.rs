@@ -3,7 +3,9 @@
 pub mod cmdline;
 pub mod conf;
 pub mod core_pattern;
+pub mod line;
 pub mod process;
 pub mod sockets;
 pub mod sysvipc;
+pub mod tail;
 pub mod variables;

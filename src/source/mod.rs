@@ -5,8 +5,10 @@ pub mod crash;
 mod folder;
 pub mod installation;
 pub mod own;
+pub mod positions;
 pub mod processes;
 pub mod sockets;
 pub mod spool;
+pub mod tailer;
 
 pub use folder::Miss;

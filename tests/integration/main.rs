@@ -14,4 +14,5 @@ mod layering;
 mod promql;
 mod rules;
 mod specification;
+mod tailer;
 mod web;

@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod exporter;
+pub mod logs;
 pub mod modules;
 pub mod ports;
 pub mod spool;
@@ -44,7 +45,8 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
+pub static THEMES: &[Theme] =
+    &[modules::THEME, logs::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {

@@ -1,0 +1,47 @@
+//! The modules' logs: what they say, and how well they are read.
+
+use super::{Theme, define_metrics};
+use crate::catalog::{AlertDef, CheckDef};
+
+define_metrics! {
+    LOG_MESSAGES: Counter "campaign_log_messages_total" [log, module, campaign_instance, level]
+        "Messages in the log by level; lines that continue a message are none. Of levels that the documentation doesn't name the first ten are told apart, the others are other.";
+    LOG_ERROR_CODES: Counter "campaign_log_error_codes_total" [log, module, campaign_instance, code]
+        "Messages that start with an error code (three capitals, a dash, six digits). After 100 codes of a log the others are other.";
+    LOG_PROBLEMS: Counter "campaign_log_problems_total" [log, module, campaign_instance, problem]
+        "Messages that show a documented problem: xtk_session (an xtk:session error), cross_device_link (a file can't be renamed because TMPDIR is on another device than var).";
+    LOG_LAST_MESSAGE: Gauge "campaign_log_last_message_timestamp_seconds" [log, module, campaign_instance]
+        "When the last message was written, by its own time, in seconds since 1970-01-01 UTC. Absent while none was seen.";
+    LOG_LAST_ERROR: Gauge "campaign_log_last_error_timestamp_seconds" [log, module, campaign_instance]
+        "When the last error was written, by its own time, in seconds since 1970-01-01 UTC. Absent while none was seen.";
+    LOG_LAST_RUN_ERRORS: Gauge "campaign_log_last_run_errors" [log, module, campaign_instance]
+        "Errors of the process that wrote the last message: for a module that starts when needed, those of its last run. Absent while no message was seen.";
+    LOG_SIZE: Gauge "campaign_log_size_bytes" [log, module, campaign_instance]
+        "Size of the log file that is being written, in bytes.";
+    LOG_LAG: Gauge "campaign_log_lag_bytes" [log, module, campaign_instance]
+        "What is written in the log and not read yet, in bytes: also a last line without its end.";
+    LOG_READ_BYTES: Counter "campaign_log_read_bytes_total" [log, module, campaign_instance]
+        "Bytes of the log that were read, line by line.";
+    LOG_ROTATIONS: Counter "campaign_log_rotations_total" [log, module, campaign_instance]
+        "How often the log began anew: the file was moved away, truncated or replaced.";
+    LOG_CONTINUATION_LINES: Counter "campaign_log_continuation_lines_total" [log, module, campaign_instance]
+        "Lines that don't start with a time and so continue the message before.";
+    LOG_UNPARSED_LINES: Counter "campaign_log_unparsed_lines_total" [log, module, campaign_instance]
+        "Lines that could not be read: they start with a time but have not the documented fields, or continue nothing.";
+    LOG_SKIPPED_BYTES: Counter "campaign_log_skipped_bytes_total" [log, module, campaign_instance]
+        "Bytes of the log in no counted line: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
+    LOG_FILES_NOT_FOLLOWED: Gauge "campaign_log_files_not_followed" [campaign_instance, reason]
+        "Log files and log directories that can't be followed now, by reason: permission, not_a_file (a FIFO or a directory in its place), limit (more than 5,000 logs, or no descriptor left), failure.";
+    STORAGE_SUCCESSFUL: Gauge "campaign_exporter_storage_successful" []
+        "1 when the positions and counters of the logs were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
+}
+
+/// The checks of this theme.
+pub static CHECKS: &[&CheckDef] = &[];
+
+/// The alerts of this theme.
+pub static ALERTS: &[AlertDef] = &[];
+
+/// This theme.
+pub const THEME: Theme =
+    Theme { title: "Logs", group: "campaign_logs", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

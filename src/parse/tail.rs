@@ -1,0 +1,240 @@
+//! (position, bytes from there on) -> complete lines: partial lines, lines without end, NUL bytes; and whether a file
+//! is still the one that a position was taken in.
+//!
+//! Knows neither files nor what a line means. The caller presents the bytes at [`Position::offset`]; what [`Position::feed`] did
+//! not consume it presents again with more behind it, so that nothing of an unfinished line has to be kept in memory.
+//! However the bytes are split into reads, the same lines and the same number of skipped bytes come out.
+
+use memchr::{memchr, memchr_iter};
+
+/// The longest line, in bytes without its line feed. What a longer one has beyond is skipped and counted.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// How many of a file's first bytes its fingerprint covers, once the file has as many.
+pub const FINGERPRINT_BYTES: usize = 256;
+
+/// How far a file has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The offset of the first byte that was not consumed yet: the beginning of a line, unless `skipping`.
+    pub offset: u64,
+    /// Whether `offset` is within a line that was cut: the rest of it is to be skipped.
+    pub skipping: bool,
+}
+
+/// What one presentation of bytes came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes consumed, from the first on; the position moved by as many.
+    pub consumed: usize,
+    /// Bytes among them that no line was made of: the rest of lines that were cut, and NUL bytes before a line.
+    pub skipped: u64,
+}
+
+impl Position {
+    /// Gives every complete line of `bytes` to `each`, without its line end (LF or CRLF).
+    ///
+    /// A line of more than `max_line` bytes is cut there: its beginning is given as soon as it is known to be too
+    /// long. NUL bytes before a line (a file that was truncated while its writer kept its place) are skipped.
+    /// With `max_line + 1` or more bytes something is always consumed.
+    pub fn feed<'a>(&mut self, bytes: &'a [u8], max_line: usize, mut each: impl FnMut(&'a [u8])) -> Step {
+        let mut at = 0;
+        let mut skipped = 0;
+        if self.skipping {
+            match memchr(b'\n', bytes) {
+                Some(end) => {
+                    skipped += end as u64;
+                    at = end + 1;
+                    self.skipping = false;
+                }
+                None => {
+                    self.offset += bytes.len() as u64;
+                    return Step { consumed: bytes.len(), skipped: bytes.len() as u64 };
+                }
+            }
+        }
+        let body = &bytes[at..];
+        let mut start = 0;
+        for end in memchr_iter(b'\n', body) {
+            let mut line = &body[start..end];
+            start = end + 1;
+            if line.first() == Some(&0) {
+                let nul = leading_nul(line);
+                skipped += nul as u64;
+                line = &line[nul..];
+            }
+            if line.len() > max_line {
+                skipped += (line.len() - max_line) as u64;
+                line = &line[..max_line];
+            }
+            each(without_cr(line));
+        }
+        at += start;
+        let mut rest = &bytes[at..];
+        let nul = leading_nul(rest);
+        skipped += nul as u64;
+        at += nul;
+        rest = &rest[nul..];
+        if rest.len() > max_line {
+            skipped += (rest.len() - max_line) as u64;
+            each(without_cr(&rest[..max_line]));
+            at = bytes.len();
+            self.skipping = true;
+        }
+        self.offset += at as u64;
+        Step { consumed: at, skipped }
+    }
+
+    /// Gives what [`Position::feed`] left of a file that nothing is written to any more: a last line without an end.
+    pub fn finish<'a>(&mut self, rest: &'a [u8], mut each: impl FnMut(&'a [u8])) {
+        if !rest.is_empty() {
+            each(without_cr(rest));
+        }
+        self.offset += rest.len() as u64;
+        self.skipping = false;
+    }
+}
+
+fn leading_nul(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// What the first bytes of a file were, so that another file under the same inode number is told apart. It holds no
+/// text of the file: messages name people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// How many of the first bytes it covers, at most [`FINGERPRINT_BYTES`].
+    pub length: usize,
+    /// Their FNV-1a hash.
+    pub hash: u64,
+}
+
+impl Fingerprint {
+    /// The fingerprint of a file that begins with `beginning`.
+    #[must_use]
+    pub fn of(beginning: &[u8]) -> Self {
+        let covered = &beginning[..beginning.len().min(FINGERPRINT_BYTES)];
+        let hash = covered.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Fingerprint { length: covered.len(), hash }
+    }
+
+    /// Whether a file that begins with `beginning` may be the file that this was taken of: it has at least as many
+    /// bytes, and the same. The fingerprint of no bytes matches every file.
+    #[must_use]
+    pub fn matches(self, beginning: &[u8]) -> bool {
+        beginning.get(..self.length).is_some_and(|same| Fingerprint::of(same) == self)
+    }
+}
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Fingerprint::of(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads `bytes` in reads of the given sizes, as a caller with a buffer does.
+    fn read(bytes: &[u8], sizes: &[usize], max_line: usize) -> (Vec<Vec<u8>>, u64, Position) {
+        let mut position = Position::default();
+        let mut lines = Vec::new();
+        let mut skipped = 0;
+        let mut known = 0;
+        let mut sizes = sizes.iter().copied().chain(std::iter::repeat(bytes.len().max(1)));
+        while known < bytes.len() {
+            known = (known + sizes.next().unwrap_or(1).max(1)).min(bytes.len());
+            let from = position.offset as usize;
+            let step = position.feed(&bytes[from..known], max_line, |line| lines.push(line.to_vec()));
+            assert_eq!(position.offset as usize, from + step.consumed);
+            assert!(known - position.offset as usize <= max_line, "an unfinished line is never kept beyond the limit");
+            skipped += step.skipped;
+        }
+        (lines, skipped, position)
+    }
+
+    fn bytes_of_lines() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![4 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(0), 1 => any::<u8>()];
+        let run = (byte, 1_usize..24).prop_map(|(byte, times)| vec![byte; times]);
+        proptest::collection::vec(run, 0..40).prop_map(|runs| runs.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_into_reads_gives_the_same_lines(
+            bytes in bytes_of_lines(),
+            sizes in proptest::collection::vec(1_usize..30, 0..60),
+            max_line in 1_usize..40,
+        ) {
+            let whole = read(&bytes, &[], max_line);
+            prop_assert_eq!(read(&bytes, &sizes, max_line), whole);
+        }
+
+        #[test]
+        fn every_byte_is_in_a_line_or_a_line_end_or_counted_as_skipped(bytes in bytes_of_lines(), max_line in 1_usize..40) {
+            let (lines, skipped, position) = read(&bytes, &[], max_line);
+            let given: usize = lines.iter().map(Vec::len).sum();
+            let ends = bytes[..position.offset as usize].iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+            let known = given + skipped as usize;
+            prop_assert!(known <= position.offset as usize && known + ends >= position.offset as usize);
+        }
+    }
+
+    #[test]
+    fn a_partial_line_waits_for_its_end() {
+        let mut position = Position::default();
+        let mut lines: Vec<&[u8]> = Vec::new();
+        let step = position.feed(b"one\r\ntwo\nthr", 64, |line| lines.push(line));
+        assert_eq!((step.consumed, step.skipped), (9, 0));
+        position.feed(b"three\n", 64, |line| lines.push(line));
+        assert_eq!(lines, [&b"one"[..], b"two", b"three"]);
+        assert_eq!(position.offset, 15);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_the_rest_counted() {
+        let text = [vec![b'x'; MAX_LINE_BYTES + 1000], b"\nnext\n".to_vec()].concat();
+        let (lines, skipped, position) = read(&text, &[100_000, 1, 200], MAX_LINE_BYTES);
+        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LINE_BYTES, 4]);
+        assert_eq!(skipped, 1000);
+        assert_eq!(position.offset as usize, text.len());
+        let (lines, skipped, _) = read(&text[..MAX_LINE_BYTES], &[], MAX_LINE_BYTES);
+        assert_eq!((lines.len(), skipped), (0, 0), "a line of just that length may still end");
+    }
+
+    #[test]
+    fn nul_bytes_before_a_line_are_skipped_and_within_it_kept() {
+        let (lines, skipped, _) = read(b"\0\0\0one\0two\n\0\0\n", &[2, 3], 64);
+        assert_eq!(lines, [b"one\0two".to_vec(), b"".to_vec()]);
+        assert_eq!(skipped, 5);
+    }
+
+    #[test]
+    fn the_last_line_of_a_finished_file_needs_no_end() {
+        let mut position = Position { offset: 7, skipping: false };
+        let mut lines: Vec<&[u8]> = Vec::new();
+        position.finish(b"last\r", |line| lines.push(line));
+        assert_eq!(lines, [b"last"]);
+        assert_eq!(position.offset, 12);
+        position.finish(b"", |_| panic!("there is no line"));
+    }
+
+    #[test]
+    fn a_fingerprint_holds_while_the_file_grows_and_not_for_another_file() {
+        let print = Fingerprint::of(b"2021-05-31");
+        assert!(print.matches(b"2021-05-31T08:42"));
+        assert!(!print.matches(b"2021-05-3"));
+        assert!(!print.matches(b"2021-06-01T00:00"));
+        assert!(Fingerprint::default().matches(b""));
+        assert_eq!(Fingerprint::of(&[b'x'; 1000]).length, FINGERPRINT_BYTES);
+    }
+}

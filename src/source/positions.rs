@@ -1,0 +1,353 @@
+//! The state file: how far every log has been read, and what was counted by then.
+//!
+//! Both are of the same moment, so that what is read again after a crash is counted again from what was counted
+//! before it: each line once. Knows the file and its form, nothing of how logs are read.
+//!
+//! # Format
+//! Two lines. The first is `{"format":…,"version":…,"length":…,"crc32":…}`, the second is the state as JSON, of that length in bytes
+//! and with that checksum. Names are byte strings, written with each byte as the character of that number.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use super::tailer::counts::Counts;
+use super::tailer::follow::{Kept, Tally};
+use crate::parse::line::Memory;
+
+/// The state file's name in the storage directory.
+pub const FILE: &str = "logs.json";
+
+/// What a damaged or foreign state file is renamed to.
+pub const SET_ASIDE: &str = "logs.json.damaged";
+
+const TEMPORARY: &str = "logs.json.new";
+const LOCK: &str = "lock";
+const FORMAT: &str = "campaign_exporter logs";
+const VERSION: u32 = 1;
+
+/// The largest state file that is read: 5,000 logs with all their codes need less.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Everything that goes on after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Whether the installation's logs had been looked for: a log that isn't here is new.
+    pub surveyed: bool,
+    /// The logs.
+    pub logs: Vec<LogState>,
+}
+
+/// What is kept of one log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogState {
+    /// The Campaign instance.
+    pub instance: Name,
+    /// The log's name.
+    pub log: Name,
+    /// The name of the file that was being written.
+    pub file: Name,
+    /// The files that were not read to their end or may grow, the oldest first.
+    pub files: Vec<Kept>,
+    /// The last file that was read to its end and left behind.
+    pub finished: Option<Kept>,
+    /// What the reader did.
+    pub tally: Tally,
+    /// What the lines came to.
+    pub counts: Counts,
+    /// What the next line may continue.
+    pub memory: Memory,
+}
+
+/// A file name or a part of one: any bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Name(pub OsString);
+
+/// A text that stands for no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has a character that stands for no byte")]
+pub struct NoName;
+
+impl From<&OsStr> for Name {
+    fn from(name: &OsStr) -> Self {
+        Name(name.to_owned())
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0.as_bytes().iter().copied().map(char::from).collect()
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NoName;
+
+    fn try_from(text: String) -> Result<Self, NoName> {
+        let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+        bytes.map(|bytes| Name(OsString::from_vec(bytes))).map_err(|_| NoName)
+    }
+}
+
+/// Why the state can't be kept or was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The machine refused.
+    #[error("{path}: {source}; check --storage.path and its owner")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Another exporter keeps its state here.
+    #[error("{path}: another process holds the lock; give each exporter its own --storage.path")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The file is not what was written.
+    #[error("{path}: {reason}; it was set aside as {SET_ASIDE}, positions and counters start afresh")]
+    Damaged {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    version: u32,
+    length: u64,
+    crc32: u32,
+}
+
+/// The directory that the state is kept in.
+#[derive(Debug)]
+pub struct Storage {
+    directory: PathBuf,
+    /// Held until the process ends, however it ends.
+    lock: Option<File>,
+}
+
+impl Storage {
+    /// The state is to be kept in `directory`, which is created when it is needed.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        Storage { directory, lock: None }
+    }
+
+    /// The state that was saved last; none when none ever was.
+    ///
+    /// # Errors
+    /// The file can't be read, or is damaged or foreign. Then it has been set aside if that was possible.
+    pub fn load(&mut self) -> Result<Option<State>, StorageError> {
+        self.lock()?;
+        let path = self.directory.join(FILE);
+        let bytes = match read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StorageError::Io { path, source }),
+        };
+        match parse(&bytes) {
+            Ok(state) => Ok(Some(state)),
+            Err(reason) => {
+                let aside = self.directory.join(SET_ASIDE);
+                std::fs::rename(&path, &aside).map_err(|source| StorageError::Io { path: aside, source })?;
+                Err(StorageError::Damaged { path, reason })
+            }
+        }
+    }
+
+    /// Puts `state` in the place of what was saved before: after a crash either is there, whole.
+    ///
+    /// # Errors
+    /// What the machine refused. What was saved before is then still there.
+    pub fn save(&mut self, state: &State) -> Result<(), StorageError> {
+        self.lock()?;
+        let temporary = self.directory.join(TEMPORARY);
+        let path = self.directory.join(FILE);
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(&render(state)?)?;
+            file.sync_data()
+        };
+        write().map_err(|source| StorageError::Io { path: temporary.clone(), source })?;
+        std::fs::rename(&temporary, &path).map_err(|source| StorageError::Io { path, source })
+    }
+
+    fn lock(&mut self) -> Result<(), StorageError> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let failed = |path: &Path, source| StorageError::Io { path: path.to_owned(), source };
+        std::fs::create_dir_all(&self.directory).map_err(|source| failed(&self.directory, source))?;
+        let path = self.directory.join(LOCK);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|source| failed(&path, source))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                self.lock = Some(file);
+                Ok(())
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StorageError::Locked { path }),
+            Err(error) => Err(failed(&path, error.into())),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Without waiting, should it be a FIFO.
+    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn render(state: &State) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(state)?;
+    let header =
+        Header { format: FORMAT.to_owned(), version: VERSION, length: body.len() as u64, crc32: checksum(&body) };
+    let mut text = serde_json::to_vec(&header)?;
+    text.push(b'\n');
+    text.extend(body);
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Reads what a state file holds.
+///
+/// # Errors
+/// Why it is not one that this version wrote, whole.
+pub fn parse(bytes: &[u8]) -> Result<State, String> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("it is larger than {MAX_BYTES} bytes"));
+    }
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no header line")?;
+    let header: Header =
+        serde_json::from_slice(&bytes[..end]).map_err(|error| format!("its header can't be read: {error}"))?;
+    if header.format != FORMAT {
+        return Err(format!("it says of itself that it is {:?}, not {FORMAT:?}", header.format));
+    }
+    if header.version != VERSION {
+        return Err(format!("it is of version {}, this program writes {VERSION}", header.version));
+    }
+    let body = bytes[end + 1..].strip_suffix(b"\n").ok_or("its end is missing")?;
+    if body.len() as u64 != header.length || checksum(body) != header.crc32 {
+        return Err("it is not as long as it was, or its checksum is wrong".to_owned());
+    }
+    serde_json::from_slice(body).map_err(|error| format!("it can't be read: {error}"))
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn state() -> State {
+        let counts = Counts { levels: [1, 2, u64::MAX], ..Counts::default() };
+        let kept = Kept { device: 1, inode: u64::MAX, length: 256, hash: 7, offset: 9, skipping: true, size: 10 };
+        let log = LogState {
+            instance: Name("prod".into()),
+            log: Name(OsString::from_vec(b"caf\xe9".to_vec())),
+            file: Name("x.log".into()),
+            files: vec![kept],
+            finished: Some(kept),
+            tally: Tally { read_bytes: 1, skipped_bytes: 2, rotations: 3 },
+            counts,
+            memory: Memory { begun: true, searched: true, error: false, found: 3 },
+        };
+        State { surveyed: true, logs: vec![log] }
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("directory");
+        let mut storage = Storage::new(path.clone());
+        assert_eq!(storage.load().unwrap(), None);
+        storage.save(&State::default()).unwrap();
+        storage.save(&state()).unwrap();
+        assert_eq!(storage.load().unwrap(), Some(state()));
+        drop(storage);
+        assert_eq!(Storage::new(path).load().unwrap(), Some(state()));
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_set_aside_and_reported() {
+        let good = render(&state()).unwrap();
+        let mut flipped = good.clone();
+        let middle = good.len() / 2;
+        flipped[middle] ^= 1;
+        let other_version = String::from_utf8(good.clone()).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+        for bytes in [&good[..good.len() - 5], &flipped, b"", b"\n", b"{}\n{}\n", b"\0\0\0\0", other_version.as_bytes()]
+        {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join(FILE), bytes).unwrap();
+            let mut storage = Storage::new(directory.path().to_owned());
+            let error = storage.load().unwrap_err();
+            assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains(FILE), "{error}");
+            assert_eq!(std::fs::read(directory.path().join(SET_ASIDE)).unwrap(), bytes);
+            assert_eq!(storage.load().unwrap(), None);
+            storage.save(&state()).unwrap();
+            assert_eq!(storage.load().unwrap(), Some(state()));
+        }
+    }
+
+    #[test]
+    fn two_exporters_do_not_share_a_state() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = Storage::new(directory.path().to_owned());
+        first.save(&state()).unwrap();
+        let mut second = Storage::new(directory.path().to_owned());
+        assert!(matches!(second.load(), Err(StorageError::Locked { .. })));
+        assert!(matches!(second.save(&State::default()), Err(StorageError::Locked { .. })));
+        drop(first);
+        assert_eq!(second.load().unwrap(), Some(state()));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Storage::new(file.join("below")).save(&state()).unwrap_err();
+        assert!(error.to_string().contains("--storage.path"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_parser(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(parse(&bytes).is_err());
+        }
+
+        #[test]
+        fn names_are_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..50)) {
+            let name = Name(OsString::from_vec(bytes));
+            let text = serde_json::to_string(&name).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Name>(&text).unwrap(), name);
+        }
+    }
+}

@@ -1,0 +1,709 @@
+//! Follows one log through all its files: the one that is written, and those that were before it.
+//!
+//! A *generation* is one file's content from its first byte on: a rotation begins a new one under the same name, and so
+//! does a truncation under the same inode. Every generation is opened when it is first seen and kept open until it has been
+//! read to its end, whatever happens to its name: only a reader that never saw a name of it loses it, and then says so.
+//!
+//! Knows names, inodes and bytes; what a line means is for the caller. It never waits: anything but a regular file
+//! is left alone.
+
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, MAX_LINE_BYTES, Position, Step};
+
+/// The most generations of one log that are kept open. A reader that has fallen so far behind gives up the oldest,
+/// or deleted files would fill the disk.
+const MAX_GENERATIONS: usize = 32;
+
+/// How often a file must have been looked at in vain, survey after survey, before its descriptor is given back.
+const RESTED: u8 = 2;
+
+/// How much of a file's end is read for what it last said, in bytes.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+/// Two files' change times that are further apart than this, in nanoseconds, weren't set by the same rename.
+const SAME_RENAME: i128 = 20_000_000;
+
+/// Why a log can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The exporter's user may not read it.
+    Permission,
+    /// It is no regular file.
+    NotAFile,
+    /// There are more than may be followed, or the exporter has no descriptor left.
+    Limit,
+    /// The machine failed to read it.
+    Failure,
+}
+
+impl Trouble {
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Trouble::Permission => "permission",
+            Trouble::NotAFile => "not_a_file",
+            Trouble::Limit => "limit",
+            Trouble::Failure => "failure",
+        }
+    }
+
+    /// What an error of the machine means for the file.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::PermissionDenied => Trouble::Permission,
+            _ if matches!(
+                rustix::io::Errno::from_io_error(error),
+                Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
+            ) =>
+            {
+                Trouble::Limit
+            }
+            _ => Trouble::Failure,
+        }
+    }
+}
+
+/// What was done with a log's bytes; kept across restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// Bytes that were read to their line's end, skipped ones included.
+    pub read_bytes: u64,
+    /// Bytes that are in no line that was counted: rests of lines without end, and what was lost, as far as known.
+    pub skipped_bytes: u64,
+    /// How often a new generation took the place of the one before.
+    pub rotations: u64,
+}
+
+/// How far a file had been read, and how to know it again; kept across restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The device number.
+    pub device: u64,
+    /// The inode number.
+    pub inode: u64,
+    /// How many of the first bytes the fingerprint covers.
+    pub length: usize,
+    /// The fingerprint's hash.
+    pub hash: u64,
+    /// How far it had been read.
+    pub offset: u64,
+    /// Whether that is within a line that was cut.
+    pub skipping: bool,
+    /// How large it was.
+    pub size: u64,
+}
+
+impl Kept {
+    const fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    const fn position(&self) -> Position {
+        Position { offset: self.offset, skipping: self.skipping }
+    }
+
+    /// Whether a file with this inode, size and beginning is the one that was kept.
+    fn is(&self, identity: (u64, u64), size: u64, beginning: &[u8]) -> bool {
+        let print = Fingerprint { length: self.length, hash: self.hash };
+        self.identity() == identity && size >= self.offset && print.matches(beginning)
+    }
+
+    const fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.offset)
+    }
+}
+
+/// Where the reading of a log's files begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At the first byte.
+    Beginning,
+    /// Behind the last: what is there now is not counted.
+    End,
+}
+
+struct Generation {
+    identity: (u64, u64),
+    /// None while the file may not be opened.
+    file: Option<File>,
+    print: Fingerprint,
+    position: Position,
+    /// Size and time of the last change, when last looked at.
+    size: u64,
+    modified: (i64, i64),
+    /// How large it is known to have been with the content that the fingerprint is of.
+    grown_to: u64,
+    /// Read to its end as far as was seen; nothing is to be done until size or time change.
+    quiet: bool,
+    rested: u8,
+    /// Whether its place was kept from before a restart.
+    restored: bool,
+}
+
+impl Generation {
+    fn new(file: Option<File>, meta: &Metadata, beginning: &[u8], position: Position) -> Self {
+        Generation {
+            identity: identity(meta),
+            file,
+            print: Fingerprint::of(beginning),
+            position,
+            size: meta.len(),
+            modified: modified(meta),
+            grown_to: position.offset,
+            quiet: false,
+            rested: 0,
+            restored: false,
+        }
+    }
+
+    /// Takes note of how the file looks now.
+    fn saw(&mut self, meta: &Metadata, tally: &mut Tally) {
+        if meta.len() < self.size {
+            self.grown_to = self.grown_to.max(self.size);
+            self.restart(tally);
+        } else if meta.len() != self.size || modified(meta) != self.modified {
+            self.quiet = false;
+        }
+        self.size = meta.len();
+        self.modified = modified(meta);
+    }
+
+    /// The file was truncated: what is in it now is new. What had been seen in it and not read is lost.
+    fn restart(&mut self, tally: &mut Tally) {
+        tally.skipped_bytes += self.grown_to.saturating_sub(self.position.offset);
+        tally.rotations += 1;
+        self.position = Position::default();
+        self.print = Fingerprint::default();
+        self.grown_to = 0;
+        self.size = 0;
+        self.quiet = false;
+    }
+
+    const fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.position.offset)
+    }
+
+    const fn kept(&self) -> Kept {
+        Kept {
+            device: self.identity.0,
+            inode: self.identity.1,
+            length: self.print.length,
+            hash: self.print.hash,
+            offset: self.position.offset,
+            skipping: self.position.skipping,
+            size: self.size,
+        }
+    }
+
+    /// Reads once. Whether there may be more; how many bytes it was.
+    fn read(&mut self, buffer: &mut [u8], tally: &mut Tally, each: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
+        if self.quiet {
+            return Ok(None);
+        }
+        let Some(file) = &self.file else { return Ok(None) };
+        let count = read_at(file, buffer, self.position.offset)?;
+        let bytes = &buffer[..count];
+        // Bytes are only taken when the beginning is still the same *after* they were read: else they may be of
+        // what was written after a truncation.
+        let from_start = self.position.offset == 0;
+        if from_start {
+            if !self.print.matches(bytes) {
+                self.restart(tally);
+            }
+            self.print = Fingerprint::of(bytes);
+        } else {
+            let mut beginning = [0; FINGERPRINT_BYTES];
+            let length = read_at(file, &mut beginning, 0)?;
+            if !self.print.matches(&beginning[..length]) {
+                self.restart(tally);
+                return Ok(Some(0));
+            }
+            if self.print.length < FINGERPRINT_BYTES {
+                self.print = Fingerprint::of(&beginning[..length]);
+            }
+        }
+        self.grown_to = self.grown_to.max(self.size).max(self.position.offset + count as u64);
+        let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, each);
+        tally.read_bytes += consumed as u64;
+        tally.skipped_bytes += skipped;
+        self.quiet = count < buffer.len();
+        Ok(Some(consumed))
+    }
+
+    /// The end of a file that is left behind: a last line without an end counts now.
+    fn finish(mut self, buffer: &mut [u8], tally: &mut Tally, mut each: impl FnMut(&[u8])) -> Kept {
+        self.quiet = false;
+        while matches!(self.read(buffer, tally, &mut each), Ok(Some(consumed)) if consumed > 0) {
+            self.quiet = false;
+        }
+        if let Some(file) = &self.file
+            && let Ok(count) = read_at(file, &mut buffer[..MAX_LINE_BYTES], self.position.offset)
+        {
+            self.position.finish(&buffer[..count], each);
+            tally.read_bytes += count as u64;
+            self.size = self.size.max(self.position.offset);
+        }
+        tally.skipped_bytes += self.unread();
+        self.kept()
+    }
+}
+
+/// One log and its files.
+pub struct Follower {
+    current: PathBuf,
+    /// Where the files before the current one may be found, the oldest first.
+    earlier: Vec<PathBuf>,
+    begin: Begin,
+    generations: VecDeque<Generation>,
+    /// The last file that was read to its end and closed: its name stays, and it must not be taken for a new one.
+    finished: Option<Kept>,
+    /// Files that were being read before a restart, and have not been found again yet.
+    restore: Vec<Kept>,
+    /// What was done so far.
+    pub tally: Tally,
+    trouble: Option<Trouble>,
+}
+
+impl Follower {
+    /// Follows the file `current`; the files that were before it are to be found at `earlier`, the oldest first.
+    #[must_use]
+    pub fn new(current: PathBuf, earlier: Vec<PathBuf>, begin: Begin) -> Self {
+        Follower {
+            current,
+            earlier,
+            begin,
+            generations: VecDeque::new(),
+            finished: None,
+            restore: Vec::new(),
+            tally: Tally::default(),
+            trouble: None,
+        }
+    }
+
+    /// Goes on where [`Follower::kept`] was taken.
+    pub fn restore(&mut self, files: Vec<Kept>, finished: Option<Kept>, tally: Tally) {
+        self.begin = Begin::Beginning;
+        self.restore = files;
+        self.finished = finished;
+        self.tally = tally;
+    }
+
+    /// How far every file has been read, the oldest first, and the last one that was finished.
+    #[must_use]
+    pub fn kept(&self) -> (Vec<Kept>, Option<Kept>) {
+        let restore = self.restore.iter().copied();
+        (restore.chain(self.generations.iter().map(Generation::kept)).collect(), self.finished)
+    }
+
+    /// The name of the file that is being written.
+    #[must_use]
+    pub fn current(&self) -> &Path {
+        &self.current
+    }
+
+    /// The log goes on under another name.
+    pub fn rename(&mut self, current: PathBuf, earlier: Vec<PathBuf>) {
+        self.current = current;
+        self.earlier = earlier;
+    }
+
+    /// Whether nothing of what is there at the first look is to be counted.
+    #[must_use]
+    pub fn begins_at_end(&self) -> bool {
+        self.begin == Begin::End
+    }
+
+    /// Why the log can't be read, as of the last look at it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// Whether no file of the log is there or left to be read.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.generations.is_empty()
+    }
+
+    /// The current file's size and what is not read yet of all files, in bytes, as of the last look at them.
+    #[must_use]
+    pub fn size_and_lag(&self) -> (u64, u64) {
+        let size = self.generations.back().map_or(0, |last| last.size);
+        (size, self.generations.iter().map(Generation::unread).sum())
+    }
+
+    /// Whether something may be read.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let waits = |generation: &Generation| !generation.quiet && generation.file.is_some();
+        self.generations.iter().any(waits) || self.generations.len() > 2
+    }
+
+    /// Looks at the log's files and opens those that are new. Whether something may be read.
+    pub fn observe(&mut self) -> bool {
+        self.trouble = None;
+        let mut looked_at = None;
+        // A rotation while we look is seen by looking again.
+        for _ in 0..3 {
+            match look(&self.current) {
+                Ok(Some(meta)) if !meta.is_file() => {
+                    self.trouble = Some(Trouble::NotAFile);
+                    break;
+                }
+                Ok(Some(meta)) => {
+                    let known = self.generations.iter().position(|open| open.identity == identity(&meta));
+                    if let Some(place) = known {
+                        looked_at = Some(identity(&meta));
+                        self.generations[place].saw(&meta, &mut self.tally);
+                        if place + 1 < self.generations.len()
+                            && let Some(back_again) = self.generations.remove(place)
+                        {
+                            self.generations.push_back(back_again);
+                        }
+                        break;
+                    }
+                    if !self.advance() {
+                        break;
+                    }
+                }
+                Ok(None) => {
+                    // Deleted; or rotated and not there again yet, maybe not for the first time.
+                    if self.generations.is_empty() || !self.restore.is_empty() || self.is_last_unlinked() {
+                        self.advance();
+                    }
+                    break;
+                }
+                Err(error) => {
+                    self.trouble = Some(Trouble::of(&error));
+                    break;
+                }
+            }
+        }
+        self.open_what_could_not_be_opened();
+        for generation in self.generations.iter_mut().filter(|generation| Some(generation.identity) != looked_at) {
+            if let Some(Ok(meta)) = generation.file.as_ref().map(File::metadata) {
+                generation.saw(&meta, &mut self.tally);
+            }
+        }
+        self.has_more()
+    }
+
+    /// Gives the lines of the file's end to `each` without counting them, and begins behind the last complete one.
+    ///
+    /// For the first look at a log that is followed from its end. Whether the end is within what has lines before.
+    pub fn peek(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> bool {
+        let Some(last) = self.generations.back_mut() else { return false };
+        let Some(file) = &last.file else { return false };
+        let end = last.position.offset;
+        let begin = end.saturating_sub(TAIL_BYTES.min(buffer.len() as u64));
+        let length = usize::try_from(end - begin).unwrap_or(0).min(buffer.len());
+        let Ok(count) = read_at(file, &mut buffer[..length], begin) else { return end > 0 };
+        // The first line is cut unless the file begins with it.
+        let mut position = Position { offset: begin, skipping: begin > 0 };
+        position.feed(&buffer[..count], MAX_LINE_BYTES, &mut each);
+        last.position = position;
+        end > 0
+    }
+
+    /// Reads about `budget` bytes, older files first, and gives every line to `each`.
+    ///
+    /// Returns how many bytes were consumed; [`Follower::has_more`] tells whether to come again.
+    pub fn read(&mut self, buffer: &mut [u8], budget: usize, mut each: impl FnMut(&[u8])) -> usize {
+        let mut consumed = 0;
+        let mut place = 0;
+        while place < self.generations.len() && consumed < budget {
+            match self.generations[place].read(buffer, &mut self.tally, &mut each) {
+                Ok(Some(bytes)) => {
+                    consumed += bytes;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.trouble = Some(Trouble::of(&error));
+                    self.generations[place].quiet = true;
+                }
+            }
+            // The last two stay: their writer may not have closed the one that it renamed.
+            if place == 0 && self.generations.len() > 2 {
+                self.let_go(buffer, &mut each);
+            } else {
+                place += 1;
+            }
+        }
+        consumed
+    }
+
+    /// To be called from time to time: gives back the descriptors of files that are read to their end and left behind.
+    pub fn settle(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) {
+        for place in 0..self.generations.len() {
+            let rests = self.generations[place].quiet
+                || self.generations[place].file.is_none() && !self.has_a_name(self.generations[place].identity);
+            let generation = &mut self.generations[place];
+            generation.rested = if rests { generation.rested.saturating_add(1) } else { 0 };
+        }
+        while self.generations.len() > 1 && self.generations[0].rested >= RESTED {
+            self.let_go(buffer, &mut each);
+        }
+        if self.generations.len() == 1
+            && self.generations[0].rested >= RESTED
+            && !self.has_a_name(self.generations[0].identity)
+        {
+            self.let_go(buffer, &mut each);
+        }
+    }
+
+    fn let_go(&mut self, buffer: &mut [u8], each: impl FnMut(&[u8])) {
+        if let Some(first) = self.generations.pop_front() {
+            self.finished = Some(first.finish(buffer, &mut self.tally, each));
+        }
+    }
+
+    /// Whether a file can still be found under one of the log's names, as far as can be told.
+    fn has_a_name(&self, wanted: (u64, u64)) -> bool {
+        self.earlier.iter().chain([&self.current]).any(|path| match look(path) {
+            Ok(Some(meta)) => identity(&meta) == wanted,
+            Ok(None) => false,
+            Err(_) => true,
+        })
+    }
+
+    fn is_last_unlinked(&self) -> bool {
+        let last = self.generations.back().and_then(|last| last.file.as_ref());
+        last.and_then(|file| file.metadata().ok()).is_some_and(|meta| meta.nlink() == 0)
+    }
+
+    /// Opens every file that isn't known yet and puts it in its order. Whether there was one.
+    ///
+    /// The order of looking matters: the earlier file, the current, the earlier again. A rotation in between shows
+    /// itself the second time, so that nothing that has a name is missed.
+    fn advance(&mut self) -> bool {
+        let mut found: Vec<Generation> = Vec::new();
+        let mut oldest: Option<Metadata> = None;
+        let earlier = std::mem::take(&mut self.earlier);
+        for path in &earlier {
+            if let Some((generation, meta)) = self.open_if_new(path, &found) {
+                oldest = oldest.or(Some(meta));
+                found.push(generation);
+            }
+        }
+        let current = std::mem::take(&mut self.current);
+        let newest = self.open_if_new(&current, &found).map(|(generation, _)| generation);
+        let had_newest = newest.is_some();
+        found.extend(newest);
+        if had_newest {
+            for path in &earlier {
+                if let Some((generation, _)) = self.open_if_new(path, &found) {
+                    found.insert(found.len() - 1, generation);
+                }
+            }
+        }
+        self.current = current;
+        self.earlier = earlier;
+        if found.is_empty() {
+            return false;
+        }
+        self.account_for_what_was_kept(&mut found, oldest.as_ref());
+        self.account_for_what_was_missed(oldest.as_ref());
+        let mut follows = !self.generations.is_empty() || self.finished.is_some();
+        if self.begin == Begin::End {
+            // What is before the current file belongs to the time before us.
+            let newest = if had_newest { found.pop() } else { None };
+            self.finished = found.pop().map(|older| older.kept());
+            found = newest.into_iter().collect();
+            follows = false;
+        }
+        self.begin = Begin::Beginning;
+        for generation in found {
+            self.tally.rotations += u64::from(follows && !generation.restored);
+            follows = true;
+            self.generations.push_back(generation);
+        }
+        while self.generations.len() > MAX_GENERATIONS {
+            if let Some(first) = self.generations.pop_front() {
+                self.tally.skipped_bytes += first.unread();
+                self.finished = Some(first.kept());
+            }
+        }
+        true
+    }
+
+    fn open_if_new(&mut self, path: &Path, found: &[Generation]) -> Option<(Generation, Metadata)> {
+        let is_open = |meta: &Metadata, this: &Self| {
+            this.generations.iter().chain(found).any(|open| open.identity == identity(meta))
+        };
+        let meta = self.note(look(path))??;
+        if !meta.is_file() {
+            self.trouble = Some(Trouble::NotAFile);
+            return None;
+        }
+        if is_open(&meta, self) {
+            return None;
+        }
+        match open(path) {
+            Ok(file) => {
+                let meta = self.note(file.metadata())?;
+                if !meta.is_file() || is_open(&meta, self) {
+                    return None;
+                }
+                let mut beginning = [0; FINGERPRINT_BYTES];
+                let length = self.note(read_at(&file, &mut beginning, 0))?;
+                let beginning = &beginning[..length];
+                let same = |kept: &Kept| kept.is(identity(&meta), meta.len(), beginning);
+                let finished = self.finished.filter(|kept| kept.length > 0 && same(kept));
+                if finished.is_some_and(|kept| kept.offset == meta.len()) {
+                    return None;
+                }
+                let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place)).or(finished);
+                let start = match (restored, self.begin) {
+                    (Some(kept), _) => kept.position(),
+                    (None, Begin::End) => Position { offset: meta.len(), skipping: false },
+                    (None, Begin::Beginning) => Position::default(),
+                };
+                let mut generation = Generation::new(Some(file), &meta, beginning, start);
+                generation.restored = restored.is_some();
+                Some((generation, meta))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                self.trouble = Some(trouble);
+                if trouble != Trouble::Permission {
+                    return None;
+                }
+                // Its name may be gone when it can be read: remember where to begin, or what is lost.
+                let same = |kept: &Kept| kept.identity() == identity(&meta) && meta.len() >= kept.offset;
+                let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place));
+                let start = match (restored, self.begin) {
+                    (Some(kept), _) => kept.position(),
+                    (None, Begin::End) => Position { offset: meta.len(), skipping: false },
+                    (None, Begin::Beginning) => Position::default(),
+                };
+                let mut generation = Generation::new(None, &meta, &[], start);
+                if let Some(kept) = restored {
+                    generation.restored = true;
+                    generation.print = Fingerprint { length: kept.length, hash: kept.hash };
+                }
+                Some((generation, meta))
+            }
+        }
+    }
+
+    fn note<T>(&mut self, result: io::Result<T>) -> Option<T> {
+        result.map_err(|error| self.trouble = Some(Trouble::of(&error))).ok()
+    }
+
+    fn open_what_could_not_be_opened(&mut self) {
+        for generation in self.generations.iter_mut().filter(|generation| generation.file.is_none()) {
+            for path in self.earlier.iter().chain([&self.current]) {
+                match open(path).and_then(|file| Ok((file.metadata()?, file))) {
+                    Ok((meta, file)) if meta.is_file() && identity(&meta) == generation.identity => {
+                        generation.file = Some(file);
+                        generation.saw(&meta, &mut self.tally);
+                        generation.quiet = false;
+                        break;
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => self.trouble = Some(Trouble::of(&error)),
+                }
+            }
+        }
+    }
+
+    /// After a restart: what was being read and is no more.
+    fn account_for_what_was_kept(&mut self, found: &mut Vec<Generation>, oldest: Option<&Metadata>) {
+        if self.restore.is_empty() && !found.iter().any(|generation| generation.restored) {
+            return;
+        }
+        match found.iter().position(|generation| generation.restored) {
+            // What is older than a file that was being read had been read before it.
+            Some(first) => {
+                if let Some(older) = found.drain(..first).next_back() {
+                    self.finished = Some(older.kept());
+                }
+                self.tally.skipped_bytes += self.restore.iter().map(Kept::unread).sum::<u64>();
+            }
+            // Two generations or more have passed. The last one that was being read grew on, by all appearances
+            // until it was as large as its successor.
+            None => {
+                let grown_to = oldest.map_or(0, Metadata::len);
+                let last = self.restore.pop();
+                let lost = last.map_or(0, |kept| kept.size.max(grown_to).saturating_sub(kept.offset));
+                self.tally.skipped_bytes += lost + self.restore.iter().map(Kept::unread).sum::<u64>();
+            }
+        }
+        self.restore.clear();
+    }
+
+    /// Tells whether generations came and went between the last that is known and `oldest`, the one that is found
+    /// under the earlier name.
+    ///
+    /// The rename that put a file under the earlier name unlinked the file that was there before, and both have the time of it as
+    /// their change time. When the last that is known was unlinked at another time, others were in between; how many,
+    /// and how large they were, is told by the one that is there.
+    fn account_for_what_was_missed(&mut self, oldest: Option<&Metadata>) {
+        let Some(oldest) = oldest else { return };
+        let Some(last) = self.generations.back() else { return };
+        let Some(Ok(last)) = last.file.as_ref().map(File::metadata) else { return };
+        if last.nlink() > 0 {
+            return;
+        }
+        let gap = changed(oldest) - changed(&last);
+        let lived = oldest.created().ok().and_then(|created| created.duration_since(std::time::UNIX_EPOCH).ok());
+        let lived = lived.map_or(gap, |created| changed(oldest) - i128::try_from(created.as_nanos()).unwrap_or(0));
+        if gap > SAME_RENAME && gap > lived / 2 {
+            let missed = u64::try_from((gap + lived / 2) / lived.max(1)).unwrap_or(1).max(1);
+            self.tally.skipped_bytes += missed.saturating_mul(oldest.len());
+            self.tally.rotations += missed;
+        }
+    }
+}
+
+fn identity(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+fn modified(meta: &Metadata) -> (i64, i64) {
+    (meta.mtime(), meta.mtime_nsec())
+}
+
+fn changed(meta: &Metadata) -> i128 {
+    i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec())
+}
+
+/// What is at `path`, symbolic links followed; none when nothing is.
+fn look(path: &Path) -> io::Result<Option<Metadata>> {
+    match path.metadata() {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens without waiting, whatever it is.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,935 @@
+//! The reader of the logs against what happens to log files: one test a hazard.
+//!
+//! Nothing here waits: [`Tailer::poll`] and [`Tailer::turn`] do one round when they are told to, at a time they are told.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use campaign_exporter::parse::tail::MAX_LINE_BYTES;
+use campaign_exporter::source::positions::{FILE, Storage};
+use campaign_exporter::source::tailer::follow::Trouble;
+use campaign_exporter::source::tailer::watch::{Wake, Watch};
+use campaign_exporter::source::tailer::{LogView, MAX_LOGS, Reader, Rest, SURVEY, Start, Tailer};
+
+/// An installation with one log directory, and a reader of it.
+struct Host {
+    root: tempfile::TempDir,
+    wake: Arc<Wake>,
+    tailer: Tailer,
+    now: Instant,
+}
+
+fn tailer(start: Start, watch: Watch, home: &Path) -> (Tailer, Arc<Wake>) {
+    let wake = Arc::new(Wake::default());
+    wake.follow(Some(home.to_owned()));
+    (Tailer::new(start, watch, Arc::clone(&wake)), wake)
+}
+
+impl Host {
+    /// A host whose logs are read from their end on; nothing is read yet.
+    fn new() -> Self {
+        Self::with(Start::End, Watch::Nobody)
+    }
+
+    /// A host whose reader has looked around before there was any log.
+    fn running() -> Self {
+        let mut host = Self::new();
+        host.poll();
+        host
+    }
+
+    fn with(start: Start, watch: Watch) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("var/prod/log")).unwrap();
+        let (tailer, wake) = tailer(start, watch, root.path());
+        Host { root, wake, tailer, now: Instant::now() }
+    }
+
+    /// Another reader goes on where this one would after `kill -9`.
+    fn restart(&mut self) {
+        let state = self.tailer.state();
+        let text = serde_json::to_string(&state).unwrap();
+        (self.tailer, self.wake) = tailer(Start::End, Watch::Nobody, self.root.path());
+        self.tailer.restore(serde_json::from_str(&text).unwrap(), self.now);
+    }
+
+    fn poll(&mut self) {
+        self.tailer.poll(self.now);
+    }
+
+    /// So many surveys, each when it is due.
+    fn surveys(&mut self, times: u32) {
+        for _ in 0..times {
+            self.now += SURVEY;
+            self.tailer.turn(self.now);
+        }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.root.path().join("var/prod/log").join(file)
+    }
+
+    fn write(&self, file: &str, text: impl AsRef<[u8]>) {
+        append(&self.path(file), text);
+    }
+
+    fn rotate(&self, log: &str) {
+        fs::rename(self.path(&format!("{log}.log")), self.path(&format!("{log}_2.log"))).unwrap();
+    }
+
+    fn log(&self, name: &str) -> LogView {
+        self.log_of("prod", name).unwrap_or_else(|| panic!("no log {name}"))
+    }
+
+    fn log_of(&self, instance: &str, name: &str) -> Option<LogView> {
+        self.tailer.view().logs.into_iter().find(|log| log.instance == instance && log.log == name)
+    }
+
+    /// Errors counted in the log `x`.
+    fn errors(&self) -> u64 {
+        self.log("x").counts.levels[0]
+    }
+
+    fn skipped(&self) -> u64 {
+        self.log("x").tally.skipped_bytes
+    }
+}
+
+fn append(path: &Path, text: impl AsRef<[u8]>) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_ref()).unwrap();
+}
+
+/// So many errors, each with another text.
+fn errors(times: u32) -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let first = NEXT.fetch_add(times, std::sync::atomic::Ordering::Relaxed);
+    let line = |number| format!("2021-05-31T08:42:18.124Z\t66462\t66501\t1\terror\tlog\tNumber {number}\n");
+    (first..first + times).map(line).collect()
+}
+
+#[test]
+fn a_log_that_was_there_before_is_read_from_its_end_with_its_last_times() {
+    let mut host = Host::new();
+    host.write("x.log", errors(5));
+    host.write("x.log", "2021-05-31T09:00:00.000Z\t1\t1\t1\tinfo\tlog\tfine\nand goes on\nhalf a li");
+    host.poll();
+    let log = host.log("x");
+    assert_eq!((log.counts.levels, log.counts.continuations, log.tally.read_bytes), ([0; 3], 0, 0));
+    assert_eq!(log.counts.last_error, Some(1_622_450_538_124));
+    assert_eq!(log.counts.last_message, Some(1_622_451_600_000));
+    host.write("x.log", format!("ne\n{}", errors(2)));
+    host.poll();
+    assert_eq!((host.errors(), host.log("x").counts.continuations), (2, 1));
+    assert_eq!((host.log("x").counts.unreadable, host.skipped()), (0, 0));
+}
+
+#[test]
+fn a_log_that_was_there_before_is_read_from_its_beginning_when_asked_for() {
+    let mut host = Host::with(Start::Beginning, Watch::Nobody);
+    host.write("x_2.log", errors(3));
+    host.write("x.log", errors(5));
+    host.poll();
+    assert_eq!(host.errors(), 8);
+}
+
+#[test]
+fn the_file_before_a_log_that_was_there_is_not_counted() {
+    let mut host = Host::new();
+    host.write("x_2.log", errors(3));
+    host.write("x.log", errors(5));
+    host.poll();
+    assert_eq!((host.errors(), host.log("x").tally.rotations), (0, 0));
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.poll();
+    host.write("x.log", errors(1));
+    host.poll();
+    host.surveys(4);
+    assert_eq!(host.errors(), 1);
+}
+
+#[test]
+fn a_new_log_is_read_from_its_beginning() {
+    let mut host = Host::running();
+    host.write("x.log", errors(5));
+    host.poll();
+    assert_eq!(host.errors(), 5);
+    assert_eq!(host.log("x").lag, 0);
+    assert_eq!(host.log("x").size, host.log("x").tally.read_bytes);
+}
+
+#[test]
+fn a_new_instance_is_found_and_read_from_its_beginning() {
+    let mut host = Host::running();
+    let log = host.root.path().join("var/new/log");
+    fs::create_dir_all(&log).unwrap();
+    append(&log.join("x.log"), errors(5));
+    host.surveys(1);
+    assert_eq!(host.log_of("new", "x").unwrap().counts.levels[0], 5);
+}
+
+#[test]
+fn a_rotated_log_loses_no_line() {
+    let mut host = Host::running();
+    for _ in 0..5 {
+        host.write("x.log", errors(3));
+        host.poll();
+        host.write("x.log", errors(2));
+        host.rotate("x");
+        host.write("x.log", errors(4));
+    }
+    host.poll();
+    assert_eq!(host.errors(), 45);
+    assert_eq!((host.skipped(), host.log("x").tally.rotations), (0, 5));
+}
+
+#[test]
+fn the_old_file_is_drained_before_the_new_one() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    host.write("x.log", "2021-05-31T08:50:00.000Z\t1\t1\t1\tinfo\tlog\told\n");
+    host.rotate("x");
+    host.write("x.log", "continues the old\n2021-05-31T08:51:00.000Z\t1\t1\t1\tinfo\tlog\tnew\n");
+    host.poll();
+    let counts = host.log("x").counts;
+    assert_eq!(counts.last_message, Some(1_622_451_060_000));
+    assert_eq!((counts.continuations, counts.unreadable), (1, 0));
+}
+
+#[test]
+fn a_log_that_is_rotated_and_not_there_again_yet_is_read_on() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    host.write("x.log", errors(2));
+    host.rotate("x");
+    host.poll();
+    assert_eq!(host.errors(), 3);
+    // The writer has it open still.
+    host.write("x_2.log", errors(1));
+    host.poll();
+    assert_eq!(host.errors(), 4);
+    host.write("x.log", errors(1));
+    host.write("x_2.log", errors(1));
+    host.poll();
+    assert_eq!(host.errors(), 6);
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn a_rotation_is_seen_without_reading_to_the_end_first() {
+    // The reader sees every generation, but is far behind with reading.
+    let mut host = Host::running();
+    for round in 0..6 {
+        host.write("x.log", errors(40_000));
+        host.now += Duration::from_millis(200);
+        if round == 0 {
+            host.now += SURVEY;
+        }
+        host.tailer.turn(host.now);
+        host.rotate("x");
+    }
+    assert!(host.errors() < 240_000, "the reader was to be behind");
+    host.poll();
+    assert_eq!(host.errors(), 240_000);
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn two_rotations_between_two_looks_lose_nothing_that_has_a_name() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    host.write("x.log", errors(2));
+    host.rotate("x");
+    host.write("x.log", errors(3));
+    host.rotate("x");
+    host.write("x.log", errors(4));
+    host.poll();
+    assert_eq!(host.errors(), 10, "the oldest has no name any more, but was open");
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn a_generation_that_passed_unseen_is_reported_in_bytes() {
+    let mut host = Host::running();
+    let generation = errors(10);
+    host.write("x.log", &generation);
+    host.poll();
+    // Times of change have to differ for the reader to tell: write until the file system's clock has ticked.
+    let changed = |path: &Path| path.metadata().unwrap().modified().unwrap();
+    for _ in 0..3 {
+        host.rotate("x");
+        host.write("x.log", &generation);
+        let before = changed(&host.path("x_2.log"));
+        while changed(&host.path("x.log")) < before + Duration::from_millis(60) {
+            fs::write(host.path("x.log"), &generation).unwrap();
+        }
+    }
+    host.poll();
+    assert_eq!(host.errors(), 30, "of four generations one was never seen");
+    assert_eq!(host.skipped(), generation.len() as u64);
+    assert_eq!(host.log("x").tally.rotations, 3);
+}
+
+#[test]
+fn an_inode_number_that_is_used_again_is_no_known_file() {
+    // File systems give the number of a deleted file to the next one.
+    let mut host = Host::running();
+    for round in 1..=20 {
+        host.write("x.log", errors(2));
+        host.poll();
+        host.surveys(3);
+        fs::remove_file(host.path("x.log")).unwrap();
+        host.surveys(4);
+        assert_eq!(host.errors(), 2 * round);
+    }
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn copy_and_truncate_loses_nothing_that_was_read() {
+    let mut host = Host::running();
+    host.write("x.log", errors(5));
+    host.poll();
+    fs::copy(host.path("x.log"), host.path("x.log.1")).unwrap();
+    OpenOptions::new().write(true).truncate(true).open(host.path("x.log")).unwrap();
+    host.poll();
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (7, 0));
+    // It grows beyond where it was before anybody looks.
+    fs::write(host.path("x.log"), errors(20)).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (27, 0));
+    // It is of the very size that it was.
+    fs::write(host.path("x.log"), errors(20)).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (47, 0));
+    assert_eq!(host.log("x").tally.rotations, 3);
+}
+
+#[test]
+fn what_was_seen_and_truncated_before_it_was_read_is_reported() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    let unfinished = "2021-05-31T08:50:00.000Z\t1\t1\t1\tinfo";
+    host.write("x.log", unfinished);
+    host.poll();
+    fs::write(host.path("x.log"), "").unwrap();
+    host.poll();
+    assert_eq!(host.skipped(), unfinished.len() as u64);
+}
+
+#[test]
+fn a_writer_that_keeps_its_place_after_a_truncation_leaves_nul_bytes() {
+    let mut host = Host::running();
+    let file = File::create(host.path("x.log")).unwrap();
+    let first = errors(50);
+    file.write_all_at(first.as_bytes(), 0).unwrap();
+    host.poll();
+    file.set_len(0).unwrap();
+    file.write_all_at(errors(3).as_bytes(), first.len() as u64).unwrap();
+    host.poll();
+    assert_eq!(host.errors(), 53);
+    assert_eq!(host.skipped(), first.len() as u64, "the NUL bytes");
+    assert_eq!(host.log("x").counts.unreadable, 0);
+}
+
+#[test]
+fn a_deleted_log_is_read_to_its_end_and_then_no_longer_shown() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    host.write("x.log", errors(2));
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.poll();
+    assert_eq!(host.errors(), 3);
+    assert!(host.log("x").present);
+    host.surveys(3);
+    assert!(!host.log("x").present);
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn a_log_that_was_deleted_and_made_again_goes_on() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!(host.errors(), 3);
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.surveys(5);
+    host.write("x.log", errors(4));
+    host.poll();
+    assert_eq!(host.errors(), 7);
+    assert!(host.log("x").present);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_a_new_one() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    host.write("x.log", errors(1));
+    host.write("other", errors(2));
+    fs::rename(host.path("other"), host.path("x.log")).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (6, 0));
+}
+
+#[test]
+fn a_file_that_was_moved_away_and_back_is_not_read_twice() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    fs::rename(host.path("x.log"), host.path("aside")).unwrap();
+    host.write("x.log", errors(2));
+    host.poll();
+    fs::rename(host.path("aside"), host.path("x.log")).unwrap();
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (6, 0));
+}
+
+#[test]
+fn symbolic_links_are_followed_wherever_they_are() {
+    let mut host = Host::running();
+    let elsewhere = tempfile::tempdir().unwrap();
+    append(&elsewhere.path().join("target"), errors(2));
+    symlink(elsewhere.path().join("target"), host.path("x.log")).unwrap();
+    symlink(elsewhere.path().join("nothing"), host.path("dangling.log")).unwrap();
+    host.poll();
+    append(&elsewhere.path().join("target"), errors(2));
+    host.poll();
+    assert_eq!(host.errors(), 4);
+    // The link itself is what the rotation renames.
+    host.rotate("x");
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (5, 0));
+
+    // `var` may be a link, and so may be an instance.
+    let home = tempfile::tempdir().unwrap();
+    symlink(host.root.path().join("var"), home.path().join("var")).unwrap();
+    symlink(host.root.path().join("var/prod"), host.root.path().join("var/alias")).unwrap();
+    let (mut tailer, _) = tailer(Start::Beginning, Watch::Nobody, home.path());
+    tailer.poll(host.now);
+    let view = tailer.view();
+    let of = |instance: &str| view.logs.iter().find(|log| log.instance == instance && log.log == "x").unwrap();
+    assert_eq!((of("prod").counts.levels[0], of("alias").counts.levels[0]), (5, 5));
+}
+
+#[test]
+fn anything_but_a_regular_file_is_left_alone_and_counted() {
+    let mut host = Host::running();
+    fs::create_dir(host.path("directory.log")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(host.path("socket.log")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, host.path("x.log"), rustix::fs::Mode::RUSR).unwrap();
+    host.poll();
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::NotAFile)), Some(&3));
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!(host.errors(), 2);
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::NotAFile)), Some(&2));
+}
+
+#[test]
+fn lines_of_every_kind_are_counted() {
+    let mut host = Host::running();
+    let long = format!("2021-05-31T08:42:18.124Z\t1\t1\t1\terror\tlog\t{}", "x".repeat(3 * MAX_LINE_BYTES));
+    host.write("x.log", "2021-05-31T08:42:18.124Z\t1\t1\t1\tinfo\tlog\tCRLF\r\n");
+    host.write("x.log", b"2021-05-31T08:42:18.124Z\t1\t1\t1\tinfo\tlog\tna\xefve \0 \xa4\n  at line 3\n\n");
+    host.write("x.log", &long);
+    host.poll();
+    assert_eq!(host.errors(), 1, "a line without end is cut and counted");
+    host.write("x.log", format!("more\n{}", errors(1)));
+    host.write("x.log", "2021-05-31T08:42:18.124Z no fields\n");
+    host.write("x.log", "2021-05-31T08:42:18.124Z\t1\t1\t1\twarn");
+    host.poll();
+    let log = host.log("x");
+    assert_eq!(log.counts.levels, [2, 0, 2]);
+    assert_eq!((log.counts.continuations, log.counts.unreadable), (2, 1));
+    assert_eq!(log.tally.skipped_bytes, (long.len() + 4 - MAX_LINE_BYTES) as u64);
+    assert_eq!(log.lag, 35, "a partial last line waits");
+    host.write("x.log", "ing\tlog\tx\n");
+    host.poll();
+    assert_eq!((host.log("x").counts.levels, host.log("x").lag), ([2, 1, 2], 0));
+}
+
+#[test]
+fn the_last_line_of_a_file_that_is_left_behind_needs_no_end() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3).trim_end());
+    host.poll();
+    assert_eq!(host.errors(), 2);
+    host.rotate("x");
+    host.write("x.log", errors(1));
+    host.surveys(4);
+    assert_eq!((host.errors(), host.skipped(), host.log("x").lag), (4, 0, 0));
+}
+
+#[test]
+fn old_files_are_no_logs_of_their_own_and_others_are() {
+    let mut host = Host::running();
+    for file in ["x.log", "x_2.log", "y_2.log", "x_3.log", "x.log.1", "core", ".log", "_2.log", "x_2"] {
+        host.write(file, errors(1));
+    }
+    host.poll();
+    let mut names: Vec<_> = host.tailer.view().logs.into_iter().map(|log| log.log.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["_2", "x", "x_3", "y"]);
+    assert_eq!(host.log("y").counts.levels[0], 1);
+}
+
+#[test]
+fn a_log_split_by_day_is_one_log() {
+    let mut host = Host::new();
+    host.write("logins.21-05-29.log", errors(7));
+    host.write("logins.21-05-30.log", errors(7));
+    host.poll();
+    assert_eq!(host.log("logins").counts.levels[0], 0);
+    host.write("logins.21-05-30.log", errors(1));
+    host.write("logins.21-05-31.log", errors(2));
+    host.poll();
+    assert_eq!(host.log("logins").counts.levels[0], 3);
+    assert_eq!(host.tailer.view().logs.len(), 1);
+    host.write("logins.21-05-31.log", errors(1));
+    host.restart();
+    host.write("logins.21-06-01.log", errors(4));
+    host.write("logins.21-06-02.log", errors(5));
+    host.poll();
+    assert_eq!(host.log("logins").counts.levels[0], 13, "two days passed while nobody was there");
+    assert_eq!(host.log("logins").tally.skipped_bytes, 0);
+}
+
+/// Whether the rights of files mean anything to the user who runs the tests.
+fn rights_count(directory: &Path) -> bool {
+    let path = directory.join("rights");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    File::open(&path).is_err()
+}
+
+/// Runs the test `name` again as a user who is not root, in a process of its own.
+fn as_nobody(name: &str) -> bool {
+    use std::os::unix::process::CommandExt;
+    if rights_count(tempfile::tempdir().unwrap().path()) {
+        return false;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    // The target directory may be out of that user's reach.
+    let program = directory.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let output = std::process::Command::new(&program)
+        .args(["--exact", name, "--nocapture"])
+        .env("TMPDIR", directory.path())
+        .current_dir(directory.path())
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    true
+}
+
+#[test]
+fn a_file_that_is_unreadable_now_is_read_later() {
+    if as_nobody("tailer::a_file_that_is_unreadable_now_is_read_later") {
+        return;
+    }
+    let mut host = Host::new();
+    let rights = |host: &Host, file: &str, mode| {
+        fs::set_permissions(host.path(file), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    host.write("x.log", errors(3));
+    rights(&host, "x.log", 0o200);
+    host.poll();
+    host.write("new.log", errors(1));
+    rights(&host, "new.log", 0o200);
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Permission)), Some(&2));
+    assert_eq!((host.errors(), host.log("new").counts.levels[0]), (0, 0));
+    rights(&host, "x.log", 0o600);
+    rights(&host, "new.log", 0o600);
+    host.write("x.log", errors(1));
+    host.poll();
+    assert!(host.tailer.view().troubles.is_empty());
+    assert_eq!(host.errors(), 2, "what was there at the start is not counted, what came since is");
+    assert_eq!(host.log("new").counts.levels[0], 1);
+
+    // It is rotated while it can't be read: it is found under its other name.
+    host.write("y.log", errors(2));
+    rights(&host, "y.log", 0o200);
+    host.poll();
+    host.rotate("y");
+    host.write("y.log", errors(3));
+    host.poll();
+    assert_eq!(host.log("y").counts.levels[0], 3);
+    rights(&host, "y_2.log", 0o600);
+    host.poll();
+    assert_eq!((host.log("y").counts.levels[0], host.log("y").tally.skipped_bytes), (5, 0));
+
+    // It is deleted before it could be read: that is told.
+    host.write("z.log", errors(2));
+    rights(&host, "z.log", 0o200);
+    host.poll();
+    let size = host.path("z.log").metadata().unwrap().len();
+    fs::remove_file(host.path("z.log")).unwrap();
+    host.surveys(3);
+    assert_eq!(host.log("z").tally.skipped_bytes, size);
+}
+
+#[test]
+fn a_directory_that_is_unreadable_now_is_read_later() {
+    if as_nobody("tailer::a_directory_that_is_unreadable_now_is_read_later") {
+        return;
+    }
+    let mut host = Host::new();
+    host.write("x.log", errors(3));
+    let directory = host.root.path().join("var/prod/log");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    host.poll();
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Permission)), Some(&1));
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    host.poll();
+    assert_eq!(host.errors(), 0, "it had been there before the reader");
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!(host.errors(), 2);
+    assert!(host.tailer.view().troubles.is_empty());
+}
+
+#[test]
+fn no_more_logs_are_followed_than_allowed_and_the_others_counted() {
+    assert!(MAX_LOGS >= 5_000);
+    let mut host = Host::new();
+    let wake = Arc::new(Wake::default());
+    wake.follow(Some(host.root.path().to_owned()));
+    host.tailer = Tailer::new(Start::Beginning, Watch::Nobody, wake).with_max_logs(3);
+    for name in ["a.log", "b.log", "c.log", "d.log", "e.log"] {
+        host.write(name, errors(1));
+    }
+    host.poll();
+    assert_eq!(host.tailer.view().logs.len(), 3);
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Limit)), Some(&2));
+    // The place of a log that is gone is taken.
+    fs::remove_file(host.path("a.log")).unwrap();
+    host.surveys(5);
+    assert_eq!(host.tailer.view().logs.len(), 3);
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Limit)), Some(&1));
+}
+
+#[test]
+fn a_busy_log_does_not_keep_the_others_waiting() {
+    let mut host = Host::running();
+    let large = errors(200_000);
+    host.write("a.log", &large);
+    host.write("b.log", errors(1));
+    host.write("c.log", errors(1));
+    host.now += SURVEY;
+    host.tailer.turn(host.now);
+    assert!(host.log("a").lag > 0, "one turn was not to be enough");
+    assert_eq!((host.log("b").lag, host.log("c").lag), (0, 0));
+    assert_eq!(host.tailer.turn(host.now), Rest { at_least: Duration::ZERO, at_most: Duration::ZERO });
+    host.poll();
+    assert_eq!(host.log("a").counts.levels[0], 200_000);
+}
+
+#[test]
+fn a_hint_is_followed_at_once_and_without_hints_watched_logs_rest() {
+    let mut host = Host::with(Start::End, Watch::Test);
+    host.write("x.log", errors(1));
+    let settle = |host: &mut Host| {
+        for _ in 0..3 {
+            host.now += Duration::from_millis(300);
+            host.tailer.turn(host.now);
+        }
+    };
+    settle(&mut host);
+    host.write("x.log", errors(2));
+    host.now += Duration::from_millis(300);
+    let rest = host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 0, "nothing was hinted");
+    assert!(rest.at_least.is_zero() && rest.at_most > SURVEY / 2, "{rest:?}");
+    host.wake.touch(&host.path("x.log"), false);
+    let rest = host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 2);
+    assert!(!rest.at_least.is_zero(), "hints of a busy writer gather");
+
+    settle(&mut host);
+    host.write("new.log", errors(3));
+    host.wake.touch(&host.path("new.log"), true);
+    host.tailer.turn(host.now);
+    assert_eq!(host.log("new").counts.levels[0], 3);
+
+    // A hint that never came costs time, no lines.
+    host.write("x.log", errors(4));
+    host.surveys(1);
+    assert_eq!(host.errors(), 6);
+}
+
+#[test]
+fn lost_hints_and_floods_of_hints_lose_no_line() {
+    let mut host = Host::with(Start::End, Watch::Test);
+    host.poll();
+    host.write("x.log", errors(1));
+    host.now += Duration::from_secs(2);
+    host.wake.touch_everything();
+    host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 1, "the queue of hints has overflowed: everything is looked at");
+
+    for _ in 0..1000 {
+        host.wake.touch(&host.path("x.log"), false);
+    }
+    host.tailer.turn(host.now);
+    // Now the directory is polled.
+    host.write("x.log", errors(1));
+    host.now += Duration::from_millis(100);
+    let rest = host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 2);
+    assert!(rest.at_most < Duration::from_millis(300), "{rest:?}");
+    // And later watched again; what was written meanwhile is not missed.
+    host.now += Duration::from_secs(60);
+    host.tailer.turn(host.now);
+    host.write("x.log", errors(1));
+    host.wake.touch(&host.path("x.log"), false);
+    host.now += Duration::from_secs(1);
+    let rest = host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 3);
+    host.now += Duration::from_secs(1);
+    assert!(host.tailer.turn(host.now).at_most > Duration::from_secs(3), "{rest:?}");
+}
+
+#[test]
+fn without_watches_directories_are_polled() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.now += Duration::from_millis(250);
+    let rest = host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 1, "a new name shows in the directory's time");
+    assert!(rest.at_most <= Duration::from_millis(250), "{rest:?}");
+    host.write("x.log", errors(1));
+    host.now += Duration::from_millis(100);
+    host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 2, "a log that is being written is looked at each time");
+    host.now += Duration::from_secs(60);
+    host.tailer.turn(host.now);
+    host.write("x.log", errors(1));
+    host.now += Duration::from_secs(3);
+    host.tailer.turn(host.now);
+    assert_eq!(host.errors(), 3, "and one that was silent every few seconds");
+}
+
+#[test]
+fn lines_written_while_nobody_was_there_are_counted_once() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.write("x.log", "2021-05-31T08:42:18.124Z\t1\t1\t1\terror\tlog\tUnable to rename file\nhalf");
+    host.poll();
+    host.restart();
+    host.write("x.log", " a line, Invalid cross-device link\n");
+    host.write("x.log", errors(2));
+    host.write("new.log", errors(4));
+    host.poll();
+    assert_eq!((host.errors(), host.log("x").counts.continuations), (6, 1));
+    assert_eq!(host.log("x").counts.problems, [0, 1], "what a line continues is remembered");
+    assert_eq!(host.log("new").counts.levels[0], 4, "a log that came meanwhile is new");
+    host.restart();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (6, 0));
+}
+
+#[test]
+fn a_rotation_while_nobody_was_there_loses_nothing() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    host.write("x.log", errors(2));
+    host.restart();
+    host.rotate("x");
+    host.write("x.log", errors(4));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (9, 0));
+    // With both files known.
+    host.write("x.log", errors(1));
+    host.restart();
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (11, 0));
+    // Settled: the old file is closed, and known all the same.
+    host.surveys(4);
+    host.restart();
+    host.poll();
+    assert_eq!((host.errors(), host.log("x").tally.rotations), (11, 1));
+}
+
+#[test]
+fn two_rotations_while_nobody_was_there_are_reported_in_bytes() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    let read = host.log("x").tally.read_bytes;
+    host.restart();
+    host.write("x.log", errors(7));
+    let lost = host.path("x.log").metadata().unwrap().len() - read;
+    host.rotate("x");
+    host.write("x.log", errors(10));
+    host.rotate("x");
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!(host.errors(), 14);
+    let reported = host.skipped();
+    assert!(reported.abs_diff(lost) < 20, "{reported} for {lost}");
+}
+
+#[test]
+fn a_file_truncated_or_replaced_while_nobody_was_there_is_a_new_one() {
+    let mut host = Host::running();
+    host.write("x.log", errors(30));
+    host.poll();
+    host.restart();
+    fs::write(host.path("x.log"), errors(2)).unwrap();
+    host.poll();
+    assert_eq!(host.errors(), 32, "it shrank");
+    host.restart();
+    fs::write(host.path("x.log"), errors(50)).unwrap();
+    host.poll();
+    assert_eq!(host.errors(), 82, "it begins otherwise");
+    host.restart();
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.write("x.log", errors(60));
+    host.poll();
+    assert_eq!(host.errors(), 142);
+    assert_eq!(host.skipped(), 0);
+}
+
+#[test]
+fn a_kill_between_two_states_counts_no_line_twice_and_none_less() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    let before = serde_json::to_string(&host.tailer.state()).unwrap();
+    host.write("x.log", errors(4));
+    host.rotate("x");
+    host.write("x.log", errors(5));
+    host.poll();
+    assert_eq!(host.errors(), 12);
+    // The last state never reached the disk.
+    (host.tailer, host.wake) = tailer(Start::End, Watch::Nobody, host.root.path());
+    host.tailer.restore(serde_json::from_str(&before).unwrap(), host.now);
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (12, 0));
+}
+
+#[test]
+fn a_log_whose_files_are_away_keeps_its_counts_for_a_while() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    fs::rename(host.root.path().join("var/prod"), host.root.path().join("var-prod")).unwrap();
+    host.surveys(5);
+    host.restart();
+    host.surveys(5);
+    fs::rename(host.root.path().join("var-prod"), host.root.path().join("var/prod")).unwrap();
+    host.write("x.log", errors(2));
+    host.surveys(2);
+    assert_eq!(host.errors(), 5);
+    fs::remove_dir_all(host.root.path().join("var/prod")).unwrap();
+    host.surveys(400);
+    assert!(host.tailer.view().logs.is_empty());
+    assert!(host.tailer.state().logs.is_empty());
+}
+
+#[test]
+fn a_home_that_moves_takes_its_logs_along() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    let elsewhere = tempfile::tempdir().unwrap();
+    host.wake.follow(Some(elsewhere.path().to_owned()));
+    host.poll();
+    assert!(host.tailer.view().logs.is_empty());
+    host.wake.follow(Some(host.root.path().to_owned()));
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!(host.errors(), 4);
+}
+
+/// Waits until `condition` holds for what the reader publishes.
+fn wait_for(reader: &Reader, what: &str, condition: impl Fn(&[LogView], Option<bool>) -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    loop {
+        let published = reader.logs().published();
+        if condition(&published.view.logs, published.stored) {
+            return;
+        }
+        assert!(Instant::now() < limit, "{what}: {published:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn total(logs: &[LogView]) -> u64 {
+    logs.iter().map(|log| log.counts.levels[0]).sum()
+}
+
+#[test]
+fn what_is_published_has_been_stored() {
+    let host = Host::new();
+    let storage = host.root.path().join("state");
+    let start = || Reader::start(Some(host.root.path().to_owned()), Start::End, Some(storage.clone())).unwrap();
+    let stored = || {
+        let mut storage = host.root.path().join("copy");
+        fs::create_dir_all(&storage).unwrap();
+        fs::copy(host.root.path().join("state").join(FILE), storage.join(FILE)).unwrap();
+        let state = Storage::new(std::mem::take(&mut storage)).load().unwrap().unwrap();
+        state.logs.iter().map(|log| log.counts.levels[0]).sum::<u64>()
+    };
+    let reader = start();
+    wait_for(&reader, "a first look", |_, stored| stored == Some(true));
+    for round in 1..=5 {
+        host.write("x.log", errors(10));
+        wait_for(&reader, "ten more", |logs, _| total(logs) == 10 * round);
+        assert!(stored() >= 10 * round);
+    }
+    host.write("x.log", errors(1));
+    reader.stop();
+    let at_the_end = stored();
+    assert!(at_the_end >= 50);
+    let reader = start();
+    wait_for(&reader, "all", |logs, _| total(logs) == 51);
+    assert!(reader.logs().is_alive());
+}
+
+#[test]
+fn a_storage_that_cannot_be_written_is_reported_and_done_without() {
+    let host = Host::new();
+    let storage = host.root.path().join("file");
+    fs::write(&storage, "").unwrap();
+    host.write("x.log", errors(10));
+    let reader = Reader::start(Some(host.root.path().to_owned()), Start::Beginning, Some(storage)).unwrap();
+    wait_for(&reader, "what is not stored", |logs, stored| total(logs) == 10 && stored == Some(false));
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_done_without() {
+    let host = Host::new();
+    host.write("x.log", errors(3));
+    let storage = host.root.path().join("state");
+    fs::create_dir_all(&storage).unwrap();
+    fs::write(storage.join(FILE), "{\"format\":\"something else\"}\n{}\n").unwrap();
+    let reader = Reader::start(Some(host.root.path().to_owned()), Start::Beginning, Some(storage.clone())).unwrap();
+    wait_for(&reader, "what is there", |logs, stored| total(logs) == 3 && stored == Some(true));
+    assert!(storage.join("logs.json.damaged").exists());
+}
