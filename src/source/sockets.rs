@@ -14,6 +14,8 @@ use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::{Miss, folder};
 use crate::catalog::Protocol;
 use crate::parse::process::number;
@@ -234,6 +236,8 @@ impl Sockets {
             let mut buffer = [MaybeUninit::uninit(); LINK];
             match rustix::fs::readlinkat_raw(&descriptors, name, &mut buffer) {
                 Ok((target, _)) => socket_inode(target).is_none_or(|inode| each(descriptor, inode)),
+                // No link, as in a tree of plain files: it names no socket.
+                Err(Errno::INVAL) => true,
                 Err(errno) => {
                     // A descriptor that was closed meanwhile is none.
                     denied = Some(Miss::from(errno)).filter(|miss| *miss != Miss::Gone).or(denied);
@@ -427,6 +431,9 @@ mod tests {
         };
         assert_eq!(sockets.search([2, 1], &[6]), expected);
         write(root.path().join("1/fd/4"), "no link").unwrap();
-        assert_eq!(sockets.search([1], &[6]), Search::Unknown(Miss::Failed));
+        assert_eq!(sockets.search([1], &[6]), Search::NotThere);
+        create_dir_all(root.path().join("3")).unwrap();
+        write(root.path().join("3/fd"), "no folder").unwrap();
+        assert_eq!(sockets.search([3], &[6]), Search::Unknown(Miss::Failed));
     }
 }

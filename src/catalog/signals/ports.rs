@@ -75,14 +75,14 @@ macro_rules! port {
                      listens{{end}} at port {{$labels.port}}/{{$labels.protocol}} of the module ",
                     $name,
                     " of the Campaign instance {{$labels.campaign_instance}}.{{if eq $value 1.0}} The exporter's \
-                     log and status page name that program.{{end}}",
+                     log names that program.{{end}}",
                 ),
                 pt_br: concat!(
                     "Em {{$labels.instance}}, {{if eq $value 0.0}}nenhum programa escuta{{else}}outro programa \
                      escuta{{end}} na porta {{$labels.port}}/{{$labels.protocol}} do módulo ",
                     $name,
-                    " da instância {{$labels.campaign_instance}} do Campaign.{{if eq $value 1.0}} O log e a página \
-                     de status do exportador dizem qual é esse programa.{{end}}",
+                    " da instância {{$labels.campaign_instance}} do Campaign.{{if eq $value 1.0}} O log do \
+                     exportador diz qual é esse programa.{{end}}",
                 ),
             },
         }
