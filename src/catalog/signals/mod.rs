@@ -45,8 +45,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] =
-    &[modules::THEME, logs::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
