@@ -1,6 +1,10 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
 pub mod engine;
+pub mod indicators;
+pub mod pipelined;
+pub mod probed;
+pub mod probes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,3 +2,5 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod reply;
+pub mod targets;

@@ -1,4 +1,7 @@
 //! The only code that touches the machine: files, processes, sockets. Knows what is there, not what is healthy.
 
+pub mod http;
+pub mod indicators;
 pub mod installation;
+pub mod probes;
 pub mod processes;

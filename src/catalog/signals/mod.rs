@@ -1,7 +1,9 @@
 //! Every metric, check and alert there is, a file a theme. Nothing that is not here can be exported, judged or rendered.
 
 pub mod exporter;
+pub mod indicators;
 pub mod modules;
+pub mod probes;
 
 use super::{AlertDef, CheckDef, MetricDef};
 
@@ -39,7 +41,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, probes::THEME, indicators::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
