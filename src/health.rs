@@ -1,1 +1,271 @@
-//! Evidence into checks: a pure function of the samples.
+//! Evidence into checks: the checks that the documentation asks an operator to make, as a pure function of the
+//! samples of one moment. A check without evidence is absent, neither passed nor failed.
+//!
+//! Knows the catalog and samples; what needs time ("for five minutes", "too many restarts") is for the alert rules.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::catalog::CheckDef;
+use crate::catalog::modules::{self, DEFAULT_INSTANCE};
+use crate::catalog::signals::modules::{
+    AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_CHECK, MODULE_EXPECTED,
+    MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
+    MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
+};
+use crate::catalog::{Kind, MetricDef};
+use crate::snapshot::{Samples, Snapshot};
+
+/// What one check says of one module.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Judgement {
+    /// The module's name.
+    pub module: String,
+    /// Its Campaign instance.
+    pub instance: String,
+    /// The check's name.
+    pub check: &'static str,
+    /// Whether it passes.
+    pub passes: bool,
+}
+
+/// A module of one instance, and the samples that speak of it.
+struct Subject<'a> {
+    module: &'a str,
+    instance: &'a str,
+    kind: Kind,
+    evidence: &'a Snapshot,
+    now: SystemTime,
+}
+
+/// Each check with the function that judges it; none: nothing to judge by.
+type Rule = (&'static CheckDef, fn(&Subject) -> Option<bool>);
+
+const RULES: &[Rule] = &[
+    (&RUNNING, running),
+    (&MEMORY, memory),
+    (&AGE, age),
+    (&RESPONSIVE, responsive),
+    (&DESCRIPTORS, descriptors),
+    (&LOG_PRECISION, log_precision),
+    (&STARTS_MODULES, starts_modules),
+];
+
+/// Every check of every resident module that `evidence` allows, at the moment `now`.
+#[must_use]
+pub fn judge(evidence: &Snapshot, now: SystemTime) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    for subject in subjects(evidence, now) {
+        for (check, rule) in RULES {
+            if let Some(passes) = rule(&subject) {
+                judgements.push(Judgement {
+                    module: subject.module.to_owned(),
+                    instance: subject.instance.to_owned(),
+                    check: check.name,
+                    passes,
+                });
+            }
+        }
+    }
+    judgements
+}
+
+/// The judgements as samples: every check, and whether a module passes all of them.
+#[must_use]
+pub fn samples(judgements: &[Judgement]) -> Samples {
+    let mut samples = Samples::default();
+    for judgement in judgements {
+        let labels = [judgement.module.as_str(), &judgement.instance, judgement.check];
+        samples.push(&MODULE_CHECK, &labels, number(judgement.passes));
+    }
+    let same_module = |a: &Judgement, b: &Judgement| a.module == b.module && a.instance == b.instance;
+    for of_module in judgements.chunk_by(same_module) {
+        let healthy = of_module.iter().all(|judgement| judgement.passes);
+        let labels = [of_module[0].module.as_str(), &of_module[0].instance];
+        samples.push(&MODULE_HEALTHY, &labels, number(healthy));
+    }
+    samples
+}
+
+fn number(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+/// The resident modules that the evidence speaks of, each once.
+fn subjects(evidence: &Snapshot, now: SystemTime) -> impl Iterator<Item = Subject<'_>> {
+    let keys: BTreeSet<(&str, &str)> = [&MODULE_EXPECTED, &MODULE_UP]
+        .into_iter()
+        .flat_map(|def| evidence.of(def))
+        .map(|sample| (sample.labels[0].as_str(), sample.labels[1].as_str()))
+        .collect();
+    keys.into_iter().filter_map(move |(module, instance)| {
+        let kind = modules::residents().find(|(name, _)| *name == module)?.1;
+        Some(Subject { module, instance, kind, evidence, now })
+    })
+}
+
+impl Subject<'_> {
+    fn value(&self, def: &MetricDef) -> Option<f64> {
+        self.evidence.value(def, &[self.module, self.instance])
+    }
+
+    fn holds(&self, def: &MetricDef) -> Option<bool> {
+        self.value(def).map(|value| value > 0.0)
+    }
+
+    fn in_state(&self, state: &str) -> f64 {
+        self.evidence.value(&MODULE_STATES, &[self.module, self.instance, state]).unwrap_or(0.0)
+    }
+}
+
+fn running(subject: &Subject) -> Option<bool> {
+    subject.holds(&MODULE_EXPECTED)?.then(|| subject.holds(&MODULE_UP)).flatten()
+}
+
+fn memory(subject: &Subject) -> Option<bool> {
+    Some(subject.value(&MODULE_RESIDENT_MEMORY_MAX)? < subject.value(&MODULE_MEMORY_ALERT)?)
+}
+
+fn age(subject: &Subject) -> Option<bool> {
+    let now = subject.now.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    Some(now - subject.value(&MODULE_START_TIME)? <= MAX_AGE.as_secs_f64())
+}
+
+fn responsive(subject: &Subject) -> Option<bool> {
+    subject.holds(&MODULE_PROCESSES)?.then_some(())?;
+    let waits = subject.value(&MODULE_WAITING).unwrap_or(0.0);
+    Some(subject.in_state("stopped") + subject.in_state("zombie") == 0.0 && waits <= MAX_WAITING.as_secs_f64())
+}
+
+fn descriptors(subject: &Subject) -> Option<bool> {
+    Some(subject.value(&MODULE_OPEN_FDS_RATIO)? < MAX_OPEN_FDS_RATIO)
+}
+
+fn log_precision(subject: &Subject) -> Option<bool> {
+    subject.holds(&MODULE_VERBOSE).map(|verbose| !verbose)
+}
+
+/// The watchdog's own check: of the modules that the configuration starts, some runs.
+fn starts_modules(subject: &Subject) -> Option<bool> {
+    if subject.kind != Kind::Watchdog || subject.instance != DEFAULT_INSTANCE {
+        return None;
+    }
+    let others = subject.evidence.of(&MODULE_EXPECTED).filter(|sample| {
+        let itself = sample.labels[0] == subject.module;
+        sample.value > 0.0 && !itself
+    });
+    let runs = others.filter_map(|sample| {
+        let up = subject.evidence.value(&MODULE_UP, &[sample.labels[0].as_str(), sample.labels[1].as_str()])?;
+        Some(up > 0.0)
+    });
+    // Absent when nothing is expected, or when nothing can be told of what is.
+    runs.reduce(|some, one| some || one)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+    /// The checks, by name, that the samples `(metric, labels, value)` lead to.
+    fn checks(evidence: &[(&'static MetricDef, &[&str], f64)]) -> Vec<(String, bool)> {
+        let mut samples = Samples::default();
+        for (def, labels, value) in evidence {
+            samples.push(def, labels, *value);
+        }
+        let judgements = judge(&samples.freeze(), UNIX_EPOCH + NOW);
+        judgements
+            .into_iter()
+            .map(|one| (format!("{}@{} {}", one.module, one.instance, one.check), one.passes))
+            .collect()
+    }
+
+    const MTA: &[&str] = &["mta", "prod"];
+
+    #[track_caller]
+    fn assert_check(name: &str, evidence: &[(&'static MetricDef, &[&str], f64)], expected: Option<bool>) {
+        let mut evidence = evidence.to_vec();
+        evidence.push((&MODULE_EXPECTED, MTA, 1.0));
+        let found = checks(&evidence).into_iter().find(|(check, _)| *check == format!("mta@prod {name}"));
+        assert_eq!(found.map(|(_, passes)| passes), expected, "{name} with {evidence:?}");
+    }
+
+    #[test]
+    fn each_check_passes_fails_and_is_absent_by_its_evidence() {
+        let now = NOW.as_secs_f64();
+        assert_check("running", &[(&MODULE_UP, MTA, 1.0)], Some(true));
+        assert_check("running", &[(&MODULE_UP, MTA, 0.0)], Some(false));
+        assert_check("running", &[], None);
+
+        let memory = |used, alert| [(&MODULE_RESIDENT_MEMORY_MAX, MTA, used), (&MODULE_MEMORY_ALERT, MTA, alert)];
+        assert_check("memory", &memory(99.0, 100.0), Some(true));
+        assert_check("memory", &memory(100.0, 100.0), Some(false));
+        assert_check("memory", &memory(100.0, 100.0)[..1], None);
+
+        let day_and_hour = 25.0 * 3600.0;
+        assert_check("age", &[(&MODULE_START_TIME, MTA, now - day_and_hour)], Some(true));
+        assert_check("age", &[(&MODULE_START_TIME, MTA, now - day_and_hour - 1.0)], Some(false));
+        assert_check("age", &[], None);
+
+        assert_check("descriptors", &[(&MODULE_OPEN_FDS_RATIO, MTA, 0.89)], Some(true));
+        assert_check("descriptors", &[(&MODULE_OPEN_FDS_RATIO, MTA, 0.9)], Some(false));
+        assert_check("descriptors", &[], None);
+
+        assert_check("log_precision", &[(&MODULE_VERBOSE, MTA, 0.0)], Some(true));
+        assert_check("log_precision", &[(&MODULE_VERBOSE, MTA, 1.0)], Some(false));
+        assert_check("log_precision", &[], None);
+    }
+
+    #[test]
+    fn a_module_that_is_stopped_zombie_or_long_waiting_is_not_responsive() {
+        let one = (&MODULE_PROCESSES, MTA, 1.0);
+        let state = |labels: &'static [&'static str]| (&MODULE_STATES, labels, 1.0);
+        assert_check("responsive", &[one, state(&["mta", "prod", "sleeping"])], Some(true));
+        assert_check("responsive", &[one, state(&["mta", "prod", "waiting"])], Some(true));
+        assert_check("responsive", &[one, state(&["mta", "prod", "stopped"])], Some(false));
+        assert_check("responsive", &[one, state(&["mta", "prod", "zombie"])], Some(false));
+        assert_check("responsive", &[one, (&MODULE_WAITING, MTA, 60.0)], Some(true));
+        assert_check("responsive", &[one, (&MODULE_WAITING, MTA, 61.0)], Some(false));
+        assert_check("responsive", &[(&MODULE_PROCESSES, MTA, 0.0)], None);
+        assert_check("responsive", &[], None);
+    }
+
+    #[test]
+    fn the_watchdog_starts_modules_when_some_expected_one_runs() {
+        let watchdog: &[&str] = &["watchdog", "default"];
+        let expected = [(&MODULE_EXPECTED, watchdog, 1.0), (&MODULE_EXPECTED, MTA, 1.0)];
+        let verdict = |up: &[(&'static MetricDef, &[&str], f64)]| {
+            let evidence = [&expected, up].concat();
+            checks(&evidence)
+                .into_iter()
+                .find(|(name, _)| name == "watchdog@default starts_modules")
+                .map(|(_, passes)| passes)
+        };
+        assert_eq!(verdict(&[(&MODULE_UP, MTA, 1.0)]), Some(true));
+        assert_eq!(verdict(&[(&MODULE_UP, MTA, 0.0)]), Some(false));
+        assert_eq!(verdict(&[(&MODULE_UP, watchdog, 1.0)]), None, "the watchdog's own process says nothing");
+        assert_eq!(verdict(&[]), None);
+    }
+
+    #[test]
+    fn what_is_not_resident_or_not_expected_is_not_judged_as_running() {
+        let import: &[&str] = &["import", "prod"];
+        assert_eq!(checks(&[(&MODULE_EXPECTED, import, 1.0), (&MODULE_UP, import, 0.0)]), []);
+        assert_eq!(checks(&[(&MODULE_EXPECTED, MTA, 0.0), (&MODULE_UP, MTA, 0.0)]), []);
+    }
+
+    #[test]
+    fn a_module_is_healthy_when_all_its_checks_pass() {
+        let judgement =
+            |module: &str, check, passes| Judgement { module: module.into(), instance: "prod".into(), check, passes };
+        let judgements =
+            [judgement("mta", "running", true), judgement("mta", "memory", false), judgement("stat", "running", true)];
+        let snapshot = samples(&judgements).freeze();
+        assert_eq!(snapshot.value(&MODULE_HEALTHY, &["mta", "prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MODULE_HEALTHY, &["stat", "prod"]), Some(1.0));
+        assert_eq!(snapshot.value(&MODULE_CHECK, &["mta", "prod", "memory"]), Some(0.0));
+    }
+}

@@ -12,6 +12,8 @@
 //! | [`health`] | samples into checks, a pure function | `catalog`, `snapshot` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
+//! | [`serve`] | what is answered where; joins `web` and what gathers the metrics | `render`, `web` |
+//! | [`logging`] | the exporter's own log | nothing |
 //! | [`cli`] | arguments into a validated configuration, no I/O | names of the others' options |
 //!
 //! `main` composes them. `tests/integration/layering.rs` holds the code to this table.
@@ -20,8 +22,10 @@ pub mod catalog;
 pub mod cli;
 pub mod collect;
 pub mod health;
+pub mod logging;
 pub mod parse;
 pub mod render;
+pub mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod web;

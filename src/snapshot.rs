@@ -119,6 +119,13 @@ impl Snapshot {
         Some(family.samples[at].value)
     }
 
+    /// This snapshot with what was concluded from it.
+    #[must_use]
+    pub fn with(mut self, conclusions: Samples) -> Snapshot {
+        self.samples.append(conclusions);
+        self.samples.freeze()
+    }
+
     /// How many samples were not taken: wrong labels, no number, or a series given twice.
     #[must_use]
     pub fn rejected(&self) -> u64 {

@@ -133,6 +133,8 @@ pub struct Module {
     pub children: &'static [&'static str],
     /// Where it listens.
     pub ports: &'static [Port],
+    /// The documented default of its attribute `args`.
+    pub default_args: &'static str,
 }
 
 /// How a metric's values behave.
@@ -169,7 +171,7 @@ pub struct CheckDef {
 /// How loud an alert is: the label `severity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Mails stop, or soon will: somebody is woken.
+    /// Mails, web pages or workflows stop, data gets lost, or nobody would know: somebody is woken.
     Critical,
     /// To be looked at in working hours.
     Warning,
@@ -196,7 +198,7 @@ pub enum Subject {
     Module(&'static Module),
     /// Whichever module the label `module` names: the rule chooses the text when it fires.
     AnyModule,
-    /// Not a module: texts of our own, and the page of the documentation (relative to
+    /// Not a module with a row: texts of our own, and the page of the documentation (relative to
     /// [`modules::DOCUMENTATION`]) that comes closest.
     Own {
         /// What the thing does.
@@ -213,9 +215,9 @@ pub enum Subject {
 pub struct AlertDef {
     /// The alert's name.
     pub name: &'static str,
-    /// The PromQL expression. `{job}` stands for the matcher of the exporter's own series.
+    /// The PromQL expression. `{job}` stands for the matcher of the exporter's scrape job: `up{job} == 0`.
     pub expr: &'static str,
-    /// How long it must hold, as Prometheus writes durations; empty for at once.
+    /// How long it must hold (`for:`), as Prometheus writes durations; empty for at once.
     pub hold: &'static str,
     /// How loud.
     pub severity: Severity,

@@ -27,6 +27,14 @@ pub struct Context {
     pub deadline: Instant,
 }
 
+#[cfg(test)]
+impl Context {
+    /// A host with nothing on it.
+    pub(crate) fn for_tests(deadline: Instant) -> Self {
+        Self { installation: Arc::default(), processes: Arc::default(), now: SystemTime::UNIX_EPOCH, deadline }
+    }
+}
+
 /// How a collector ended that did its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -1,3 +1,4 @@
 //! Values in, text out.
 
+pub mod landing;
 pub mod rules;

@@ -3,6 +3,7 @@
 //! The format is that of the page "Monitoring processes" of the product documentation.
 
 use super::{Theme, define_metrics};
+use crate::catalog::modules::MONITORING_PROCESSES;
 use crate::catalog::{AlertDef, CheckDef, Severity, Subject, Text};
 
 define_metrics! {
@@ -23,8 +24,6 @@ define_metrics! {
 /// The checks of this theme.
 pub static CHECKS: &[&CheckDef] = &[];
 
-const MONITORING: &str = "production-procedures/monitoring-processes.html";
-
 const INDICATOR: Subject = Subject::Own {
     scope: Text {
         en: "A custom indicator of this site, with thresholds of its own.",
@@ -34,26 +33,27 @@ const INDICATOR: Subject = Subject::Own {
         en: "Do what your site foresees for this indicator; it comes from cust_indicators.sh or nlserver monitor.",
         pt_br: "Siga o procedimento do seu ambiente para este indicador; ele vem do cust_indicators.sh ou do nlserver monitor.",
     },
-    page: MONITORING,
+    page: MONITORING_PROCESSES,
 };
 
 const INDICATOR_FILES: Subject = Subject::Own {
     scope: Text {
         en: "Files with custom indicators are dropped for the exporter by a scheduled job.",
-        pt_br: "Os arquivos com indicadores personalizados são entregues ao exporter por uma tarefa agendada.",
+        pt_br: "Os arquivos com indicadores personalizados são entregues ao exportador por uma tarefa agendada.",
     },
     troubleshooting: Text {
         en: "Check the scheduled job that writes the file: it should write to a temporary name and rename it to *.xml. The exporter's log names the file and the line.",
-        pt_br: "Verifique a tarefa agendada que grava o arquivo: ela deve gravar com um nome temporário e renomeá-lo para *.xml. O log do exporter informa o arquivo e a linha.",
+        pt_br: "Verifique a tarefa agendada que grava o arquivo: ela deve gravar com um nome temporário e renomeá-lo para *.xml. O log do exportador informa o arquivo e a linha.",
     },
-    page: MONITORING,
+    page: MONITORING_PROCESSES,
 };
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
-        name: "IndicatorAlert",
-        expr: "campaign_indicator_value{{job}} >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold{{job}}",
+        name: "CampaignIndicatorAlert",
+        expr: "campaign_indicator_value\n\
+               >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold",
         hold: "5m",
         severity: Severity::Critical,
         subject: INDICATOR,
@@ -67,8 +67,12 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "IndicatorWarning",
-        expr: "(campaign_indicator_value{{job}} >= on (job, instance, indicator) group_left campaign_indicator_warning_threshold{{job}}) unless (campaign_indicator_value{{job}} >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold{{job}})",
+        name: "CampaignIndicatorWarning",
+        expr: "campaign_indicator_value\n\
+               >= on (job, instance, indicator) group_left campaign_indicator_warning_threshold\n\
+               unless\n\
+               campaign_indicator_value\n\
+               >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold",
         hold: "5m",
         severity: Severity::Warning,
         subject: INDICATOR,
@@ -82,8 +86,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "IndicatorFileStale",
-        expr: "time() - campaign_indicator_file_modified_timestamp_seconds{{job}} > 3600",
+        name: "CampaignIndicatorFileStale",
+        expr: "time() - campaign_indicator_file_modified_timestamp_seconds > 3600",
         hold: "5m",
         severity: Severity::Warning,
         subject: INDICATOR_FILES,
@@ -97,8 +101,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "IndicatorFileBroken",
-        expr: "campaign_indicator_file_valid{{job}} == 0",
+        name: "CampaignIndicatorFileBroken",
+        expr: "campaign_indicator_file_valid == 0",
         hold: "10m",
         severity: Severity::Warning,
         subject: INDICATOR_FILES,
@@ -114,4 +118,4 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme { title: "Custom indicators", metrics: METRICS, checks: CHECKS, alerts: ALERTS };
+pub const THEME: Theme = Theme { title: "Custom indicators", group: "campaign_indicators", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

@@ -32,6 +32,8 @@ use define_metrics;
 pub struct Theme {
     /// What the theme is about, as a heading of the documentation.
     pub title: &'static str,
+    /// The name of its group in the rule file.
+    pub group: &'static str,
     /// Its metrics.
     pub metrics: &'static [&'static MetricDef],
     /// Its checks.

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::{Theme, define_metrics};
-use crate::catalog::{AlertDef, CheckDef, Severity, Subject, Text};
+use crate::catalog::modules::{MONITORING_PROCESSES, WEB};
+use crate::catalog::{AlertDef, CheckDef, MetricDef, Module, Severity, Subject, Text};
 
 /// Something that can be asked over HTTP: a value of the label `probe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,11 +129,11 @@ impl Reason {
 /// The label `target` of the probe that needs no configuration: the redirection server of this host.
 pub const LOCAL_TARGET: &str = "localhost";
 
-/// The module that serves the end points; its setting [`HTTP_PORT_ATTRIBUTE`] says where.
-pub const SERVING_MODULE: &str = "web";
+/// The module that serves the end points of a host.
+pub static SERVING_MODULE: &Module = &WEB;
 
-/// The attribute of [`SERVING_MODULE`] with the port.
-pub const HTTP_PORT_ATTRIBUTE: &str = "httpPort";
+/// The check of [`SERVING_MODULE`] that judges the port where it serves them.
+pub const SERVING_PORT_CHECK: &str = "http_port";
 
 /// The documented indicators of the pipelined status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +141,7 @@ pub struct PipelinedIndicator {
     /// Its key in the answer.
     pub key: &'static str,
     /// The metric; its label is the target.
-    pub metric: &'static crate::catalog::MetricDef,
+    pub metric: &'static MetricDef,
     /// How the values of several threads become one.
     pub merge: Merge,
     /// What it is in the answer.
@@ -181,7 +182,7 @@ pub static PIPELINED_INDICATORS: &[PipelinedIndicator] = &[
 
 const fn indicator(
     key: &'static str,
-    metric: &'static crate::catalog::MetricDef,
+    metric: &'static MetricDef,
     merge: Merge,
     unit: Unit,
 ) -> PipelinedIndicator {
@@ -236,7 +237,7 @@ define_metrics! {
 }
 
 /// The redirection server answers.
-pub static CHECK_REDIRECTION: CheckDef = CheckDef {
+pub static REDIRECTION: CheckDef = CheckDef {
     name: "redirection",
     passes_when: Text {
         en: "/r/test on this host answers the status OK.",
@@ -245,7 +246,7 @@ pub static CHECK_REDIRECTION: CheckDef = CheckDef {
 };
 
 /// The application server answers, with its database.
-pub static CHECK_PING: CheckDef = CheckDef {
+pub static PING: CheckDef = CheckDef {
     name: "ping",
     passes_when: Text {
         en: "/nl/jsp/ping.jsp on this host answers OK, which takes the web server, Tomcat, the module and its database.",
@@ -254,9 +255,7 @@ pub static CHECK_PING: CheckDef = CheckDef {
 };
 
 /// The checks of this theme.
-pub static CHECKS: &[&CheckDef] = &[&CHECK_REDIRECTION, &CHECK_PING];
-
-const MONITORING: &str = "production-procedures/monitoring-processes.html";
+pub static CHECKS: &[&CheckDef] = &[&REDIRECTION, &PING];
 
 const PIPELINED_SUBJECT: Subject = Subject::Own {
     scope: Text {
@@ -267,7 +266,7 @@ const PIPELINED_SUBJECT: Subject = Subject::Own {
         en: "Read pipelined.log for the failing message or connection; correct the JavaScript or the authentication, then restart pipelined.",
         pt_br: "Procure no pipelined.log a mensagem ou a conexão que falha; corrija o JavaScript ou a autenticação e reinicie o pipelined.",
     },
-    page: MONITORING,
+    page: MONITORING_PROCESSES,
 };
 
 const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
@@ -279,14 +278,32 @@ const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
         en: "See which events wait, and whether the workflows and the mta that process them run; new events are refused while the queue is full.",
         pt_br: "Verifique quais eventos aguardam e se os fluxos de trabalho e o mta que os processam estão em execução; com a fila cheia, novos eventos são recusados.",
     },
-    page: MONITORING,
+    page: MONITORING_PROCESSES,
 };
+
+/// Probes that fail, or failed when the exporter last told anything.
+///
+/// As with the modules: when the exporter goes away, nobody must be told that all is well. The last known failure
+/// stands for up to an hour, until a probe of the same exporter has a result again.
+macro_rules! failing {
+    ($probe:literal) => {
+        concat!(
+            "campaign_probe_success{probe=\"", $probe, "\"} == 0\n",
+            "or\n",
+            "(\n",
+            "  last_over_time(campaign_probe_success{probe=\"", $probe, "\"}[1h]) == 0\n",
+            "  unless on (job, instance) campaign_probe_success\n",
+            ")\n",
+            "and on (job, instance) up",
+        )
+    };
+}
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
-        name: "RedirectionDown",
-        expr: r#"campaign_probe_success{{job},probe="redirection"} == 0"#,
+        name: "CampaignRedirectionDown",
+        expr: failing!("redirection"),
         hold: "2m",
         severity: Severity::Critical,
         subject: Subject::Own {
@@ -298,7 +315,7 @@ pub static ALERTS: &[AlertDef] = &[
                 en: "Open /r/test on the server. Check that the web server in front runs with the Campaign module, then the modules web and trackinglogd; campaign_probe_failure_info tells what the probe met.",
                 pt_br: "Abra /r/test no servidor. Verifique se o servidor web à frente está em execução com o módulo do Campaign e, em seguida, os módulos web e trackinglogd; campaign_probe_failure_info informa o que a sonda encontrou.",
             },
-            page: MONITORING,
+            page: MONITORING_PROCESSES,
         },
         summary: Text {
             en: "The redirection server does not answer as it should.",
@@ -310,8 +327,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "PingFailed",
-        expr: r#"campaign_probe_success{{job},probe="ping"} == 0"#,
+        name: "CampaignPingFailed",
+        expr: failing!("ping"),
         hold: "3m",
         severity: Severity::Critical,
         subject: Subject::Own {
@@ -323,7 +340,7 @@ pub static ALERTS: &[AlertDef] = &[
                 en: "Check the module web, its connection to the database, and that the session token of the probe is still valid; campaign_probe_failure_info tells what the probe met.",
                 pt_br: "Verifique o módulo web, a conexão com o banco de dados e se o token de sessão da sonda ainda é válido; campaign_probe_failure_info informa o que a sonda encontrou.",
             },
-            page: MONITORING,
+            page: MONITORING_PROCESSES,
         },
         summary: Text {
             en: "The application server does not answer ping.jsp as it should.",
@@ -335,8 +352,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "MessageCenterQueueFull",
-        expr: "campaign_message_center_queue_full{{job}} == 1",
+        name: "CampaignMessageCenterQueueFull",
+        expr: "campaign_message_center_queue_full == 1",
         hold: "",
         severity: Severity::Critical,
         subject: MESSAGE_CENTER_SUBJECT,
@@ -347,8 +364,9 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "MessageCenterQueueNearlyFull",
-        expr: "campaign_message_center_pending_events{{job}} / campaign_message_center_queue_capacity{{job}} >= 0.8 unless campaign_message_center_queue_full{{job}} == 1",
+        name: "CampaignMessageCenterQueueNearlyFull",
+        expr: "campaign_message_center_pending_events / campaign_message_center_queue_capacity >= 0.8\n\
+               unless campaign_message_center_queue_full == 1",
         hold: "5m",
         severity: Severity::Warning,
         subject: MESSAGE_CENTER_SUBJECT,
@@ -362,8 +380,9 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "MessageCenterPingFailed",
-        expr: r#"campaign_probe_success{{job},probe="message_center"} == 0 unless on (job, instance, target) campaign_message_center_queue_full{{job}} == 1"#,
+        name: "CampaignMessageCenterPingFailed",
+        expr: "campaign_probe_success{probe=\"message_center\"} == 0\n\
+               unless on (job, instance, target) campaign_message_center_queue_full == 1",
         hold: "3m",
         severity: Severity::Critical,
         subject: MESSAGE_CENTER_SUBJECT,
@@ -377,8 +396,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "PipelinedNotAnswering",
-        expr: r#"campaign_probe_success{{job},probe="pipelined"} == 0"#,
+        name: "CampaignPipelinedNotAnswering",
+        expr: failing!("pipelined"),
         hold: "5m",
         severity: Severity::Warning,
         subject: PIPELINED_SUBJECT,
@@ -392,8 +411,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "PipelinedTriggersLost",
-        expr: "increase(campaign_pipelined_triggers_discarded_total{{job}}[15m]) > 0",
+        name: "CampaignPipelinedTriggersLost",
+        expr: "increase(campaign_pipelined_triggers_discarded_total[15m]) > 0",
         hold: "",
         severity: Severity::Warning,
         subject: PIPELINED_SUBJECT,
@@ -407,8 +426,8 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        name: "PipelinedTriggersFailing",
-        expr: "increase(campaign_pipelined_trigger_failures_total{{job}}[15m]) > 0",
+        name: "CampaignPipelinedTriggersFailing",
+        expr: "increase(campaign_pipelined_trigger_failures_total[15m]) > 0",
         hold: "",
         severity: Severity::Warning,
         subject: PIPELINED_SUBJECT,
@@ -425,4 +444,4 @@ pub static ALERTS: &[AlertDef] = &[
 
 /// This theme.
 pub const THEME: Theme =
-    Theme { title: "Probes, Message Center and pipelined", metrics: METRICS, checks: CHECKS, alerts: ALERTS };
+    Theme { title: "Probes, Message Center and pipelined", group: "campaign_probes", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

@@ -1,0 +1,61 @@
+# The project's tasks. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+# How long `make demo` runs; empty: until Ctrl-C.
+SECONDS ?=
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 60
+
+# command=package: what the tests, the demo and the benches need of Debian.
+RUN_PROGRAMS := cc=gcc prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
+TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ python3=python3
+BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 prometheus-process-exporter=prometheus-process-exporter mtail=mtail
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## The whole chain on a simulated Campaign host; SECONDS=60 ends it by itself
+	@.ci/need $(RUN_PROGRAMS)
+	$(CARGO) build --quiet --workspace --locked --example demo --bins
+	@exec "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples/demo" $(SECONDS)
+
+.PHONY: test
+test: lint test-all fuzz ## Everything CI runs: format, lints, all tests, the fuzz targets
+
+.PHONY: lint
+lint:
+	@.ci/need $(TEST_PROGRAMS)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: test-all
+test-all:
+	@.ci/need $(TEST_PROGRAMS)
+	$(CARGO) build --workspace --all-targets --locked
+	$(CARGO) test --workspace --locked
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZ_SECONDS (60) each, over the kept corpus
+	@.ci/need $(TEST_PROGRAMS)
+	fuzz/run.sh $(FUZZ_SECONDS)
+
+.PHONY: generate
+generate: ## Rewrite what is rendered from the catalog: alerts/, docs/metrics.md
+	CAMPAIGN_GENERATE=1 $(CARGO) test --locked --test integration generated
+
+.PHONY: golden
+golden: ## Rewrite the golden files in tests/fixtures
+	CAMPAIGN_GOLDEN=1 $(CARGO) test --locked --test integration golden
+
+.PHONY: bench
+bench: ## Measure against prometheus-process-exporter and mtail, in one run each
+	@.ci/need $(BENCH_PROGRAMS)
+	$(CARGO) build --quiet --workspace --release --locked
+	benches/process_exporter.py
+	benches/mtail.py

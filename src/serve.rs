@@ -1,0 +1,254 @@
+//! What is answered where: joins the web server and whatever gathers the metrics. Knows neither sockets nor collectors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::render::landing::{Landing, Link, landing};
+use crate::web::{Answer, BoxFuture, Request, Response};
+
+/// Where the landing page is.
+pub const ROOT: &str = "/";
+/// Answers 200 as long as the exporter answers at all.
+pub const HEALTHY: &str = "/-/healthy";
+/// Answers 200 once the exporter has metrics to give.
+pub const READY: &str = "/-/ready";
+/// Paths below this one are the exporter's own.
+pub const RESERVED: &str = "/-/";
+
+/// The Prometheus text format.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Prometheus' own default.
+const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+const SHORTEST_BUDGET: Duration = Duration::from_millis(100);
+const LONGEST_BUDGET: Duration = Duration::from_secs(120);
+
+/// The collectors that a scrape asks for: `collect[]` and `exclude[]`, as given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only these.
+    pub collect: Vec<String>,
+    /// All but these.
+    pub exclude: Vec<String>,
+}
+
+/// Something that gathers the metrics of this moment.
+pub trait Scrape: Send + Sync {
+    /// The metrics of the selected collectors in the Prometheus text format 0.0.4, within `budget`.
+    ///
+    /// # Errors
+    /// What is wrong with the selection: an unknown collector, or both a choice and an exclusion. The client gets it
+    /// with status 400.
+    fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+}
+
+/// How scrapes are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where the metrics are.
+    pub telemetry_path: String,
+    /// How many scrapes may be under way at once; 0 for any number.
+    pub max_requests: usize,
+    /// What is left of Prometheus' scrape timeout for the way back.
+    pub timeout_offset: Duration,
+}
+
+/// The function that answers every path.
+///
+/// `page` is the landing page; links to the telemetry path and to the health pages are put before its own.
+/// `ready` decides on [`READY`].
+#[must_use]
+pub fn answer(options: Options, mut page: Landing, ready: Arc<AtomicBool>, scrape: Arc<dyn Scrape>) -> Answer {
+    let own = [
+        (options.telemetry_path.as_str(), "the metrics, for Prometheus"),
+        (HEALTHY, "whether the exporter answers"),
+        (READY, "whether the exporter has metrics to give"),
+    ];
+    let own = own.map(|(path, help)| Link { path: path.to_owned(), help: help.to_owned() });
+    page.links.splice(0..0, own);
+    let page = landing(&page);
+    let places = match options.max_requests {
+        0 => Semaphore::MAX_PERMITS,
+        most => most.min(Semaphore::MAX_PERMITS),
+    };
+    let router = Arc::new(Router { options, page, ready, scrape, places: Semaphore::new(places) });
+    Arc::new(move |request| {
+        let router = Arc::clone(&router);
+        Box::pin(async move { router.answer(request).await })
+    })
+}
+
+struct Router {
+    options: Options,
+    page: String,
+    ready: Arc<AtomicBool>,
+    scrape: Arc<dyn Scrape>,
+    places: Semaphore,
+}
+
+impl Router {
+    async fn answer(&self, request: Request) -> Response {
+        match request.path.as_str() {
+            path if path == self.options.telemetry_path => self.scrape(request).await,
+            ROOT => Response::html(200, self.page.clone()),
+            HEALTHY => Response::text(200, "Healthy."),
+            READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
+            READY => Response::text(503, "Not ready: the first look at the host is not done."),
+            _ => Response::text(404, format!("Nothing is here; the metrics are at {}.", self.options.telemetry_path)),
+        }
+    }
+
+    async fn scrape(&self, request: Request) -> Response {
+        let Ok(_place) = self.places.try_acquire() else {
+            let most = self.options.max_requests;
+            return Response::text(
+                503,
+                format!("{most} scrapes are under way, and --web.max-requests allows no more: scrape less often, or raise it."),
+            )
+            .with("retry-after", "5");
+        };
+        let mut selection = Selection::default();
+        for (name, value) in request.query {
+            match name.as_str() {
+                "collect[]" => selection.collect.push(value),
+                "exclude[]" => selection.exclude.push(value),
+                // A scrape configuration may add parameters of its own.
+                _ => {}
+            }
+        }
+        match self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await {
+            Ok(text) => Response { status: 200, content_type: TEXT_FORMAT, body: text.into(), headers: Vec::new() },
+            Err(refusal) => Response::text(400, refusal),
+        }
+    }
+}
+
+/// How long a scrape may take.
+fn budget(scrape_timeout: Option<Duration>, offset: Duration) -> Duration {
+    scrape_timeout.unwrap_or(DEFAULT_SCRAPE_TIMEOUT).saturating_sub(offset).clamp(SHORTEST_BUDGET, LONGEST_BUDGET)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Answers with what it was asked, when told to.
+    #[derive(Default)]
+    struct Echo {
+        hold: Option<Arc<Notify>>,
+        asked: Mutex<Vec<(Selection, Duration)>>,
+    }
+
+    impl Scrape for Echo {
+        fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+            Box::pin(async move {
+                self.asked.lock().unwrap().push((selection.clone(), budget));
+                if let Some(hold) = &self.hold {
+                    hold.notified().await;
+                }
+                if selection.collect == ["nonsense"] { Err("no such collector".into()) } else { Ok(b"up 1\n".to_vec()) }
+            })
+        }
+    }
+
+    fn page() -> Landing {
+        Landing { name: "n".into(), version: "v".into(), description: "d".into(), links: Vec::new() }
+    }
+
+    fn options() -> Options {
+        Options { telemetry_path: "/m".into(), max_requests: 1, timeout_offset: Duration::from_millis(250) }
+    }
+
+    fn request(path: &str, query: &[(&str, &str)]) -> Request {
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Request { path: path.into(), query, scrape_timeout: None }
+    }
+
+    #[tokio::test]
+    async fn every_path_has_its_answer() {
+        let ready = Arc::new(AtomicBool::new(false));
+        let answer = answer(options(), page(), Arc::clone(&ready), Arc::new(Echo::default()));
+        let status = async |path: &str| answer(request(path, &[])).await.status;
+        assert_eq!(status("/m").await, 200);
+        assert_eq!(status("/-/healthy").await, 200);
+        assert_eq!(status("/-/ready").await, 503);
+        ready.store(true, Ordering::Relaxed);
+        assert_eq!(status("/-/ready").await, 200);
+        for path in ["/metrics", "/m/", "/-/", "", "//", "/M"] {
+            assert_eq!(status(path).await, 404, "{path}");
+        }
+        let landing = answer(request("/", &[])).await;
+        assert_eq!((landing.status, landing.content_type), (200, "text/html; charset=utf-8"));
+        let html = String::from_utf8(landing.body.to_vec()).unwrap();
+        assert!(["href=\"/m\"", "href=\"/-/healthy\"", "href=\"/-/ready\""].iter().all(|link| html.contains(link)));
+        let metrics = answer(request("/m", &[])).await;
+        assert_eq!((metrics.content_type, &metrics.body[..]), (TEXT_FORMAT, &b"up 1\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn the_selection_and_the_budget_reach_the_scrape() {
+        let echo = Arc::new(Echo::default());
+        let answer = answer(options(), page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let mut asking = request("/m", &[("collect[]", "a"), ("other", "x"), ("exclude[]", "c"), ("collect[]", "b")]);
+        asking.scrape_timeout = Some(Duration::from_secs(2));
+        answer(asking).await;
+        let refused = answer(request("/m", &[("collect[]", "nonsense")])).await;
+        assert_eq!((refused.status, &refused.body[..]), (400, &b"no such collector\n"[..]));
+        let asked = echo.asked.lock().unwrap();
+        let expected = Selection { collect: vec!["a".into(), "b".into()], exclude: vec!["c".into()] };
+        assert_eq!(asked[0], (expected, Duration::from_millis(1750)));
+    }
+
+    #[tokio::test]
+    async fn more_scrapes_than_allowed_are_refused_with_a_remedy_and_nothing_else_is() {
+        let hold = Arc::new(Notify::new());
+        let echo = Arc::new(Echo { hold: Some(Arc::clone(&hold)), asked: Mutex::default() });
+        let answer = answer(options(), page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let mut first = answer(request("/m", &[]));
+        // Polled once, it is under way.
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
+        let refused = answer(request("/m", &[])).await;
+        assert_eq!(refused.status, 503);
+        assert!(String::from_utf8_lossy(&refused.body).contains("--web.max-requests"));
+        assert_eq!(answer(request("/-/healthy", &[])).await.status, 200);
+        hold.notify_one();
+        assert_eq!(first.await.status, 200);
+        hold.notify_one();
+        assert_eq!(answer(request("/m", &[])).await.status, 200, "the place is free again");
+    }
+
+    #[tokio::test]
+    async fn no_limit_means_none() {
+        let hold = Arc::new(Notify::new());
+        let echo = Arc::new(Echo { hold: Some(hold), asked: Mutex::default() });
+        let options = Options { max_requests: 0, ..options() };
+        let answer = answer(options, page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
+        for scrape in &mut scrapes {
+            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(scrape.as_mut().poll(cx).is_pending()))).await;
+        }
+        assert_eq!(echo.asked.lock().unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn the_budget_is_the_scrape_timeout_less_the_offset_within_bounds() {
+        let ms = Duration::from_millis;
+        for (timeout, offset, expected) in [
+            (None, ms(250), ms(9750)),
+            (Some(ms(5000)), ms(500), ms(4500)),
+            (Some(ms(5000)), ms(0), ms(5000)),
+            (Some(ms(50)), ms(0), ms(100)),
+            (Some(ms(200)), ms(250), ms(100)),
+            (Some(Duration::MAX), ms(250), ms(120_000)),
+        ] {
+            assert_eq!(budget(timeout, offset), expected, "{timeout:?} less {offset:?}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One request and its answer: from hyper's types to ours and back, HEAD, methods, compression, panics.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName,
+    HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, StatusCode, Uri};
+
+use super::{Answer, Request, Response};
+
+/// The scrape timeout that Prometheus will apply to this request, in seconds.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// Bodies up to this size in bytes travel in one packet or two: compressing them saves nothing.
+const COMPRESS_ABOVE: usize = 1024;
+
+/// Compressing a body of this size in bytes takes long enough to be felt by others, so it has its own thread.
+const COMPRESS_APART: usize = 256 * 1024;
+
+/// How many bytes of a request's body are read to be thrown away, and for how long, so that the client may finish
+/// sending and then reads our answer.
+const IGNORED_BODY: usize = 64 * 1024;
+const IGNORED_BODY_TIME: Duration = Duration::from_secs(1);
+
+/// The pages hold styles and links, and load nothing.
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Answers a request of hyper's.
+///
+/// hyper itself holds the body of an answer to HEAD back.
+pub(super) async fn exchange(
+    answer: Answer,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    ignore(body, &head.headers).await;
+    if head.method != Method::GET && head.method != Method::HEAD {
+        let mut response = plain(Response::text(405, "Method not allowed: only GET and HEAD are answered here."));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Ok(response);
+    }
+    let response = match understand(&head.uri, &head.headers) {
+        Ok(request) => guarded(answer, request).await,
+        Err(refusal) => Response::text(400, refusal),
+    };
+    Ok(dress(response, wants_gzip(&head.headers)).await)
+}
+
+async fn ignore(body: Incoming, headers: &HeaderMap) {
+    // Who asks before sending a body is told by the answer that none is wanted.
+    if !body.is_end_stream() && !headers.contains_key(EXPECT) {
+        let read = Limited::new(body, IGNORED_BODY).collect();
+        // Too large, too slow, broken off: hyper closes the connection after the answer.
+        let _ = tokio::time::timeout(IGNORED_BODY_TIME, read).await;
+    }
+}
+
+fn understand(uri: &Uri, headers: &HeaderMap) -> Result<Request, &'static str> {
+    let path = percent_encoding::percent_decode_str(uri.path())
+        .decode_utf8()
+        .map_err(|_| "The path is not UTF-8: encode it as UTF-8 before percent-encoding it.")?
+        .into_owned();
+    let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    Ok(Request { path, query, scrape_timeout: scrape_timeout(headers) })
+}
+
+fn scrape_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: f64 = headers.get(SCRAPE_TIMEOUT)?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero())
+}
+
+/// The answer, or 500 where making it panics.
+async fn guarded(answer: Answer, request: Request) -> Response {
+    let path = request.path.clone();
+    let mut future = match catch_unwind(AssertUnwindSafe(|| answer(request))) {
+        Ok(future) => future,
+        Err(panic) => return defect(&path, &*panic),
+    };
+    // After a panic neither the future nor what it borrowed is looked at again.
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(defect(&path, &*panic)),
+    })
+    .await
+}
+
+fn defect(path: &str, panic: &(dyn Any + Send)) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(path, panic = message, "a defect of the exporter: answering a request panicked");
+    Response::text(500, "A defect of the exporter: its log has the details.")
+}
+
+async fn dress(mut response: Response, gzip: bool) -> hyper::Response<Full<Bytes>> {
+    let compressible = response.body.len() > COMPRESS_ABOVE;
+    let mut compressed = false;
+    if gzip && compressible {
+        let body = response.body.clone();
+        let packed = if body.len() > COMPRESS_APART {
+            tokio::task::spawn_blocking(move || compress(&body)).await.ok().flatten()
+        } else {
+            compress(&body)
+        };
+        if let Some(packed) = packed {
+            response.body = packed;
+            compressed = true;
+        }
+    }
+    let mut dressed = plain(response);
+    if compressible {
+        dressed.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if compressed {
+        dressed.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    dressed
+}
+
+fn plain(response: Response) -> hyper::Response<Full<Bytes>> {
+    let mut plain = hyper::Response::new(Full::new(response.body));
+    *plain.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = plain.headers_mut();
+    for (name, value) in response.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(response.content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if response.content_type.starts_with("text/html") {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    }
+    plain
+}
+
+fn compress(body: &[u8]) -> Option<Bytes> {
+    // Metrics shrink to about a tenth.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// Whether `Accept-Encoding` (RFC 9110, 12.5.3) asks for gzip.
+fn wants_gzip(headers: &HeaderMap) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    for value in headers.get_all(ACCEPT_ENCODING) {
+        let Ok(value) = value.to_str() else { continue };
+        for item in value.split(',') {
+            let (coding, weight) = weighted(item);
+            if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+                gzip = Some(weight);
+            } else if coding.eq_ignore_ascii_case("identity") {
+                identity = Some(weight);
+            } else if coding == "*" {
+                any = Some(weight);
+            }
+        }
+    }
+    let gzip = gzip.or(any).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
+}
+
+/// A coding and its weight; a weight that cannot be read refuses the coding.
+fn weighted(item: &str) -> (&str, f32) {
+    let mut parts = item.split(';');
+    let coding = parts.next().unwrap_or_default().trim();
+    let weight = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+        .map_or(1.0, |(_, weight)| weight.trim().parse().unwrap_or(0.0));
+    (coding, weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
+        values
+            .iter()
+            .map(|value| (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn gzip_is_used_only_where_the_client_wants_it() {
+        for (accept, expected) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["gzip"], true),
+            (&["GZIP"], true),
+            (&["x-gzip"], true),
+            (&["deflate, gzip;q=0.5"], true),
+            (&["deflate", "gzip"], true),
+            (&["gzip;q=0"], false),
+            (&["gzip; q=0.000"], false),
+            (&["gzip ; Q = 0 , *"], false),
+            (&["*"], true),
+            (&["*;q=0"], false),
+            (&["identity, *;q=0.5"], false),
+            (&["gzip;q=0.5, identity;q=0.1"], true),
+            (&["gzip;q=never"], false),
+            (&["gzip;level=9;q=0"], false),
+            (&["br, zstd"], false),
+            (&["gzip\u{e9}"], false),
+        ] {
+            assert_eq!(wants_gzip(&headers("accept-encoding", accept)), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_scrape_timeout_is_a_positive_number_or_none() {
+        for (value, expected) in [
+            ("10.000000", Some(Duration::from_secs(10))),
+            (" 0.5 ", Some(Duration::from_millis(500))),
+            ("0", None),
+            ("-1", None),
+            ("NaN", None),
+            ("inf", None),
+            ("1e300", None),
+            ("ten", None),
+            ("", None),
+        ] {
+            assert_eq!(scrape_timeout(&headers(SCRAPE_TIMEOUT, &[value])), expected, "{value:?}");
+        }
+        assert_eq!(scrape_timeout(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn paths_and_queries_are_decoded() {
+        let decoded = |uri: &'static str| understand(&Uri::from_static(uri), &HeaderMap::new());
+        let request = decoded("/%6detrics?collect%5B%5D=pro%63ess&collect[]=a+b&flag&bad=%ff%zz").unwrap();
+        assert_eq!(request.path, "/metrics");
+        let query: Vec<(&str, &str)> = request.query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(query, [("collect[]", "process"), ("collect[]", "a b"), ("flag", ""), ("bad", "\u{fffd}%zz")]);
+        assert_eq!(decoded("/a%2Fb%zz%").unwrap().path, "/a/b%zz%");
+        assert!(decoded("/%ff").unwrap_err().contains("UTF-8"));
+    }
+}

@@ -1,0 +1,136 @@
+//! HTTP: listens, limits, compresses; knows one function that answers a path, and nothing of collectors.
+//!
+//! What a client can do to others is bounded here: a request has to arrive, and an answer has to be taken, within
+//! [`Limits`]; a full house makes room by cutting off the client that has waited longest without asking anything.
+
+mod bind;
+mod connection;
+mod exchange;
+mod server;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+
+pub use bind::{ListenAddress, bind};
+pub use server::serve;
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The one function that answers every request.
+///
+/// A panic in it is answered with 500, and the server lives on.
+pub type Answer = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// A request, as far as an answer may depend on it.
+///
+/// Requests with other methods than GET and HEAD never get here, nor do bodies. A HEAD request is answered like
+/// a GET; its body is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The path, percent-decoded.
+    pub path: String,
+    /// The query's names and values, decoded, in their order; what is not UTF-8 holds U+FFFD.
+    pub query: Vec<(String, String)>,
+    /// `X-Prometheus-Scrape-Timeout-Seconds`; `None` when absent or no positive number.
+    pub scrape_timeout: Option<Duration>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The value of `Content-Type`.
+    pub content_type: &'static str,
+    /// The body; compressed on its way out when the client asks for it.
+    pub body: Bytes,
+    /// Further header fields: names in lower case, and values.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Response {
+    /// A page of HTML.
+    #[must_use]
+    pub fn html(status: u16, page: impl Into<Bytes>) -> Self {
+        Self { status, content_type: "text/html; charset=utf-8", body: page.into(), headers: Vec::new() }
+    }
+
+    /// A line of text; the line break is added.
+    #[must_use]
+    pub fn text(status: u16, line: impl Into<String>) -> Self {
+        let mut text = line.into();
+        text.push('\n');
+        Self { status, content_type: "text/plain; charset=utf-8", body: text.into(), headers: Vec::new() }
+    }
+
+    /// The answer with one more header field; `name` in lower case.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// What a client may take, of time and of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the head of a request may take to arrive: from the connection's start, then from its first byte.
+    pub head: Duration,
+    /// How long a connection may stay open after an answer, until the next request begins.
+    pub idle: Duration,
+    /// How long an answer may take to be read by the client, once it no longer fits the socket's buffer.
+    pub write: Duration,
+    /// How long requests under way may take when the server is told to end.
+    pub drain: Duration,
+    /// How many connections there may be at once; at least 1.
+    pub connections: usize,
+    /// The size of a request's head in bytes; a larger one is answered with 431.
+    pub head_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            connections: 512,
+            head_bytes: 16 * 1024,
+        }
+    }
+}
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    /// The host's name means nothing here.
+    #[error("cannot resolve the listen address {address}: {source}; name a host this machine knows, or an IP address")]
+    Resolve {
+        /// The address as it was asked for.
+        address: ListenAddress,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}; {}", bind::remedy(source))]
+    Bind {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The listener cannot be used.
+    #[error("cannot wait for connections: {source}; the system refuses more descriptors or events to this process")]
+    Listen {
+        /// The system's word.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,178 @@
+//! Holds the code to the map of the house in `src/lib.rs`: who may import whom, who may touch the machine, and where
+//! a module's name may be typed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use campaign_exporter::catalog::modules;
+
+/// The parts of the house, each with the parts it may import.
+const MAP: &[(&str, &[&str])] = &[
+    ("catalog", &[]),
+    ("parse", &["catalog"]),
+    ("source", &["catalog", "parse"]),
+    ("snapshot", &["catalog"]),
+    ("collect", &["catalog", "parse", "source", "snapshot"]),
+    ("health", &["catalog", "snapshot"]),
+    ("render", &["catalog", "snapshot", "health"]),
+    ("web", &["parse::webconfig"]),
+    ("cli", &["catalog"]),
+    ("logging", &[]),
+    ("serve", &["catalog", "collect", "health", "render", "snapshot", "source", "web"]),
+    (
+        "lib",
+        &["catalog", "cli", "collect", "health", "logging", "parse", "render", "serve", "snapshot", "source", "web"],
+    ),
+    ("main", &["catalog", "cli", "collect", "health", "logging", "render", "serve", "snapshot", "source", "web"]),
+];
+
+/// What touches the machine or asks for the time.
+const MACHINE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::env",
+    "File::open",
+    "rustix::",
+    "procfs::",
+    "SystemTime::now",
+    "notify::",
+];
+
+/// The parts that may.
+const MAY_TOUCH_THE_MACHINE: &[&str] = &["source", "web", "serve", "logging", "main"];
+
+/// A source file without its tests.
+struct Source {
+    path: PathBuf,
+    part: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
+                let relative = path.strip_prefix(&root).unwrap();
+                let part = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+                let text = fs::read_to_string(&path).unwrap();
+                sources.push(Source { part: part.trim_end_matches(".rs").to_owned(), code: code_of(&text), path });
+            }
+        }
+    }
+    assert!(sources.len() > 15, "the sources of the exporter were not found");
+    sources
+}
+
+/// The code of a file: without comments, and without what is only compiled for tests (which closes every file).
+fn code_of(text: &str) -> String {
+    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What follows each `crate::` in the code; a group `crate::{a, b}` counts as each of its members.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, rest) in ["crate::", "campaign_exporter::"].iter().flat_map(|prefix| {
+        code.match_indices(prefix).map(|(at, _)| (at, &code[at + prefix.len()..])).collect::<Vec<_>>()
+    }) {
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        if let Some(group) = rest.strip_prefix('{') {
+            let members = group.split('}').next().unwrap_or_default().split(',');
+            found.extend(members.map(|member| member.trim().to_owned()).filter(|member| !member.is_empty()));
+        } else {
+            found.push(rest.chars().take_while(|c| is_path(*c)).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_point_one_way() {
+    let map: BTreeMap<&str, &[&str]> = MAP.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let allowed = map.get(source.part.as_str()).unwrap_or_else(|| {
+            panic!("{} is in no part of the house: give it a place in the map", source.path.display())
+        });
+        for import in imports(&source.code) {
+            let itself = import.split("::").next() == Some(&source.part);
+            let is_allowed = allowed.iter().any(|part| import == *part || import.starts_with(&format!("{part}::")));
+            if !itself && !is_allowed && import.starts_with(|c: char| c.is_lowercase()) {
+                wrong.push(format!("{}: {} may not import {import}", source.path.display(), source.part));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn collectors_never_import_each_other() {
+    let collectors: Vec<Source> = sources().into_iter().filter(|source| source.part == "collect").collect();
+    let names: Vec<String> =
+        collectors.iter().filter_map(|source| Some(source.path.file_stem()?.to_str()?.to_owned())).collect();
+    for source in &collectors {
+        let own = source.path.file_stem().unwrap().to_str().unwrap();
+        if own == "mod" {
+            continue;
+        }
+        for other in names.iter().filter(|name| *name != own && *name != "mod") {
+            for path in [format!("super::{other}::"), format!("collect::{other}")] {
+                assert!(!source.code.contains(&path), "{} imports {other}", source.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_catalog_imports_nothing_but_std() {
+    for source in sources().into_iter().filter(|source| source.part == "catalog") {
+        for line in source.code.lines().filter_map(|line| line.trim_start().strip_prefix("use ")) {
+            let local = ["std::", "super::", "crate::", "self::", "define_metrics"];
+            assert!(local.iter().any(|start| line.starts_with(start)), "{}: use {line}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn only_some_parts_touch_the_machine() {
+    for source in sources().into_iter().filter(|source| !MAY_TOUCH_THE_MACHINE.contains(&source.part.as_str())) {
+        for word in MACHINE {
+            assert!(!source.code.contains(word), "{}: {} may not use {word}", source.path.display(), source.part);
+        }
+    }
+}
+
+#[test]
+fn no_module_name_is_typed_outside_the_catalog() {
+    let names: Vec<&str> = modules::MODULES.iter().map(|module| module.name).collect();
+    assert_eq!(names.len(), 11);
+    // The word "web" also is a part of our own and "import" a word of Rust: only whole string literals count.
+    for source in sources().into_iter().filter(|source| source.part != "catalog") {
+        for name in &names {
+            let literal = format!("\"{name}\"");
+            let bytes = format!("b\"{name}\"");
+            assert!(
+                !source.code.contains(&literal) && !source.code.contains(&bytes),
+                "{} types the module name {literal}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_layering_test_sees_what_it_looks_for() {
+    let code = code_of(
+        "//! crate::web\nuse crate::{snapshot::Samples, health};\nlet x = crate::parse::conf::f();\n\n#[cfg(test)]\nmod tests { use crate::web; }",
+    );
+    assert_eq!(imports(&code), ["snapshot::Samples", "health", "parse::conf::f"]);
+}
