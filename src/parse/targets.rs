@@ -122,7 +122,7 @@ impl Base {
     /// Whether nothing but this host can be meant.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.host.parse::<std::net::IpAddr>() {
+        match self.host.parse::<core::net::IpAddr>() {
             Ok(address) => address.is_loopback(),
             Err(_) => self.host.eq_ignore_ascii_case("localhost"),
         }

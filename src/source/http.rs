@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -211,6 +211,26 @@ fn open_regular(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     Ok((file, metadata))
 }
 
+/// The certificates that the system trusts, read when the first target asks for them.
+#[derive(Debug, Default)]
+pub struct SystemRoots(OnceLock<Arc<RootCertStore>>);
+
+impl SystemRoots {
+    fn get(&self, target: &Target) -> Result<Arc<RootCertStore>, EndpointError> {
+        if let Some(roots) = self.0.get() {
+            return Ok(Arc::clone(roots));
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let problem = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+            return Err(EndpointError::NoRoots { target: target.name.clone(), problem });
+        }
+        Ok(Arc::clone(self.0.get_or_init(|| Arc::new(roots))))
+    }
+}
+
 /// A place that can be asked: everything about a target that can be prepared once.
 pub struct Endpoint {
     host: String,
@@ -233,14 +253,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the certificates can't be read, or the host can't be a TLS server's name.
-    pub fn new(target: &Target) -> Result<Endpoint, EndpointError> {
+    pub fn new(target: &Target, system: &SystemRoots) -> Result<Endpoint, EndpointError> {
         let authority = target.host_header.as_ref().map_or_else(|| target.base.authority(), ToString::to_string);
         let named = |host: &str| EndpointError::ServerName { target: target.name.clone(), host: host.to_owned() };
         let tls = if target.base.tls {
             let host = target.host_header.as_ref().map_or(target.base.host.as_str(), http::uri::Authority::host);
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let name = ServerName::try_from(host.to_owned()).map_err(|_| named(host))?;
-            Some((TlsConnector::from(Arc::new(client_config(target)?)), name))
+            Some((TlsConnector::from(Arc::new(client_config(target, system)?)), name))
         } else {
             None
         };
@@ -491,13 +511,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 }
 
-fn client_config(target: &Target) -> Result<ClientConfig, EndpointError> {
+fn client_config(target: &Target, system: &SystemRoots) -> Result<ClientConfig, EndpointError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|source| EndpointError::Tls { target: target.name.clone(), source })?;
     let builder = match &target.trust {
-        Trust::System => builder.with_root_certificates(system_roots(target)?),
+        Trust::System => builder.with_root_certificates(system.get(target)?),
         Trust::File(path) => builder.with_root_certificates(file_roots(target, path)?),
         Trust::Anybody => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody { provider }))
@@ -506,17 +526,6 @@ fn client_config(target: &Target) -> Result<ClientConfig, EndpointError> {
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn system_roots(target: &Target) -> Result<RootCertStore, EndpointError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let problem = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(EndpointError::NoRoots { target: target.name.clone(), problem });
-    }
-    Ok(roots)
 }
 
 fn file_roots(target: &Target, path: &Path) -> Result<RootCertStore, EndpointError> {
