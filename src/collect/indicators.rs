@@ -58,10 +58,8 @@ struct Taken {
 impl Collector for DroppedIndicators {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let Some(directory) = &self.directory else { return Ok(Outcome::NotApplicable) };
-        let found = read(directory, cx.deadline).map_err(|error| CollectError {
-            kind: kind_of(&error.source),
-            message: error.to_string(),
-        })?;
+        let found = read(directory, cx.deadline)
+            .map_err(|error| CollectError { kind: kind_of(&error.source), message: error.to_string() })?;
         let mut taken = Taken::default();
         taken.losses.add(ErrorKind::Timeout, found.left_out);
         for file in &found.files {

@@ -84,7 +84,8 @@ fn push_result(probe: &str, target: &str, last: &Record, out: &mut Samples) {
 
 fn push_redirection(target: &str, redirection: &Redirection, out: &mut Samples) {
     let Redirection { build, version, sha1, host, local_host, .. } = redirection;
-    let values = [build, version, sha1, host, local_host].map(|value: &Option<String>| value.as_deref().unwrap_or_default());
+    let values =
+        [build, version, sha1, host, local_host].map(|value: &Option<String>| value.as_deref().unwrap_or_default());
     let [build, version, sha1, host, local_host] = values;
     out.push(&REDIRECTION_INFO, &[target, build, version, sha1, host, local_host], 1.0);
 }

@@ -440,7 +440,10 @@ mod tests {
     #[test]
     fn every_redirection_attribute_but_the_status_may_be_missing() {
         assert_eq!(redirection(b"<redir status='OK'/>", None), Ok(Redirection::default()));
-        assert_eq!(redirection(b"\n<?xml version='1.0'?>\n<redir status=\"OK\"></redir>\n", None), Ok(Redirection::default()));
+        assert_eq!(
+            redirection(b"\n<?xml version='1.0'?>\n<redir status=\"OK\"></redir>\n", None),
+            Ok(Redirection::default())
+        );
         assert!(matches!(redirection(b"<redir build='1'/>", None), Err(ReplyError::Missing { .. })));
         assert!(matches!(redirection(b"<html><body/></html>", None), Err(ReplyError::Missing { .. })));
         assert_eq!(redirection(b"<redir status='ERROR'/>", None), Err(ReplyError::NotOk("ERROR".to_owned())));
@@ -594,9 +597,38 @@ mod tests {
 
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let pieces = prop::sample::select(vec![
-            "<redir status='OK'", "<indicator name='a'>", "</indicator>", "<current value='1'/>", "<current", "/>", ">", "<!--", "-->",
-            "<?xml encoding='", "'?>", "<!DOCTYPE", "]]>", "<![CDATA[", "&amp;", "&#x0;", "&", "Ok\n", "Error\n", "1/2", "/", "é",
-            "\u{feff}", "current-messages", "\"stats\":", "{", "}", "[", ":", "=", "9", "\"",
+            "<redir status='OK'",
+            "<indicator name='a'>",
+            "</indicator>",
+            "<current value='1'/>",
+            "<current",
+            "/>",
+            ">",
+            "<!--",
+            "-->",
+            "<?xml encoding='",
+            "'?>",
+            "<!DOCTYPE",
+            "]]>",
+            "<![CDATA[",
+            "&amp;",
+            "&#x0;",
+            "&",
+            "Ok\n",
+            "Error\n",
+            "1/2",
+            "/",
+            "é",
+            "\u{feff}",
+            "current-messages",
+            "\"stats\":",
+            "{",
+            "}",
+            "[",
+            ":",
+            "=",
+            "9",
+            "\"",
         ])
         .prop_map(|piece| piece.as_bytes().to_vec());
         let noise = prop::collection::vec(any::<u8>(), 0..8);

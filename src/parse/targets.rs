@@ -284,7 +284,9 @@ fn targets(bytes: &[u8]) -> Result<Vec<Target>, Fault> {
         return Err(Fault::on(
             &file.targets,
             format!("{} targets", entries.len()),
-            format!("name 1 to {MAX_TARGETS} targets, or leave the file out to ask this host's redirection server alone"),
+            format!(
+                "name 1 to {MAX_TARGETS} targets, or leave the file out to ask this host's redirection server alone"
+            ),
         ));
     }
     let mut names = HashSet::new();
@@ -321,7 +323,11 @@ fn name(name: &Spanned<String>) -> Result<String, Fault> {
     if (1..=64).contains(&name.value.len()) && name.value.bytes().all(plain) {
         return Ok(name.value.clone());
     }
-    Err(Fault::on(name, format!("the target name {:?}", name.value), "use 1 to 64 letters, digits, dots, dashes, underscores"))
+    Err(Fault::on(
+        name,
+        format!("the target name {:?}", name.value),
+        "use 1 to 64 letters, digits, dots, dashes, underscores",
+    ))
 }
 
 fn base(url: &Spanned<String>) -> Result<Base, Fault> {
@@ -343,7 +349,13 @@ fn base(url: &Spanned<String>) -> Result<Base, Fault> {
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
-        None => if tls { 443 } else { 80 },
+        None => {
+            if tls {
+                443
+            } else {
+                80
+            }
+        }
         Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has a port that is no port"))?,
     };
     if host.is_empty() {
@@ -356,8 +368,9 @@ fn probes(entry: &Entry, base: &Base) -> Result<Vec<ProbeSettings>, Fault> {
     let mut probes: Vec<ProbeSettings> = Vec::new();
     for label in &entry.probes.value {
         let known = Probe::ALL.map(Probe::label).join(", ");
-        let probe = Probe::named(&label.value)
-            .ok_or_else(|| Fault::on(label, format!("no probe is called {:?}", label.value), format!("use one of: {known}")))?;
+        let probe = Probe::named(&label.value).ok_or_else(|| {
+            Fault::on(label, format!("no probe is called {:?}", label.value), format!("use one of: {known}"))
+        })?;
         if probes.iter().any(|settings| settings.probe == probe) {
             return Err(Fault::on(label, format!("the probe {} twice", probe.label()), "name it once"));
         }
@@ -403,7 +416,11 @@ fn interval(entry: &Entry, probe: Probe) -> Result<Duration, Fault> {
         _ => Err(Fault::on(
             text,
             format!("the interval {:?} of the probe {}", text.value, probe.label()),
-            format!("write {}s to {}s, such as 90s: the server is not to be asked more often", shortest.as_secs(), LONGEST_INTERVAL.as_secs()),
+            format!(
+                "write {}s to {}s, such as 90s: the server is not to be asked more often",
+                shortest.as_secs(),
+                LONGEST_INTERVAL.as_secs()
+            ),
         )),
     }
 }
@@ -441,7 +458,11 @@ fn duration(text: &str) -> Option<Duration> {
 fn host_header(text: &Spanned<String>) -> Result<Authority, Fault> {
     match text.value.parse::<Authority>() {
         Ok(authority) if !authority.as_str().contains('@') && !authority.host().is_empty() => Ok(authority),
-        _ => Err(Fault::on(text, format!("the host_header {:?}", text.value), "write a host name, with :port where needed")),
+        _ => Err(Fault::on(
+            text,
+            format!("the host_header {:?}", text.value),
+            "write a host name, with :port where needed",
+        )),
     }
 }
 
@@ -487,8 +508,14 @@ fn session_token(entry: &Entry) -> Result<Option<TokenSource>, Fault> {
 }
 
 fn token_header(text: &Spanned<String>) -> Result<Carrier, Fault> {
-    const TAKEN: [HeaderName; 6] =
-        [header::HOST, header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::TE];
+    const TAKEN: [HeaderName; 6] = [
+        header::HOST,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::TE,
+    ];
     match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name) if !TAKEN.contains(&name) => Ok(Carrier::Header(name)),
         _ => Err(Fault::on(
@@ -531,7 +558,8 @@ mod tests {
 
     #[test]
     fn the_full_file_is_read() {
-        let targets = read(include_bytes!("../../tests/fixtures/probes/targets.yml"), Path::new("targets.yml")).unwrap();
+        let targets =
+            read(include_bytes!("../../tests/fixtures/probes/targets.yml"), Path::new("targets.yml")).unwrap();
         assert_eq!(targets.len(), 3);
         let front = &targets[0];
         assert_eq!(front.name, "front1");
@@ -609,7 +637,13 @@ mod tests {
             (format!("{good}    session_token_header: X-Token\n"), 5, "add session_token_file"),
             (format!("{good}    session_token_file: /token\n    session_token_header: Host\n"), 6, "header name"),
             (format!("{good}    session_token_file: /token\n    session_token_cookie: 'a;b'\n"), 6, "cookie name"),
-            (format!("{good}    session_token_file: /token\n    session_token_cookie: a\n    session_token_header: b\n"), 6, "both"),
+            (
+                format!(
+                    "{good}    session_token_file: /token\n    session_token_cookie: a\n    session_token_header: b\n"
+                ),
+                6,
+                "both",
+            ),
             (format!("{good}    session_token: secret\n"), 5, "session_token"),
             ("x: &a [1]\ntargets: *a\n".into(), 1, ""),
             ("# ".repeat(MAX_FILE_BYTES), 0, "larger"),

@@ -65,7 +65,9 @@ pub enum EndpointError {
         problem: String,
     },
     /// The system has no roots to trust.
-    #[error("target {target}: the system has no certificates to trust ({problem}); install ca-certificates, or set ca_file")]
+    #[error(
+        "target {target}: the system has no certificates to trust ({problem}); install ca-certificates, or set ca_file"
+    )]
     NoRoots {
         /// The target.
         target: String,
@@ -407,28 +409,28 @@ async fn read_answer(response: Response<Incoming>) -> Result<Answer, Failure> {
 fn charset(content_type: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content_type).ok()?;
     let parameters = text.split(';').skip(1);
-    let (_, value) =
-        parameters.filter_map(|pair| pair.split_once('=')).find(|(key, _)| key.trim().eq_ignore_ascii_case("charset"))?;
+    let (_, value) = parameters
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| key.trim().eq_ignore_ascii_case("charset"))?;
     let value = value.trim().trim_matches('"');
     (!value.is_empty() && value.len() <= 40).then(|| value.to_owned())
 }
 
 /// A failure of the TLS handshake: the peer's connection may also just have broken.
 fn tls_failure(error: io::Error) -> Failure {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    let ended = matches!(error.kind(), io::ErrorKind::UnexpectedEof);
-    match is_tls || ended {
-        true => Failure::new(Reason::Tls, error),
-        false => io_failure(&error),
-    }
+    let reason = if error.raw_os_error().is_some() { Reason::Connect } else { Reason::Tls };
+    Failure::new(reason, error)
 }
 
+/// The system's own errors are the connection's; the others were made of what the peer sent.
 fn io_failure(error: &io::Error) -> Failure {
-    match error.get_ref().map(|inner| (inner.is::<rustls::Error>(), inner.is::<TooMuch>())) {
-        Some((true, _)) => Failure::new(Reason::Tls, error),
-        Some((_, true)) => Failure::new(Reason::Body, error),
-        _ => Failure::new(Reason::Connect, error),
-    }
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let reason = match (error.raw_os_error(), is_tls) {
+        (Some(_), _) => Reason::Connect,
+        (None, true) => Reason::Tls,
+        (None, false) => Reason::Body,
+    };
+    Failure::new(reason, error)
 }
 
 fn http_failure(error: &hyper::Error) -> Failure {
@@ -519,9 +521,7 @@ fn client_config(target: &Target, system: &SystemRoots) -> Result<ClientConfig, 
     let builder = match &target.trust {
         Trust::System => builder.with_root_certificates(system.get(target)?),
         Trust::File(path) => builder.with_root_certificates(file_roots(target, path)?),
-        Trust::Anybody => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody { provider }))
-        }
+        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody { provider })),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -130,7 +130,8 @@ mod tests {
             std::fs::write(directory.path().join(name), content).unwrap();
         }
         let drop = read(directory.path(), soon()).unwrap();
-        let found: Vec<_> = drop.files.iter().map(|file| (file.name.clone(), file.content.as_ref().unwrap().clone())).collect();
+        let found: Vec<_> =
+            drop.files.iter().map(|file| (file.name.clone(), file.content.as_ref().unwrap().clone())).collect();
         assert_eq!(found, [("a.xml".into(), b"a".to_vec()), ("b.xml".into(), b"b".to_vec())]);
         assert!(drop.files.iter().all(|file| file.modified.is_some()));
         assert_eq!(drop.left_out, 0);

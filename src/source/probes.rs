@@ -132,7 +132,9 @@ enum Places {
 impl std::fmt::Debug for Places {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Places::Configured(entries) => f.debug_list().entries(entries.iter().map(|entry| &entry.target.name)).finish(),
+            Places::Configured(entries) => {
+                f.debug_list().entries(entries.iter().map(|entry| &entry.target.name)).finish()
+            }
             Places::Local { .. } => f.write_str("Local"),
         }
     }

@@ -118,4 +118,10 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme { title: "Custom indicators", group: "campaign_indicators", metrics: METRICS, checks: CHECKS, alerts: ALERTS };
+pub const THEME: Theme = Theme {
+    title: "Custom indicators",
+    group: "campaign_indicators",
+    metrics: METRICS,
+    checks: CHECKS,
+    alerts: ALERTS,
+};

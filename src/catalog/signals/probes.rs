@@ -101,15 +101,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 7] = [
-        Reason::Dns,
-        Reason::Connect,
-        Reason::Tls,
-        Reason::Timeout,
-        Reason::Status,
-        Reason::Body,
-        Reason::Token,
-    ];
+    pub const ALL: [Reason; 7] =
+        [Reason::Dns, Reason::Connect, Reason::Tls, Reason::Timeout, Reason::Status, Reason::Body, Reason::Token];
 
     /// The label value.
     #[must_use]
@@ -180,12 +173,7 @@ pub static PIPELINED_INDICATORS: &[PipelinedIndicator] = &[
     indicator("trigger-received", &PIPELINED_TRIGGERS_RECEIVED, Merge::Sum, Unit::Same),
 ];
 
-const fn indicator(
-    key: &'static str,
-    metric: &'static MetricDef,
-    merge: Merge,
-    unit: Unit,
-) -> PipelinedIndicator {
+const fn indicator(key: &'static str, metric: &'static MetricDef, merge: Merge, unit: Unit) -> PipelinedIndicator {
     PipelinedIndicator { key, metric, merge, unit }
 }
 
@@ -288,10 +276,14 @@ const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
 macro_rules! failing {
     ($probe:literal) => {
         concat!(
-            "campaign_probe_success{probe=\"", $probe, "\"} == 0\n",
+            "campaign_probe_success{probe=\"",
+            $probe,
+            "\"} == 0\n",
             "or\n",
             "(\n",
-            "  last_over_time(campaign_probe_success{probe=\"", $probe, "\"}[1h]) == 0\n",
+            "  last_over_time(campaign_probe_success{probe=\"",
+            $probe,
+            "\"}[1h]) == 0\n",
             "  unless on (job, instance) campaign_probe_success\n",
             ")\n",
             "and on (job, instance) up",
@@ -443,5 +435,10 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme =
-    Theme { title: "Probes, Message Center and pipelined", group: "campaign_probes", metrics: METRICS, checks: CHECKS, alerts: ALERTS };
+pub const THEME: Theme = Theme {
+    title: "Probes, Message Center and pipelined",
+    group: "campaign_probes",
+    metrics: METRICS,
+    checks: CHECKS,
+    alerts: ALERTS,
+};
