@@ -24,7 +24,7 @@ const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_mill
 const TIMEOUT_OFFSETS: std::ops::RangeInclusive<f64> = 0.0..=60.0;
 
 /// Two pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
-const PAGES: [&str; 2] = [crate::serve::ROOT, "/status"];
+const PAGES: [&str; 2] = [crate::serve::ROOT, crate::serve::STATUS];
 
 /// A collector, as far as flags are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,9 @@ pub fn flags(collectors: &[CollectorFlag]) -> Vec<(String, String, String)> {
         .get_arguments()
         .chain(rules)
         .filter_map(|flag| {
-            let defaults: Vec<_> = flag.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            // clap gives switches the value "false".
+            let values = if flag.get_action().takes_values() { flag.get_default_values() } else { &[] };
+            let defaults: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
             let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
             Some((format!("--{}", flag.get_long()?), defaults.join(" "), help))
         })

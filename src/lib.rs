@@ -22,6 +22,7 @@ pub mod catalog;
 pub mod cli;
 pub mod collect;
 pub mod health;
+pub mod host;
 pub mod logging;
 pub mod parse;
 pub mod render;

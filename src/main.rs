@@ -1,2 +1,121 @@
 //! Composes the parts: serve, check, rules; owns the exit code.
-fn main() {}
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use campaign_exporter::cli::{self, Build, CollectorFlag, Command, Invocation};
+use campaign_exporter::collect::COLLECTORS;
+use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
+use campaign_exporter::host::{CampaignHost, Findings};
+use campaign_exporter::render::landing::{Landing, Link};
+use campaign_exporter::render::{reference, rules, status};
+use campaign_exporter::{catalog, logging, serve, web};
+use sd_notify::NotifyState;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a thread waits for the next scrape before it ends: longer than the usual intervals, so that no scrape has
+/// to start one.
+const THREADS_WAIT: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// How many threads collectors can hold on to before further ones wait.
+const MOST_THREADS: usize = 64;
+
+fn main() -> ExitCode {
+    let flags: Vec<CollectorFlag> = COLLECTORS
+        .iter()
+        .map(|spec| CollectorFlag { name: spec.name, help: spec.help, default_on: spec.default_on })
+        .collect();
+    let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
+    let invocation = match cli::parse(std::env::args_os(), &flags, &build) {
+        Ok(invocation) => invocation,
+        Err(error) => error.exit(),
+    };
+    match run(invocation) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
+    logging::init(invocation.log_level, invocation.log_format)?;
+    match invocation.command {
+        Command::Serve(host, web) => runtime()?.block_on(serve(&host, web)),
+        Command::Check(host) => runtime()?.block_on(check(&host)),
+        Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
+        Command::Reference => print(&reference::render()),
+    }
+}
+
+/// One thread for HTTP; the collectors' threads come and go beside it.
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(THREADS_WAIT)
+        .max_blocking_threads(MOST_THREADS)
+        .build()
+        .context("the system refuses a process of this size")
+}
+
+async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
+    tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
+    let listeners = web::bind(&web.listen_addresses)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let host = Arc::new(CampaignHost::open(host)?);
+    let options = serve::Options {
+        telemetry_path: web.telemetry_path,
+        max_requests: web.max_requests,
+        timeout_offset: web.timeout_offset,
+    };
+    let answer = serve::answer(options, landing_page(), Arc::new(AtomicBool::new(true)), host);
+    tell_service_manager(NotifyState::Ready);
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending");
+        tell_service_manager(NotifyState::Stopping);
+    };
+    web::serve(listeners, answer, web::Limits::default(), shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The health of this host in the terminal; exit code 1 when a check fails.
+async fn check(host: &cli::Host) -> anyhow::Result<ExitCode> {
+    let Findings { snapshot, judgements } = CampaignHost::open(host)?.look_at_all().await;
+    let table = status::terminal(&snapshot, &judgements, catalog::Lang::En);
+    let is_healthy = !judgements.is_empty() && judgements.iter().all(|judgement| judgement.passes);
+    print(&table)?;
+    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes()).context("the standard output can't be written")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn landing_page() -> Landing {
+    Landing {
+        name: "Campaign exporter".to_owned(),
+        version: format!("version {}, revision {}", VERSION, REVISION),
+        description: "The health of this host's Adobe Campaign Classic modules, for Prometheus.".to_owned(),
+        links: vec![Link {
+            path: serve::STATUS.to_owned(),
+            help: "the modules and their checks, for people".to_owned(),
+        }],
+    }
+}
+
+fn tell_service_manager(state: NotifyState) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager can't be told");
+    }
+}

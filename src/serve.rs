@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::catalog::Lang;
 use crate::render::landing::{Landing, Link, landing};
 use crate::web::{Answer, BoxFuture, Request, Response};
 
@@ -15,6 +16,8 @@ pub const ROOT: &str = "/";
 pub const HEALTHY: &str = "/-/healthy";
 /// Answers 200 once the exporter has metrics to give.
 pub const READY: &str = "/-/ready";
+/// The health of the modules, for people.
+pub const STATUS: &str = "/status";
 /// Paths below this one are the exporter's own.
 pub const RESERVED: &str = "/-/";
 
@@ -43,6 +46,9 @@ pub trait Scrape: Send + Sync {
     /// What is wrong with the selection: an unknown collector, or both a choice and an exclusion. The client gets it
     /// with status 400.
     fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+
+    /// The page at [`STATUS`].
+    fn status(&self, lang: Lang) -> BoxFuture<'_, String>;
 }
 
 /// How scrapes are answered.
@@ -94,6 +100,7 @@ impl Router {
         match request.path.as_str() {
             path if path == self.options.telemetry_path => self.scrape(request).await,
             ROOT => Response::html(200, self.page.clone()),
+            STATUS => Response::html(200, self.scrape.status(language(&request.query)).await),
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
             READY => Response::text(503, "Not ready: the first look at the host is not done."),
@@ -126,6 +133,12 @@ impl Router {
     }
 }
 
+/// The language that `lang=` asks for.
+fn language(query: &[(String, String)]) -> Lang {
+    let asked = |lang: &Lang| query.iter().any(|(name, value)| name == "lang" && value == lang.tag());
+    Lang::ALL.into_iter().find(asked).unwrap_or(Lang::En)
+}
+
 /// How long a scrape may take.
 fn budget(scrape_timeout: Option<Duration>, offset: Duration) -> Duration {
     scrape_timeout.unwrap_or(DEFAULT_SCRAPE_TIMEOUT).saturating_sub(offset).clamp(SHORTEST_BUDGET, LONGEST_BUDGET)
@@ -155,6 +168,10 @@ mod tests {
                 }
                 if selection.collect == ["nonsense"] { Err("no such collector".into()) } else { Ok(b"up 1\n".to_vec()) }
             })
+        }
+
+        fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
+            Box::pin(async move { format!("<p>{}</p>", lang.tag()) })
         }
     }
 
@@ -188,6 +205,11 @@ mod tests {
         assert_eq!((landing.status, landing.content_type), (200, "text/html; charset=utf-8"));
         let html = String::from_utf8(landing.body.to_vec()).unwrap();
         assert!(["href=\"/m\"", "href=\"/-/healthy\"", "href=\"/-/ready\""].iter().all(|link| html.contains(link)));
+        for (query, page) in
+            [(&[][..], "<p>en</p>"), (&[("lang", "pt-BR")], "<p>pt-BR</p>"), (&[("lang", "x")], "<p>en</p>")]
+        {
+            assert_eq!(answer(request("/status", query)).await.body, page);
+        }
         let metrics = answer(request("/m", &[])).await;
         assert_eq!((metrics.content_type, &metrics.body[..]), (TEXT_FORMAT, &b"up 1\n"[..]));
     }
@@ -232,7 +254,7 @@ mod tests {
         let answer = answer(options, page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {
-            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(scrape.as_mut().poll(cx).is_pending()))).await;
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);
         }
         assert_eq!(echo.asked.lock().unwrap().len(), 1000);
     }

@@ -63,6 +63,12 @@ impl Engine {
         self.slots.iter().map(|slot| slot.name)
     }
 
+    /// Every enabled collector.
+    #[must_use]
+    pub fn all(&self) -> Selection {
+        Selection((0..self.slots.len()).collect())
+    }
+
     /// The collectors that `collect[]` and `exclude[]` leave.
     ///
     /// # Errors
@@ -317,8 +323,7 @@ mod tests {
     }
 
     async fn scrape(engine: &Engine, limit: Duration) -> crate::snapshot::Snapshot {
-        let all = engine.select(&[], &[]).unwrap();
-        engine.collect(all, due_in(limit)).await.freeze()
+        engine.collect(engine.all(), due_in(limit)).await.freeze()
     }
 
     const LONG: Duration = Duration::from_secs(60);

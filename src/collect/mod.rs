@@ -1,38 +1,115 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
+pub mod configuration;
 pub mod engine;
+pub mod exporter;
 pub mod indicators;
 pub mod pipelined;
 pub mod probes;
+pub mod process;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
 use crate::catalog::signals::probes::Probe;
 use crate::snapshot::Samples;
-use crate::source::installation::Installation;
+use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
-use crate::source::processes::ProcessTable;
+use crate::source::processes::{ProcessSource, ProcessTable};
 
 /// What every collector of one scrape sees: the same moment for all.
-#[derive(Clone, Debug)]
 pub struct Context {
     /// The configuration in force.
     pub installation: Arc<Installation>,
     /// The processes of this moment.
-    pub processes: Arc<ProcessTable>,
+    pub processes: Walk,
     /// This moment.
     pub now: SystemTime,
     /// When the scrape's answer is due; long work gives up before it.
     pub deadline: Instant,
 }
 
+/// The processes of this moment: `/proc` is read when the first collector asks, on that collector's time.
+pub struct Walk(LazyLock<Arc<ProcessTable>, WalkFn>);
+
+type WalkFn = Box<dyn FnOnce() -> Arc<ProcessTable> + Send>;
+
+impl Walk {
+    /// A walk that `source` takes when it is asked for.
+    #[must_use]
+    pub fn of(source: &Arc<ProcessSource>, installation: &Arc<Installation>) -> Self {
+        let (source, installation) = (Arc::clone(source), Arc::clone(installation));
+        Self(LazyLock::new(Box::new(move || {
+            source.set_home(installation.home.as_deref());
+            source.walk()
+        })))
+    }
+}
+
+impl From<ProcessTable> for Walk {
+    fn from(table: ProcessTable) -> Self {
+        Self(LazyLock::new(Box::new(|| Arc::new(table))))
+    }
+}
+
+impl Deref for Walk {
+    type Target = ProcessTable;
+
+    fn deref(&self) -> &ProcessTable {
+        &self.0
+    }
+}
+
+/// Where the collectors find their evidence.
+pub struct Sources {
+    /// The installation's configuration.
+    pub installation: Arc<InstallationSource>,
+    /// The machine's processes.
+    pub processes: Arc<ProcessSource>,
+}
+
+/// A collector that there is.
+pub struct Spec {
+    /// The name: `--collector.NAME`, and the label `collector`.
+    pub name: &'static str,
+    /// What it collects: a clause that starts in lower case, without a full stop.
+    pub help: &'static str,
+    /// Whether it runs without being asked for.
+    pub default_on: bool,
+    /// Makes it.
+    pub build: fn(&Sources) -> Box<dyn Collector>,
+}
+
+/// Every collector, in the order in which a scrape runs them.
+pub const COLLECTORS: &[Spec] = &[
+    Spec {
+        name: "configuration",
+        help: "the installation, its configuration files and what they expect to run",
+        default_on: true,
+        build: |_| Box::new(configuration::Configuration),
+    },
+    Spec {
+        name: "process",
+        help: "the modules' processes: starts, CPU, memory, descriptors, states",
+        default_on: true,
+        build: |_| Box::new(process::Process),
+    },
+    Spec {
+        name: "exporter",
+        help: "the exporter's own process and build",
+        default_on: true,
+        build: |_| Box::new(exporter::Exporter),
+    },
+];
+
 #[cfg(test)]
 impl Context {
     /// A host with nothing on it.
     pub(crate) fn for_tests(deadline: Instant) -> Self {
-        Self { installation: Arc::default(), processes: Arc::default(), now: SystemTime::UNIX_EPOCH, deadline }
+        let processes = ProcessTable::default().into();
+        Self { installation: Arc::default(), processes, now: SystemTime::UNIX_EPOCH, deadline }
     }
 }
 

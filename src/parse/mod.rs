@@ -2,5 +2,6 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod process;
 pub mod reply;
 pub mod targets;

@@ -1,4 +1,6 @@
 //! Values in, text out.
 
 pub mod landing;
+pub mod reference;
 pub mod rules;
+pub mod status;

@@ -253,7 +253,8 @@ mod tests {
     #[test]
     fn every_row_of_the_specification_has_a_text_to_show() {
         for module in MODULES {
-            let judgement = Judgement { module: module.name.into(), instance: "i".into(), check: "running", passes: false };
+            let judgement =
+                Judgement { module: module.name.into(), instance: "i".into(), check: "running", passes: false };
             let text = terminal(&Snapshot::default(), &[judgement], Lang::En);
             assert!(text.contains(module.troubleshooting.en), "{}", module.name);
         }

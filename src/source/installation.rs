@@ -1,15 +1,55 @@
 //! Finds and reads the Campaign installation, and follows its changes.
 //!
 //! Knows files and their state; what a setting means for a module's health is for the collectors.
+//!
+//! # Where it looks
+//! In the folder that is given, else in the first of these that has `conf/serverConf.xml` or
+//! `conf/config-default.xml`: `/usr/local/neolane/nl6`; `nl6` in the homes of the users `neolane` and `adobe`, as
+//! `/etc/passwd` has them; `/usr/local/neolane` and the same homes themselves. While there is none it keeps looking.
+//!
+//! # How it follows changes
+//! [`InstallationSource::poll`] lists `conf/` and asks for each file's identity, size and times, by path: a file that
+//! is replaced by rename, and a `conf/` or a home that is a symbolic link to somewhere else now, are changes like any
+//! other. That takes some 30 µs on a host with a few instances, so that looking each second costs less than
+//! watching would add: file notifications would have to be re-armed at each of those replacements, and don't exist
+//! on network file systems. A changed file is read twice, because two writes within a tick of the file system's clock
+//! look the same from outside; and a file is taken for gone only when it is missed twice, because editors that replace
+//! files leave a gap.
+//!
+//! # What is in force
+//! The last good content of each file. An instance whose file is gone goes away; `serverConf.xml` (and
+//! `config-default.xml`, once it was there) can't go away, only be missing: then everything stays as it was.
+//! An instance whose file never could be read is left out: nothing is known of it.
+
+mod files;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{io, thread};
 
+use tracing::Level;
+
+use crate::catalog::Kind;
+use crate::catalog::modules::{DEFAULT_INSTANCE, module, residents};
 use crate::parse::conf::Settings;
 
+pub use files::MAX_FILE_BYTES;
+use files::{Files, Search};
+
+/// The most instances that are followed; a host has a handful.
+pub const MAX_INSTANCES: usize = 1_000;
+
+/// How often the background thread looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How soon it looks again when what it saw has to be confirmed.
+const SOON: Duration = Duration::from_millis(200);
+
 /// What the installation's configuration says at one moment; replaced as a whole when it changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installation {
     /// The installation's folder (`…/nl6`); none while it has not been found.
     pub home: Option<PathBuf>,
@@ -17,13 +57,181 @@ pub struct Installation {
     pub instances: BTreeMap<String, Settings>,
     /// Every configuration file that is or was there, by file name, with how its last reading went.
     pub files: BTreeMap<String, FileState>,
+    /// What `serverConf.xml` says for every instance that has no file of its own.
+    pub shared: Settings,
+    /// Why no installation is found, or its configuration files can't be listed.
+    pub trouble: Option<Trouble>,
+    /// How many instances' files are not followed: beyond [`MAX_INSTANCES`], or with a name that can't be told apart.
+    pub left_out: usize,
 }
 
 /// How the last reading of a configuration file went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileState {
     /// Whether the file as it is now is the one in force.
     pub successful: bool,
     /// When the content in force was read; none when it never could be.
     pub last_success: Option<SystemTime>,
+    /// Why the file as it is now is not in force.
+    pub failure: Option<Failure>,
 }
+
+/// Why something of the installation can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The exporter's user may not read it.
+    Permission,
+    /// It is not there.
+    Gone,
+    /// It is there and of no use: malformed, too large, not a regular file, on a failing disk.
+    Unusable,
+}
+
+/// What keeps the exporter from the installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Of what kind.
+    pub failure: Failure,
+    /// What is wrong, where, and the remedy.
+    pub message: String,
+}
+
+impl Installation {
+    /// The settings that hold for `instance`: what `serverConf.xml` says where the instance has no file.
+    #[must_use]
+    pub fn settings(&self, instance: &str) -> &Settings {
+        self.instances.get(instance).unwrap_or(&self.shared)
+    }
+
+    /// For each instance and resident module, in this order, whether the configuration starts it.
+    ///
+    /// A shared module lives in the instance `default` alone, a module with a process for each instance in all others.
+    /// Modules with a row in the specification are always judged, the other residents where a file mentions them. The
+    /// watchdog is not configured: it is expected when any other module is.
+    #[must_use]
+    pub fn expected(&self) -> BTreeMap<(&str, &'static str), bool> {
+        let mut expected = BTreeMap::new();
+        for (instance, settings) in &self.instances {
+            let is_default = instance == DEFAULT_INSTANCE;
+            for (name, kind) in residents() {
+                let lives_here = match kind {
+                    Kind::Shared => is_default,
+                    Kind::PerInstance => !is_default,
+                    Kind::Watchdog | Kind::Utility => false,
+                };
+                if lives_here && (module(name).is_some() || settings.mentions(name)) {
+                    expected.insert((instance.as_str(), name), settings.auto_start(name));
+                }
+            }
+        }
+        if !self.instances.is_empty() {
+            let anything = expected.values().any(|expected| *expected);
+            for (name, _) in residents().filter(|(_, kind)| *kind == Kind::Watchdog) {
+                expected.insert((DEFAULT_INSTANCE, name), anything);
+            }
+        }
+        expected
+    }
+}
+
+/// Tells the time; replaced in tests.
+pub type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Reads the installation when it is told to, and has what is in force at hand for everyone else.
+pub struct InstallationSource {
+    files: Mutex<Files>,
+    current: Mutex<Arc<Installation>>,
+    clock: Clock,
+}
+
+impl InstallationSource {
+    /// A source for the installation in `home` (`--campaign.home`), or for the one that it finds. Touches no file yet.
+    #[must_use]
+    pub fn new(home: Option<PathBuf>) -> InstallationSource {
+        InstallationSource::with(home, Path::new("/"), Box::new(SystemTime::now))
+    }
+
+    /// The same on a machine whose root folder is `root`, and with another clock.
+    #[must_use]
+    pub fn with(home: Option<PathBuf>, root: &Path, clock: Clock) -> InstallationSource {
+        let files = Files::new(Search { given: home, root: root.to_owned() });
+        InstallationSource { current: Mutex::new(Arc::new(files.installation())), files: Mutex::new(files), clock }
+    }
+
+    /// What is in force. Never waits for the disk.
+    #[must_use]
+    pub fn current(&self) -> Arc<Installation> {
+        lock(&self.current).clone()
+    }
+
+    /// Looks once for changes; whether there are any. Reports them in the log, each once. Takes as long as the disk.
+    pub fn poll(&self) -> bool {
+        let mut files = lock(&self.files);
+        let dirty = files.look((self.clock)());
+        for notice in files.notices() {
+            notice.log();
+        }
+        if !dirty {
+            return false;
+        }
+        let installation = Arc::new(files.installation());
+        let mut current = lock(&self.current);
+        let changed = *current != installation;
+        *current = installation;
+        changed
+    }
+
+    /// Starts the thread that polls: at once, then each second.
+    ///
+    /// # Errors
+    /// When the system has no room for another thread.
+    pub fn follow(self: &Arc<Self>) -> io::Result<Follower> {
+        let (stop, stopped) = channel::<()>();
+        let source = Arc::clone(self);
+        thread::Builder::new().name("configuration".to_owned()).spawn(move || {
+            loop {
+                source.poll();
+                let pause = if lock(&source.files).must_be_confirmed() { SOON } else { INTERVAL };
+                if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Follower { _stop: stop })
+    }
+}
+
+/// The thread that follows the installation; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    // Its end is what the thread waits for. It is not joined: a disk that hangs would hang whoever drops this.
+    _stop: Sender<()>,
+}
+
+/// Something for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Notice {
+    level: Level,
+    /// The file or folder that it is about.
+    path: PathBuf,
+    message: String,
+}
+
+impl Notice {
+    fn log(&self) {
+        let Notice { level, path, message } = self;
+        match *level {
+            Level::ERROR => tracing::error!(?path, "{message}"),
+            Level::WARN => tracing::warn!(?path, "{message}"),
+            _ => tracing::info!(?path, "{message}"),
+        }
+    }
+}
+
+/// What a lock holds is replaced as a whole, so that it is sound also after a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,5 +3,6 @@
 pub mod http;
 pub mod indicators;
 pub mod installation;
+pub mod own;
 pub mod probes;
 pub mod processes;

@@ -96,8 +96,6 @@ pub(super) struct Patient {
     request_due: Instant,
     /// Whether a part of the request that is waited for has been read.
     begun: bool,
-    /// Whether something has been read since a request arrived: perhaps a part of the next one.
-    ahead: bool,
     /// When the answer that does not fit the socket's buffer has to be taken.
     answer_due: Option<Instant>,
     read_timer: Timer,
@@ -113,7 +111,6 @@ impl Patient {
             request_due: Instant::now() + limits.head,
             // A new connection has no time to be idle: it was opened to ask something.
             begun: true,
-            ahead: false,
             answer_due: None,
             read_timer: Timer::default(),
             write_timer: Timer::default(),
@@ -121,9 +118,7 @@ impl Patient {
     }
 
     fn note_read(&mut self) {
-        if !self.phase.is_waiting() {
-            self.ahead = true;
-        } else if !self.begun {
+        if !self.begun {
             self.begun = true;
             self.request_due = Instant::now() + self.limits.head;
         }
@@ -194,9 +189,12 @@ impl AsyncWrite for Patient {
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         this.answer_due = None;
         if this.phase.written() {
-            this.begun = std::mem::take(&mut this.ahead);
-            let limit = if this.begun { this.limits.head } else { this.limits.idle };
-            this.request_due = Instant::now() + limit;
+            this.begun = false;
+            this.request_due = Instant::now() + this.limits.idle;
+            // hyper may have found nothing to read before it wrote, and then waits for the socket alone.
+            if this.read_timer.poll(cx, this.request_due).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Ready(Ok(()))
     }

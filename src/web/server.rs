@@ -1,19 +1,21 @@
 //! Accepts connections, bounds their number, and ends in an orderly way. Knows nothing of what is asked.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Patient, Phase};
 use super::exchange::exchange;
@@ -22,6 +24,9 @@ use super::{Answer, Limits, WebError};
 /// The wait after a failed accept; it doubles with each failure up to the largest.
 const SMALLEST_BACK_OFF: Duration = Duration::from_millis(10);
 const LARGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How long a failing accept is not mentioned again.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Answers requests until `shutdown`, then ends: listens no more, cuts off who is asking nothing, and gives the
 /// requests under way [`Limits::drain`] to be answered.
@@ -66,6 +71,7 @@ struct House {
 async fn accept(listener: TcpListener, house: Arc<House>, mut closing: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut back_off = SMALLEST_BACK_OFF;
+    let mut warned: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -85,8 +91,13 @@ async fn accept(listener: TcpListener, house: Arc<House>, mut closing: watch::Re
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                if back_off == SMALLEST_BACK_OFF {
-                    tracing::warn!(%error, "cannot accept connections: too many open descriptors? retrying");
+                if warned.is_none_or(|moment| moment.elapsed() >= QUIET) {
+                    tracing::warn!(
+                        %error,
+                        "cannot accept connections: retrying, and cutting off idle ones; raise the limit of open \
+                         descriptors if that is it"
+                    );
+                    warned = Some(Instant::now());
                 }
                 house.slots.make_room();
                 tokio::select! {
@@ -116,20 +127,25 @@ async fn converse(
     house: Arc<House>,
     phase: Arc<Phase>,
     _slot: Slot,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");
         return;
     }
+    let mut told_to_end = closing.clone();
     let service = service_fn(|request| {
         phase.begin();
         let exchange = exchange(Arc::clone(&house.answer), request);
         let phase = Arc::clone(&phase);
+        let closing = closing.clone();
         async move {
-            let response = exchange.await;
+            let mut response = exchange.await?;
+            if *closing.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             phase.answered();
-            response
+            Ok::<_, Infallible>(response)
         }
     });
     let limits = house.limits;
@@ -152,7 +168,7 @@ async fn converse(
                 return;
             }
             () = phase.is_cut() => return,
-            _ = closing.wait_for(|closing| *closing), if !leaving => {
+            _ = told_to_end.wait_for(|closing| *closing), if !leaving => {
                 leaving = true;
                 if phase.is_waiting() {
                     return;

@@ -1,4 +1,16 @@
 //! The integration tests: one crate, a module a theme.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure ends the test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agreement;
+mod chain;
+mod committed;
+mod exposition;
 mod layering;
 mod probes;
+mod promql;
+mod rules;
+mod specification;
+mod web;

@@ -24,6 +24,7 @@ use campaign_exporter::snapshot::{Samples, Snapshot};
 use campaign_exporter::source::http::{Answer, Endpoint, Failure, MAX_BODY_BYTES, SystemRoots, Token};
 use campaign_exporter::source::installation::Installation;
 use campaign_exporter::source::probes::{Probes, UnknownProbe, check, local_port};
+use campaign_exporter::source::processes::ProcessTable;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -211,7 +212,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 fn collect(probes: &Arc<Probes>) -> (Outcome, Snapshot) {
     let context = Context {
         installation: Arc::default(),
-        processes: Arc::default(),
+        processes: ProcessTable::default().into(),
         now: SystemTime::now(),
         deadline: Instant::now() + PATIENCE,
     };

@@ -76,9 +76,9 @@ pub(crate) fn free_port() -> u16 {
 /// # Errors
 /// Whatever kept it from being a 200, as text.
 pub(crate) fn get(url: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
-    let mut response = agent.get(url).query_pairs(parameters.iter().copied()).call().map_err(|error| format!("{url}: {error}"))?;
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
+    let mut response =
+        agent.get(url).query_pairs(parameters.iter().copied()).call().map_err(|error| format!("{url}: {error}"))?;
     response.body_mut().with_config().limit(64 << 20).read_to_string().map_err(|error| format!("{url}: {error}"))
 }
 

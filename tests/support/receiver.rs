@@ -68,7 +68,11 @@ impl Receiver {
         wait_for(what, limit, || {
             let notified = self.notified();
             let names = |one: &Notified| format!("{} {}", one.status, one.labels["alertname"]);
-            notified.iter().find(|one| wanted(one)).cloned().ok_or_else(|| notified.iter().map(names).collect::<Vec<_>>())
+            notified
+                .iter()
+                .find(|one| wanted(one))
+                .cloned()
+                .ok_or_else(|| notified.iter().map(names).collect::<Vec<_>>())
         })
     }
 }

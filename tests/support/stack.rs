@@ -25,6 +25,9 @@ impl Pace {
     pub(crate) const TEST: Pace = Pace { scrape: "250ms", group: "100ms" };
 }
 
+/// No further flags for the exporter.
+pub(crate) const NO_FLAGS: &[&str] = &[];
+
 /// The exporter under test.
 pub(crate) struct Exporter {
     pub(crate) process: Running,
@@ -91,7 +94,9 @@ impl Alertmanager {
     pub(crate) fn start(folder: &Path, pace: Pace, webhook: Option<&str>) -> Self {
         let receivers = webhook.map_or_else(
             || "  - name: operator\n".to_owned(),
-            |url| format!("  - name: operator\n    webhook_configs:\n      - url: {url}\n        send_resolved: true\n"),
+            |url| {
+                format!("  - name: operator\n    webhook_configs:\n      - url: {url}\n        send_resolved: true\n")
+            },
         );
         let config = format!(
             "route:\n  receiver: operator\n  group_by: [alertname]\n  group_wait: {group}\n  group_interval: {group}\n\

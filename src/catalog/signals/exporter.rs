@@ -75,8 +75,8 @@ pub static ALERTS: &[AlertDef] = &[
             en: "The Campaign exporter does not answer.", pt_br: "O exportador do Campaign não responde."
         },
         description: Text {
-            en: "Prometheus has not been able to scrape the Campaign exporter on {{ $labels.instance }} for 3 minutes.",
-            pt_br: "O Prometheus não consegue coletar as métricas do exportador do Campaign em {{ $labels.instance }} \
+            en: "Prometheus has not been able to scrape the Campaign exporter on {{$labels.instance}} for 3 minutes.",
+            pt_br: "O Prometheus não consegue coletar as métricas do exportador do Campaign em {{$labels.instance}} \
                     há 3 minutos.",
         },
     },
@@ -101,8 +101,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O Prometheus não coleta métricas de nenhum exportador do Campaign.",
         },
         description: Text {
-            en: "Prometheus has had no target in the job {{ $labels.job }} for 5 minutes.",
-            pt_br: "O Prometheus não tem nenhum alvo no job {{ $labels.job }} há 5 minutos.",
+            en: "Prometheus has had no target in the job {{$labels.job}} for 5 minutes.",
+            pt_br: "O Prometheus não tem nenhum alvo no job {{$labels.job}} há 5 minutos.",
         },
     },
     AlertDef {
@@ -126,9 +126,9 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O exportador do Campaign não encontra a instalação do Campaign.",
         },
         description: Text {
-            en: "The Campaign exporter on {{ $labels.instance }} has not found the Campaign installation for \
+            en: "The Campaign exporter on {{$labels.instance}} has not found the Campaign installation for \
                  10 minutes.",
-            pt_br: "O exportador do Campaign em {{ $labels.instance }} não encontra a instalação do Campaign há \
+            pt_br: "O exportador do Campaign em {{$labels.instance}} não encontra a instalação do Campaign há \
                     10 minutos.",
         },
     },
@@ -153,9 +153,9 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um arquivo de configuração do Campaign não pode ser lido.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the Campaign configuration file {{ $labels.file }} can't be read as it is \
+            en: "On {{$labels.instance}}, the Campaign configuration file {{$labels.file}} can't be read as it is \
                  now. Its last good content stays in force.",
-            pt_br: "Em {{ $labels.instance }}, o arquivo de configuração {{ $labels.file }} do Campaign não pode ser \
+            pt_br: "Em {{$labels.instance}}, o arquivo de configuração {{$labels.file}} do Campaign não pode ser \
                     lido como está agora. O último conteúdo válido continua em vigor.",
         },
     },
@@ -181,9 +181,9 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Uma parte do exportador do Campaign não consegue ler tudo.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the collector {{ $labels.collector }} of the Campaign exporter has been \
+            en: "On {{$labels.instance}}, the collector {{$labels.collector}} of the Campaign exporter has been \
                  failing for 15 minutes.",
-            pt_br: "Em {{ $labels.instance }}, o coletor {{ $labels.collector }} do exportador do Campaign falha há \
+            pt_br: "Em {{$labels.instance}}, o coletor {{$labels.collector}} do exportador do Campaign falha há \
                     15 minutos.",
         },
     },
@@ -207,9 +207,9 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O exportador do Campaign não consegue ver os processos de outros usuários.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, /proc has hidden the processes of other users from the Campaign exporter \
+            en: "On {{$labels.instance}}, /proc has hidden the processes of other users from the Campaign exporter \
                  for 15 minutes: a module that is down would go unnoticed.",
-            pt_br: "Em {{ $labels.instance }}, o /proc oculta do exportador do Campaign os processos de outros \
+            pt_br: "Em {{$labels.instance}}, o /proc oculta do exportador do Campaign os processos de outros \
                     usuários há 15 minutos: um módulo fora do ar passaria despercebido.",
         },
     },

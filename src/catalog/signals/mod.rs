@@ -59,3 +59,176 @@ pub fn checks() -> impl Iterator<Item = &'static CheckDef> {
 pub fn alerts() -> impl Iterator<Item = &'static AlertDef> {
     THEMES.iter().flat_map(|theme| theme.alerts.iter())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::catalog::{Lang, MetricKind, Severity, Subject, Text};
+
+    /// Every label that a metric may have. Never `instance` or `job`: those are Prometheus's own.
+    const LABELS: &[&str] = &[
+        "campaign_instance",
+        "check",
+        "collector",
+        "file",
+        "home",
+        "kind",
+        "mode",
+        "module",
+        "revision",
+        "rustc",
+        "state",
+        "version",
+    ];
+
+    /// Endings that name a unit which is not a base unit.
+    const SCALED: &[&str] = &["ms", "millis", "milliseconds", "minutes", "hours", "days", "kb", "mb", "percent"];
+
+    fn assert_unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            assert!(seen.insert(name), "{what} {name} is there twice");
+        }
+        assert!(!seen.is_empty(), "no {what} at all");
+    }
+
+    fn is_snake_case(name: &str) -> bool {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !name.ends_with('_')
+            && !name.contains("__")
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    }
+
+    fn assert_text(owner: &str, text: Text) {
+        for lang in Lang::ALL {
+            let text = text.get(lang);
+            let tag = lang.tag();
+            assert!(!text.is_empty(), "{owner}: no text in {tag}");
+            let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(text, folded, "{owner}: white space in {tag}");
+        }
+        assert_ne!(text.en, text.pt_br, "{owner}: not translated");
+    }
+
+    #[test]
+    fn no_name_is_there_twice() {
+        assert_unique("metric", metrics().map(|metric| metric.name));
+        assert_unique("check", checks().map(|check| check.name));
+        assert_unique("alert", alerts().map(|alert| alert.name));
+        assert_unique("group", THEMES.iter().map(|theme| theme.group));
+        assert_unique("theme", THEMES.iter().map(|theme| theme.title));
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in metrics() {
+            let name = metric.name;
+            assert!(is_snake_case(name), "{name}");
+            assert!(name.starts_with("campaign_") || name.starts_with("process_"), "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == MetricKind::Counter, "{name}: _total is for counters");
+            let words: Vec<_> = name.split('_').collect();
+            assert!(!words.iter().any(|word| SCALED.contains(word)), "{name}: not a base unit");
+            if name.ends_with("_info") {
+                assert!(metric.help.starts_with("Always 1"), "{name}");
+            }
+            if let Some(at) = words.iter().position(|word| ["seconds", "bytes", "ratio"].contains(word)) {
+                let rest = &words[at + 1..];
+                assert!(rest.is_empty() || rest == ["total"], "{name}: the unit stands last");
+            }
+        }
+        for name in checks().map(|check| check.name).chain(THEMES.iter().map(|theme| theme.group)) {
+            assert!(is_snake_case(name), "{name}");
+        }
+        for alert in alerts() {
+            let name = alert.name.strip_prefix("Campaign").expect(alert.name);
+            assert!(name.starts_with(|c: char| c.is_ascii_uppercase()), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_are_known_and_none_is_named_twice() {
+        for metric in metrics() {
+            for label in metric.labels {
+                assert!(LABELS.contains(label), "{}: {label}", metric.name);
+            }
+            assert_eq!(metric.labels.iter().collect::<BTreeSet<_>>().len(), metric.labels.len(), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_undocumented() {
+        for metric in metrics() {
+            assert!(metric.help.ends_with('.') && metric.help.len() > 10, "{}", metric.name);
+        }
+        for check in checks() {
+            assert_text(check.name, check.passes_when);
+        }
+        for alert in alerts() {
+            assert_text(alert.name, alert.summary);
+            assert_text(alert.name, alert.description);
+            if let Subject::Own { scope, troubleshooting, page } = alert.subject {
+                assert_text(alert.name, scope);
+                assert_text(alert.name, troubleshooting);
+                assert!(page.split('#').next().is_some_and(|path| path.ends_with(".html")), "{}", alert.name);
+            }
+        }
+    }
+
+    /// Prometheus expands templates in every annotation: a text that is not meant as one must not look like one.
+    #[test]
+    fn only_descriptions_are_templates() {
+        for alert in alerts() {
+            let mut plain = vec![alert.summary];
+            match alert.subject {
+                Subject::Module(module) => plain.extend([module.scope, module.troubleshooting]),
+                Subject::AnyModule => {}
+                Subject::Own { scope, troubleshooting, .. } => plain.extend([scope, troubleshooting]),
+            }
+            for lang in Lang::ALL {
+                for text in &plain {
+                    assert!(!text.get(lang).contains("{{"), "{}", alert.name);
+                }
+                let description = alert.description.get(lang);
+                assert!(description.contains("{{$labels."), "{}: which host is it?", alert.name);
+                assert_eq!(description.matches("{{").count(), description.matches("}}").count(), "{}", alert.name);
+            }
+        }
+        let other = [crate::catalog::modules::OTHER_SCOPE, crate::catalog::modules::OTHER_TROUBLESHOOTING];
+        let rows = crate::catalog::modules::MODULES.iter();
+        for text in rows.flat_map(|module| [module.scope, module.troubleshooting]).chain(other) {
+            assert!(!text.en.contains("{{") && !text.pt_br.contains("{{"), "{}", text.en);
+        }
+    }
+
+    #[test]
+    fn both_languages_tell_the_same_values() {
+        for alert in alerts() {
+            let values = |lang| {
+                let pieces = alert.description.get(lang).split("{{").skip(1);
+                pieces.filter_map(|piece| piece.split("}}").next()).collect::<BTreeSet<_>>()
+            };
+            assert_eq!(values(Lang::En), values(Lang::PtBr), "{}", alert.name);
+        }
+    }
+
+    #[test]
+    fn every_severity_is_used() {
+        for severity in [Severity::Critical, Severity::Warning, Severity::Info] {
+            assert!(alerts().any(|alert| alert.severity == severity), "{}", severity.label());
+        }
+    }
+
+    #[test]
+    fn thresholds_are_told_as_they_are() {
+        let percent = format!("{:.0} %", modules::MAX_OPEN_FDS_RATIO * 100.0);
+        let hours = modules::MAX_AGE.as_secs() / 3600;
+        assert!(modules::DESCRIPTORS.passes_when.en.contains(&percent));
+        assert!(modules::DESCRIPTORS.passes_when.pt_br.contains(&percent));
+        assert!(modules::AGE.passes_when.en.contains(&format!("{hours} hours")));
+        assert!(modules::AGE.passes_when.pt_br.contains(&format!("{hours} horas")));
+        assert_eq!(modules::MAX_WAITING.as_secs(), 60, "the texts speak of a minute");
+    }
+}

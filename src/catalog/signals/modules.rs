@@ -169,15 +169,15 @@ macro_rules! down {
             },
             description: Text {
                 en: concat!(
-                    "On {{ $labels.instance }}, the module ",
+                    "On {{$labels.instance}}, the module ",
                     $name,
-                    " of the Campaign instance {{ $labels.campaign_instance }} has not been running for 2 minutes, \
+                    " of the Campaign instance {{$labels.campaign_instance}} has not been running for 2 minutes, \
                      although its configuration starts it automatically.",
                 ),
                 pt_br: concat!(
-                    "Em {{ $labels.instance }}, o módulo ",
+                    "Em {{$labels.instance}}, o módulo ",
                     $name,
-                    " da instância {{ $labels.campaign_instance }} do Campaign não está em execução há 2 minutos, \
+                    " da instância {{$labels.campaign_instance}} do Campaign não está em execução há 2 minutos, \
                      embora a configuração o inicie automaticamente.",
                 ),
             },
@@ -207,11 +207,11 @@ pub static ALERTS: &[AlertDef] = &[
         subject: Subject::Own { scope: OTHER_SCOPE, troubleshooting: OTHER_TROUBLESHOOTING, page: LOG_FILES },
         summary: Text { en: "A Campaign module is down.", pt_br: "Um módulo do Campaign está fora do ar." },
         description: Text {
-            en: "On {{ $labels.instance }}, the module {{ $labels.module }} of the Campaign instance \
-                 {{ $labels.campaign_instance }} has not been running for 2 minutes, although its configuration starts \
+            en: "On {{$labels.instance}}, the module {{$labels.module}} of the Campaign instance \
+                 {{$labels.campaign_instance}} has not been running for 2 minutes, although its configuration starts \
                  it automatically.",
-            pt_br: "Em {{ $labels.instance }}, o módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign não está em execução há 2 minutos, embora a \
+            pt_br: "Em {{$labels.instance}}, o módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign não está em execução há 2 minutos, embora a \
                     configuração o inicie automaticamente.",
         },
     },
@@ -226,9 +226,9 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Nenhum processo do Campaign é iniciado, embora o watchdog deva iniciar alguns.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, none of the modules that the Campaign watchdog has to start has been \
+            en: "On {{$labels.instance}}, none of the modules that the Campaign watchdog has to start has been \
                  running for 2 minutes.",
-            pt_br: "Em {{ $labels.instance }}, nenhum dos módulos que o watchdog do Campaign deve iniciar está em \
+            pt_br: "Em {{$labels.instance}}, nenhum dos módulos que o watchdog do Campaign deve iniciar está em \
                     execução há 2 minutos.",
         },
     },
@@ -246,10 +246,10 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um módulo do Campaign reinicia repetidamente.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the module {{ $labels.module }} of the Campaign instance \
-                 {{ $labels.campaign_instance }} was started {{ $value | printf \"%.0f\" }} times in 15 minutes.",
-            pt_br: "Em {{ $labels.instance }}, o módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign foi iniciado {{ $value | printf \"%.0f\" }} vezes em \
+            en: "On {{$labels.instance}}, the module {{$labels.module}} of the Campaign instance \
+                 {{$labels.campaign_instance}} was started {{$value | printf \"%.0f\"}} times in 15 minutes.",
+            pt_br: "Em {{$labels.instance}}, o módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign foi iniciado {{$value | printf \"%.0f\"}} vezes em \
                     15 minutos.",
         },
     },
@@ -267,12 +267,12 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um processo do Campaign usa mais memória que o limite de aviso.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the largest process of the module {{ $labels.module }} of the Campaign \
-                 instance {{ $labels.campaign_instance }} has reached its maxProcessMemoryWarningMb: it uses \
-                 {{ $value | humanize1024 }}B.",
-            pt_br: "Em {{ $labels.instance }}, o maior processo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign atingiu o maxProcessMemoryWarningMb: usa \
-                    {{ $value | humanize1024 }}B.",
+            en: "On {{$labels.instance}}, the largest process of the module {{$labels.module}} of the Campaign \
+                 instance {{$labels.campaign_instance}} has reached its maxProcessMemoryWarningMb: it uses \
+                 {{$value | humanize1024}}B.",
+            pt_br: "Em {{$labels.instance}}, o maior processo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign atingiu o maxProcessMemoryWarningMb: usa \
+                    {{$value | humanize1024}}B.",
         },
     },
     AlertDef {
@@ -287,12 +287,12 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um processo do Campaign usa mais memória que o limite de alerta.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the largest process of the module {{ $labels.module }} of the Campaign \
-                 instance {{ $labels.campaign_instance }} has reached its maxProcessMemoryAlertMb: it uses \
-                 {{ $value | humanize1024 }}B.",
-            pt_br: "Em {{ $labels.instance }}, o maior processo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign atingiu o maxProcessMemoryAlertMb: usa \
-                    {{ $value | humanize1024 }}B.",
+            en: "On {{$labels.instance}}, the largest process of the module {{$labels.module}} of the Campaign \
+                 instance {{$labels.campaign_instance}} has reached its maxProcessMemoryAlertMb: it uses \
+                 {{$value | humanize1024}}B.",
+            pt_br: "Em {{$labels.instance}}, o maior processo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign atingiu o maxProcessMemoryAlertMb: usa \
+                    {{$value | humanize1024}}B.",
         },
     },
     AlertDef {
@@ -308,10 +308,10 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um processo de um módulo do Campaign está travado.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, a process of the module {{ $labels.module }} of the Campaign instance \
-                 {{ $labels.campaign_instance }} is stopped, a zombie, or waiting uninterruptibly for over a minute.",
-            pt_br: "Em {{ $labels.instance }}, um processo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign está parado, é zumbi ou está há mais de um minuto em \
+            en: "On {{$labels.instance}}, a process of the module {{$labels.module}} of the Campaign instance \
+                 {{$labels.campaign_instance}} is stopped, a zombie, or waiting uninterruptibly for over a minute.",
+            pt_br: "Em {{$labels.instance}}, um processo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign está parado, é zumbi ou está há mais de um minuto em \
                     espera ininterruptível.",
         },
     },
@@ -327,11 +327,11 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um módulo do Campaign não passou pela reinicialização diária.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, the oldest process of the module {{ $labels.module }} of the Campaign \
-                 instance {{ $labels.campaign_instance }} has been running for {{ $value | humanizeDuration }}: it was \
+            en: "On {{$labels.instance}}, the oldest process of the module {{$labels.module}} of the Campaign \
+                 instance {{$labels.campaign_instance}} has been running for {{$value | humanizeDuration}}: it was \
                  not restarted at its processRestartTime.",
-            pt_br: "Em {{ $labels.instance }}, o processo mais antigo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign está em execução há {{ $value | humanizeDuration }}: \
+            pt_br: "Em {{$labels.instance}}, o processo mais antigo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign está em execução há {{$value | humanizeDuration}}: \
                     não foi reiniciado no processRestartTime.",
         },
     },
@@ -347,11 +347,11 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um processo do Campaign está ficando sem descritores de arquivo.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, a process of the module {{ $labels.module }} of the Campaign instance \
-                 {{ $labels.campaign_instance }} has opened {{ $value | humanizePercentage }} of the files and \
+            en: "On {{$labels.instance}}, a process of the module {{$labels.module}} of the Campaign instance \
+                 {{$labels.campaign_instance}} has opened {{$value | humanizePercentage}} of the files and \
                  connections that it may open.",
-            pt_br: "Em {{ $labels.instance }}, um processo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign abriu {{ $value | humanizePercentage }} dos arquivos e \
+            pt_br: "Em {{$labels.instance}}, um processo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign abriu {{$value | humanizePercentage}} dos arquivos e \
                     conexões que pode abrir.",
         },
     },
@@ -367,11 +367,11 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "A precisão do log de um módulo do Campaign foi aumentada e não foi restaurada.",
         },
         description: Text {
-            en: "On {{ $labels.instance }}, a process of the module {{ $labels.module }} of the Campaign instance \
-                 {{ $labels.campaign_instance }} has been running with -verbose or -tracefilter for an hour. Put it \
+            en: "On {{$labels.instance}}, a process of the module {{$labels.module}} of the Campaign instance \
+                 {{$labels.campaign_instance}} has been running with -verbose or -tracefilter for an hour. Put it \
                  back, or the logs overload.",
-            pt_br: "Em {{ $labels.instance }}, um processo do módulo {{ $labels.module }} da instância \
-                    {{ $labels.campaign_instance }} do Campaign roda há uma hora com -verbose ou -tracefilter. \
+            pt_br: "Em {{$labels.instance}}, um processo do módulo {{$labels.module}} da instância \
+                    {{$labels.campaign_instance}} do Campaign roda há uma hora com -verbose ou -tracefilter. \
                     Restaure a precisão original, ou os logs ficarão sobrecarregados.",
         },
     },

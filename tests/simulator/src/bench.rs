@@ -46,18 +46,13 @@ pub(crate) struct Size {
 /// The life of an idle process. Says one byte when it has its threads and mappings, and waits for the end of its input.
 pub(crate) fn idle() {
     let size = std::env::var(SIZE).unwrap_or_default();
-    let mut numbers = size
-        .split(',')
-        .map(|text| text.parse::<usize>().unwrap_or(0));
+    let mut numbers = size.split(',').map(|text| text.parse::<usize>().unwrap_or(0));
     let (threads, mappings) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(0));
     for _ in 1..threads {
         let sleep = || loop {
             std::thread::park();
         };
-        std::thread::Builder::new()
-            .stack_size(16 * 1024)
-            .spawn(sleep)
-            .ok();
+        std::thread::Builder::new().stack_size(16 * 1024).spawn(sleep).ok();
     }
     // Neighbours with the same rights would become one mapping: they take turns.
     let mut writable: Vec<MmapMut> = Vec::new();
@@ -84,23 +79,13 @@ pub(crate) fn idle() {
 pub(crate) fn run(home: &Home, size: Size) -> Result<()> {
     let here = |source| Error::io(home.root(), source);
     if !home.conf().is_dir() {
-        let instances = (1..=size.processes.div_ceil(PER_INSTANCE))
-            .map(|number| format!("inst{number:02}"))
-            .collect();
-        let ports = Plan {
-            web: 0,
-            control: 0,
-            stat: 0,
-            syslog: 0,
-            pipelined: 0,
-            ..Plan::default()
-        };
+        let instances = (1..=size.processes.div_ceil(PER_INSTANCE)).map(|number| format!("inst{number:02}")).collect();
+        let ports = Plan { web: 0, control: 0, stat: 0, syslog: 0, pipelined: 0, ..Plan::default() };
         create(home, &Plan { instances, ..ports })?;
     }
     let (asked_to_end, signals) = UnixStream::pair().map_err(here)?;
     for signal in [SIGTERM, SIGINT] {
-        signal_hook::low_level::pipe::register(signal, signals.try_clone().map_err(here)?)
-            .map_err(here)?;
+        signal_hook::low_level::pipe::register(signal, signals.try_clone().map_err(here)?).map_err(here)?;
     }
     let asked_to_end = Lines::new(asked_to_end).map_err(here)?;
 
@@ -111,11 +96,7 @@ pub(crate) fn run(home: &Home, size: Size) -> Result<()> {
     let load = Load { stay, tell, size };
     for key in modules(&conf, size.processes) {
         let argv = catalogue::argv(&conf, &key, &[]);
-        children.push(load.start(
-            &home.nlserver(),
-            "nlserver",
-            argv.get(1..).unwrap_or_default(),
-        )?);
+        children.push(load.start(&home.nlserver(), "nlserver", argv.get(1..).unwrap_or_default())?);
     }
     if size.others > 0 {
         let folder = home.root().join("other");
@@ -132,10 +113,7 @@ pub(crate) fn run(home: &Home, size: Size) -> Result<()> {
     // All have said so, or have ended.
     let mut said = vec![0; children.len()];
     ready.read_exact(&mut said).map_err(here)?;
-    print(&format!(
-        "ready processes={} others={}\n",
-        size.processes, size.others
-    ));
+    print(&format!("ready processes={} others={}\n", size.processes, size.others));
     stay_until_told(home, &asked_to_end);
     drop(end);
     for mut child in children {
@@ -160,10 +138,7 @@ impl Load {
             // One arena: threads that never allocate need none of their own.
             .env("MALLOC_ARENA_MAX", "1")
             .env(ROLE, "idle")
-            .env(
-                SIZE,
-                format!("{},{}", self.size.threads, self.size.mappings),
-            )
+            .env(SIZE, format!("{},{}", self.size.threads, self.size.mappings))
             .current_dir("/")
             .stdin(self.stay.try_clone().map_err(here)?)
             .stdout(self.tell.try_clone().map_err(here)?)
@@ -175,25 +150,16 @@ impl Load {
 
 fn stay_until_told(home: &Home, asked_to_end: &Lines) {
     let input = std::io::stdin();
-    let second = Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
     loop {
-        let mut fds = [
-            PollFd::new(&input, PollFlags::IN),
-            PollFd::new(asked_to_end, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(&input, PollFlags::IN), PollFd::new(asked_to_end, PollFlags::IN)];
         let told = poll(&mut fds, Some(&second));
         let [stdin, signal] = fds;
         if !signal.revents().is_empty() || !home.alive() {
             return;
         }
         // What is written there means nothing; its end does.
-        if told.is_ok()
-            && !stdin.revents().is_empty()
-            && matches!((&input).read(&mut [0; 64]), Ok(0) | Err(_))
-        {
+        if told.is_ok() && !stdin.revents().is_empty() && matches!((&input).read(&mut [0; 64]), Ok(0) | Err(_)) {
             return;
         }
     }
@@ -203,23 +169,16 @@ fn stay_until_told(home: &Home, asked_to_end: &Lines) {
 fn modules(conf: &Conf, count: usize) -> Vec<Key> {
     let instances = conf.instances();
     let mut keys = Vec::new();
-    for resident in RESIDENTS
-        .iter()
-        .filter(|resident| resident.scope != Scope::Instance)
-    {
+    for resident in RESIDENTS.iter().filter(|resident| resident.scope != Scope::Instance) {
         keys.push(Key::new(resident.name, "default"));
     }
     for instance in &instances {
-        let own = RESIDENTS
-            .iter()
-            .filter(|resident| resident.scope == Scope::Instance);
+        let own = RESIDENTS.iter().filter(|resident| resident.scope == Scope::Instance);
         keys.extend(own.map(|resident| Key::new(resident.name, instance)));
     }
     let children = RESIDENTS.iter().filter_map(|resident| resident.child);
-    let rest: Vec<Key> = instances
-        .iter()
-        .flat_map(|instance| children.clone().map(move |child| Key::new(child, instance)))
-        .collect();
+    let rest: Vec<Key> =
+        instances.iter().flat_map(|instance| children.clone().map(move |child| Key::new(child, instance))).collect();
     let missing = count.saturating_sub(keys.len());
     keys.extend(rest.iter().cycle().take(missing).cloned());
     keys.truncate(count);

@@ -33,13 +33,7 @@ pub(crate) struct Resident {
 }
 
 const fn resident(name: &'static str, scope: Scope) -> Resident {
-    Resident {
-        name,
-        scope,
-        child: None,
-        args: "",
-        leading: &[],
-    }
+    Resident { name, scope, child: None, args: "", leading: &[] }
 }
 
 /// The watchdog's name: the one module that the others depend on.
@@ -54,20 +48,10 @@ pub(crate) const RESIDENTS: &[Resident] = &[
     resident("trackinglogd", Scope::Shared),
     resident("web", Scope::Shared),
     resident("stat", Scope::Instance),
-    Resident {
-        child: Some("mtachild"),
-        args: "-tracefilter:nlmta",
-        ..resident("mta", Scope::Instance)
-    },
-    Resident {
-        child: Some("runwf"),
-        ..resident("wfserver", Scope::Instance)
-    },
+    Resident { child: Some("mtachild"), args: "-tracefilter:nlmta", ..resident("mta", Scope::Instance) },
+    Resident { child: Some("runwf"), ..resident("wfserver", Scope::Instance) },
     resident("inMail", Scope::Instance),
-    Resident {
-        leading: &["-noconsole"],
-        ..resident("sms", Scope::Instance)
-    },
+    Resident { leading: &["-noconsole"], ..resident("sms", Scope::Instance) },
     resident("pipelined", Scope::Instance),
     resident("interactiond", Scope::Instance),
     resident("archiving", Scope::Instance),
@@ -75,16 +59,12 @@ pub(crate) const RESIDENTS: &[Resident] = &[
 
 /// The resident module called `name`; administrators also type `inmail`.
 pub(crate) fn find(name: &str) -> Option<&'static Resident> {
-    RESIDENTS
-        .iter()
-        .find(|resident| resident.name.eq_ignore_ascii_case(name))
+    RESIDENTS.iter().find(|resident| resident.name.eq_ignore_ascii_case(name))
 }
 
 /// The module whose children are called `name`.
 pub(crate) fn parent_of(name: &str) -> Option<&'static Resident> {
-    RESIDENTS
-        .iter()
-        .find(|resident| resident.child == Some(name))
+    RESIDENTS.iter().find(|resident| resident.child == Some(name))
 }
 
 /// A module of an instance; shown as `mta@prod`, the watchdog as `watchdog`.
@@ -99,10 +79,7 @@ pub(crate) struct Key {
 impl Key {
     /// The module `module` of `instance`.
     pub(crate) fn new(module: &str, instance: &str) -> Self {
-        Self {
-            module: module.to_owned(),
-            instance: instance.to_owned(),
-        }
+        Self { module: module.to_owned(), instance: instance.to_owned() }
     }
 
     /// The watchdog.
@@ -132,9 +109,7 @@ impl Key {
             None => (typed, None),
         };
         if name.is_empty() || instance == Some("") {
-            return Err(Error::Usage(format!(
-                "'{typed}' is no module: write module or module@instance"
-            )));
+            return Err(Error::Usage(format!("'{typed}' is no module: write module or module@instance")));
         }
         let known = find(name);
         let spelled = known.map_or(name, |resident| resident.name);
@@ -143,34 +118,21 @@ impl Key {
             (Scope::Machine, _) => vec![Self::watchdog()],
             (_, Some(instance)) => vec![Self::new(spelled, instance)],
             (Scope::Shared, None) => vec![Self::new(spelled, "default")],
-            (Scope::Instance, None) => instances
-                .iter()
-                .map(|instance| Self::new(spelled, instance))
-                .collect(),
+            (Scope::Instance, None) => instances.iter().map(|instance| Self::new(spelled, instance)).collect(),
         })
     }
 
     /// Which module a command line `nlserver MODULE … -instance:NAME …` is.
     pub(crate) fn of_args(args: &[String]) -> Option<Self> {
         let module = args.get(1)?;
-        let instance = args
-            .iter()
-            .find_map(|arg| arg.strip_prefix("-instance:"))
-            .unwrap_or("default");
-        Some(Self::new(
-            find(module).map_or(module.as_str(), |resident| resident.name),
-            instance,
-        ))
+        let instance = args.iter().find_map(|arg| arg.strip_prefix("-instance:")).unwrap_or("default");
+        Some(Self::new(find(module).map_or(module.as_str(), |resident| resident.name), instance))
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.module == WATCHDOG {
-            out.write_str(WATCHDOG)
-        } else {
-            write!(out, "{}@{}", self.module, self.instance)
-        }
+        if self.module == WATCHDOG { out.write_str(WATCHDOG) } else { write!(out, "{}@{}", self.module, self.instance) }
     }
 }
 
@@ -181,19 +143,12 @@ pub(crate) fn argv(conf: &Conf, key: &Key, extra: &[String]) -> Vec<String> {
     if known.is_some_and(|resident| resident.scope == Scope::Machine) {
         argv.extend(["-svc".to_owned(), "-noconsole".to_owned()]);
     } else {
-        argv.extend(
-            known
-                .iter()
-                .flat_map(|resident| resident.leading)
-                .map(|&arg| arg.to_owned()),
-        );
+        argv.extend(known.iter().flat_map(|resident| resident.leading).map(|&arg| arg.to_owned()));
         argv.push(format!("-tracefile:{key}"));
         argv.push(format!("-instance:{}", key.instance));
         argv.push("-detach".to_owned());
         let default = known.map_or("", |resident| resident.args);
-        let args = conf
-            .get(&key.instance, &key.module, "args")
-            .unwrap_or(default);
+        let args = conf.get(&key.instance, &key.module, "args").unwrap_or(default);
         argv.extend(args.split_ascii_whitespace().map(str::to_owned));
     }
     argv.extend(extra.iter().cloned());
@@ -211,10 +166,7 @@ pub(crate) fn configured(conf: &Conf) -> Vec<(i64, Key)> {
             Scope::Instance => conf.instances(),
         };
         for instance in instances {
-            if conf
-                .get(&instance, resident.name, "autoStart")
-                .is_some_and(|value| value.trim() == "true")
-            {
+            if conf.get(&instance, resident.name, "autoStart").is_some_and(|value| value.trim() == "true") {
                 let level = conf.number(&instance, resident.name, "runLevel", 10);
                 keys.push((level, Key::new(resident.name, &instance)));
             }
@@ -229,12 +181,7 @@ mod tests {
     use super::*;
 
     fn line(key: &Key, conf: &Conf, extra: &[&str]) -> String {
-        argv(
-            conf,
-            key,
-            &extra.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>(),
-        )
-        .join(" ")
+        argv(conf, key, &extra.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()).join(" ")
     }
 
     #[test]
@@ -248,37 +195,21 @@ mod tests {
                 Key::new("web", "default"),
                 "nlserver web -tracefile:web@default -instance:default -detach -tomcat -autorepair",
             ),
-            (
-                Key::new("mtachild", "prod"),
-                "nlserver mtachild -tracefile:mtachild@prod -instance:prod -detach",
-            ),
-            (
-                Key::new("sms", "prod"),
-                "nlserver sms -noconsole -tracefile:sms@prod -instance:prod -detach",
-            ),
-            (
-                Key::new("mta", "prod"),
-                "nlserver mta -tracefile:mta@prod -instance:prod -detach -tracefilter:nlmta",
-            ),
+            (Key::new("mtachild", "prod"), "nlserver mtachild -tracefile:mtachild@prod -instance:prod -detach"),
+            (Key::new("sms", "prod"), "nlserver sms -noconsole -tracefile:sms@prod -instance:prod -detach"),
+            (Key::new("mta", "prod"), "nlserver mta -tracefile:mta@prod -instance:prod -detach -tracefilter:nlmta"),
         ];
         for (key, expected) in expected {
             assert_eq!(line(&key, &conf, &[]), expected);
         }
-        assert!(
-            line(&Key::new("stat", "prod"), &conf, &["-verbose"]).ends_with(" -detach -verbose")
-        );
+        assert!(line(&Key::new("stat", "prod"), &conf, &["-verbose"]).ends_with(" -detach -verbose"));
     }
 
     #[test]
     fn what_is_typed_names_the_modules_it_means() {
         let instances = ["prod".to_owned(), "dev".to_owned()];
         let parse = |typed: &str| {
-            Key::parse(typed, &instances)
-                .unwrap()
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" ")
+            Key::parse(typed, &instances).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(parse("inmail@prod"), "inMail@prod");
         assert_eq!(parse("web"), "web@default");
@@ -296,10 +227,7 @@ mod tests {
         conf.set("default", "web", "runLevel", "20");
         conf.set("default", "syslogd", "autoStart", "true");
         conf.set("default", "syslogd", "runLevel", "3");
-        let names: Vec<String> = configured(&conf)
-            .iter()
-            .map(|(_, key)| key.to_string())
-            .collect();
+        let names: Vec<String> = configured(&conf).iter().map(|(_, key)| key.to_string()).collect();
         assert_eq!(names, ["syslogd@default", "mta@prod", "web@default"]);
     }
 }

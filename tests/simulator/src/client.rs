@@ -42,11 +42,8 @@ pub(crate) fn connect_or_start(home: &Home) -> Result<UnixStream> {
 // quicker, and then there is one to connect to.
 fn start_host(home: &Home) -> Result<()> {
     let errors = home.run().join("errors");
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&errors)
-        .map_err(|source| Error::io(&errors, source))?;
+    let file =
+        OpenOptions::new().create(true).append(true).open(&errors).map_err(|source| Error::io(&errors, source))?;
     let program = home.simulator();
     let mut child = Command::new(&program)
         .arg0("campaign-simulator")
@@ -59,18 +56,12 @@ fn start_host(home: &Home) -> Result<()> {
         .map_err(|source| Error::io(&program, source))?;
     let mut word = String::new();
     if let Some(output) = child.stdout.take() {
-        output
-            .take(6)
-            .read_to_string(&mut word)
-            .map_err(|source| Error::io(&program, source))?;
+        output.take(6).read_to_string(&mut word).map_err(|source| Error::io(&program, source))?;
     }
     if word != "ready\n" {
         let status = child.wait().map_err(|source| Error::io(&program, source))?;
         if !status.success() {
-            return Err(Error::Refused(format!(
-                "the host process ended with {status}: see {}",
-                errors.display()
-            )));
+            return Err(Error::Refused(format!("the host process ended with {status}: see {}", errors.display())));
         }
         // The quicker one holds the lock already but may not listen yet.
         std::thread::sleep(Duration::from_millis(1));
@@ -89,9 +80,7 @@ pub(crate) fn ask<T: AsRef<str>>(home: &Home, fields: &[T]) -> Result<String> {
         }
         // No answer: it ended for want of work while it was asked.
     }
-    Err(Error::Refused(
-        "the host process does not answer".to_owned(),
-    ))
+    Err(Error::Refused("the host process does not answer".to_owned()))
 }
 
 /// Asks the host process if one runs.
@@ -105,21 +94,12 @@ pub(crate) fn ask_if_running<T: AsRef<str>>(home: &Home, fields: &[T]) -> Result
     }
 }
 
-fn exchange<T: AsRef<str>>(
-    home: &Home,
-    mut stream: UnixStream,
-    fields: &[T],
-) -> Result<Option<String>> {
+fn exchange<T: AsRef<str>>(home: &Home, mut stream: UnixStream, fields: &[T]) -> Result<Option<String>> {
     let mut answer = String::new();
     let sent = stream.write_all(format!("{}\n", wire::join(fields)).as_bytes());
     match sent.and_then(|()| stream.read_to_string(&mut answer)) {
         Ok(_) => {}
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
             return Ok(None);
         }
         Err(error) => return Err(Error::io(home.run(), error)),
@@ -142,10 +122,8 @@ pub(crate) fn shut_down(home: &Home) -> Result<bool> {
     let pid = text.trim().parse().ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Error::Refused(format!("the host process calls itself {text}")))?;
     // Opened before it is asked to end: the number cannot come to mean another process.
-    let handle =
-        pidfd_open(pid, PidfdFlags::empty()).map_err(|source| Error::io("pidfd", source))?;
+    let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(|source| Error::io("pidfd", source))?;
     ask_if_running(home, &["shutdown"])?;
-    poll(&mut [PollFd::new(&handle, PollFlags::IN)], None)
-        .map_err(|source| Error::io("pidfd", source))?;
+    poll(&mut [PollFd::new(&handle, PollFlags::IN)], None).map_err(|source| Error::io("pidfd", source))?;
     Ok(true)
 }

@@ -19,18 +19,13 @@ use crate::wire;
 /// The first line of every command.
 pub(crate) fn banner() -> String {
     let time = Utc::now().time_of_day();
-    format!(
-        "{time} >   Application server for Adobe Campaign Classic (7.3 22.1 build 9359@a1b2c3d) of 14/11/2022\n"
-    )
+    format!("{time} >   Application server for Adobe Campaign Classic (7.3 22.1 build 9359@a1b2c3d) of 14/11/2022\n")
 }
 
 /// Writes to standard output; a reader that has left is no matter.
 pub(crate) fn print(text: &str) {
     let mut output = std::io::stdout();
-    output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-        .ok();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).ok();
 }
 
 /// Runs `nlserver ARGS…`.
@@ -41,9 +36,7 @@ pub(crate) fn nlserver(home: Home, args: Vec<String>) -> Result<ExitCode> {
     let rest: Vec<&str> = args.iter().skip(2).map(String::as_str).collect();
     let output = match args.get(1).map_or("", String::as_str) {
         "" | "-?" | "-h" => {
-            return Err(Error::Usage(
-                "nlserver start|stop|restart|pdump|monitor|config|shutdown|MODULE …".to_owned(),
-            ));
+            return Err(Error::Usage("nlserver start|stop|restart|pdump|monitor|config|shutdown|MODULE …".to_owned()));
         }
         "start" if rest.is_empty() => start_all(&home)?,
         verb @ ("start" | "stop" | "restart") => {
@@ -53,13 +46,9 @@ pub(crate) fn nlserver(home: Home, args: Vec<String>) -> Result<ExitCode> {
         "pdump" => pdump(&home)?,
         "monitor" if rest == ["-missing"] => missing(&home)?,
         "monitor" => {
-            return Err(Error::Usage(
-                "only `monitor -missing` is known: the full format is not public".to_owned(),
-            ));
+            return Err(Error::Usage("only `monitor -missing` is known: the full format is not public".to_owned()));
         }
-        "config" if rest == ["-reload"] => {
-            client::ask_if_running(&home, &["reload"])?.unwrap_or_default()
-        }
+        "config" if rest == ["-reload"] => client::ask_if_running(&home, &["reload"])?.unwrap_or_default(),
         "shutdown" => {
             client::shut_down(&home)?;
             String::new()
@@ -108,11 +97,7 @@ fn pdump(home: &Home) -> Result<String> {
         // Writing to a string cannot fail.
         writeln!(output, "{name} ({pid}) - {} MB", megabytes(bytes)).ok();
     }
-    Ok(if output.is_empty() {
-        "No tasks\n".to_owned()
-    } else {
-        output
-    })
+    Ok(if output.is_empty() { "No tasks\n".to_owned() } else { output })
 }
 
 /// `15.6`: tenths of a mebibyte, rounded down.
@@ -124,9 +109,7 @@ fn megabytes(bytes: u64) -> String {
 fn missing(home: &Home) -> Result<String> {
     let conf = Conf::read(&home.conf())?;
     let running = running(home)?;
-    let configured = catalogue::configured(&conf)
-        .into_iter()
-        .map(|(_, key)| key.to_string());
+    let configured = catalogue::configured(&conf).into_iter().map(|(_, key)| key.to_string());
     let absent = configured.filter(|name| !running.iter().any(|(other, _)| other == name));
     Ok(absent.map(|name| name + "\n").collect())
 }
@@ -139,17 +122,11 @@ fn by_hand(home: Home, args: Vec<String>) -> Result<ExitCode> {
     for _ in 0..3 {
         let mut stream = client::connect_or_start(&home)?;
         let mut word = [0; b"registered\n".len()];
-        if stream
-            .write_all(order.as_bytes())
-            .and_then(|()| stream.read_exact(&mut word))
-            .is_ok()
-        {
+        if stream.write_all(order.as_bytes()).and_then(|()| stream.read_exact(&mut word)).is_ok() {
             return module::run(home, args, Some(stream), false);
         }
     }
-    Err(Error::Refused(
-        "the host process does not answer".to_owned(),
-    ))
+    Err(Error::Refused("the host process does not answer".to_owned()))
 }
 
 #[cfg(test)]
@@ -160,10 +137,7 @@ mod tests {
     fn the_first_line_is_the_documented_one() {
         let line = banner();
         let (time, rest) = line.split_at(8);
-        assert!(
-            time.bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b':')
-        );
+        assert!(time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'));
         assert!(rest.starts_with(" >   Application server for Adobe Campaign Classic (7."));
         assert!(rest.ends_with(") of 14/11/2022\n"));
     }

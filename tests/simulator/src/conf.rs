@@ -25,17 +25,10 @@ impl Conf {
         let mut conf = Self::default();
         for entry in fs::read_dir(folder).map_err(|source| Error::io(folder, source))? {
             let path = entry.map_err(|source| Error::io(folder, source))?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "serverConf.xml" {
                 conf.shared = document(&path)?;
-            } else if let Some(instance) = name
-                .strip_prefix("config-")
-                .and_then(|rest| rest.strip_suffix(".xml"))
-            {
+            } else if let Some(instance) = name.strip_prefix("config-").and_then(|rest| rest.strip_suffix(".xml")) {
                 conf.instances.insert(instance.to_owned(), document(&path)?);
             }
         }
@@ -44,54 +37,31 @@ impl Conf {
 
     /// The instances that have a file, "default" not counted.
     pub(crate) fn instances(&self) -> Vec<String> {
-        self.instances
-            .keys()
-            .filter(|name| *name != "default")
-            .cloned()
-            .collect()
+        self.instances.keys().filter(|name| *name != "default").cloned().collect()
     }
 
     /// The value in force; `None` leaves the product's default.
     pub(crate) fn get(&self, instance: &str, element: &str, attribute: &str) -> Option<&str> {
-        let own = self
-            .instances
-            .get(instance)
-            .and_then(|document| document.get(element)?.get(attribute));
-        own.or_else(|| self.shared.get(element)?.get(attribute))
-            .map(String::as_str)
+        let own = self.instances.get(instance).and_then(|document| document.get(element)?.get(attribute));
+        own.or_else(|| self.shared.get(element)?.get(attribute)).map(String::as_str)
     }
 
     /// The value in force as a number; `default` when it is absent, empty or no number.
-    pub(crate) fn number(
-        &self,
-        instance: &str,
-        element: &str,
-        attribute: &str,
-        default: i64,
-    ) -> i64 {
-        self.get(instance, element, attribute)
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(default)
+    pub(crate) fn number(&self, instance: &str, element: &str, attribute: &str, default: i64) -> i64 {
+        self.get(instance, element, attribute).and_then(|text| text.trim().parse().ok()).unwrap_or(default)
     }
 
     /// Puts a value into an instance's file, in memory.
     #[cfg(test)]
     pub(crate) fn set(&mut self, instance: &str, element: &str, attribute: &str, value: &str) {
         let document = self.instances.entry(instance.to_owned()).or_default();
-        document
-            .entry(element.to_owned())
-            .or_default()
-            .insert(attribute.to_owned(), value.to_owned());
+        document.entry(element.to_owned()).or_default().insert(attribute.to_owned(), value.to_owned());
     }
 }
 
 fn document(path: &Path) -> Result<Document> {
     let bytes = fs::read(path).map_err(|source| Error::io(path, source))?;
-    parse(&bytes).map_err(|(line, message)| Error::Conf {
-        path: path.to_path_buf(),
-        line,
-        message,
-    })
+    parse(&bytes).map_err(|(line, message)| Error::Conf { path: path.to_path_buf(), line, message })
 }
 
 /// The encoding that the declaration names; what is no UTF-8 and declares nothing is taken for ISO-8859-15.
@@ -112,23 +82,13 @@ fn decode(bytes: &[u8]) -> String {
 
 fn parse(bytes: &[u8]) -> std::result::Result<Document, (u32, String)> {
     let text = decode(bytes);
-    let tree =
-        roxmltree::Document::parse(&text).map_err(|error| (error.pos().row, error.to_string()))?;
+    let tree = roxmltree::Document::parse(&text).map_err(|error| (error.pos().row, error.to_string()))?;
     let root = tree.root_element();
     if !root.tag_name().name().eq_ignore_ascii_case("serverconf") {
-        return Err((
-            1,
-            format!(
-                "the root element is {}, not serverconf",
-                root.tag_name().name()
-            ),
-        ));
+        return Err((1, format!("the root element is {}, not serverconf", root.tag_name().name())));
     }
     let mut document = Document::new();
-    for element in root
-        .descendants()
-        .filter(|node| node.is_element() && *node != root)
-    {
+    for element in root.descendants().filter(|node| node.is_element() && *node != root) {
         let mut names: Vec<&str> = element
             .ancestors()
             .filter(|node| node.is_element() && *node != root)
@@ -157,10 +117,7 @@ mod tests {
 
     #[test]
     fn a_broken_file_is_refused_with_its_line() {
-        assert_eq!(
-            parse(b"<serverconf>\n<mta\n</serverconf>").unwrap_err().0,
-            3
-        );
+        assert_eq!(parse(b"<serverconf>\n<mta\n</serverconf>").unwrap_err().0, 3);
         assert!(parse(b"<other/>").unwrap_err().1.contains("serverconf"));
     }
 

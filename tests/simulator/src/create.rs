@@ -35,9 +35,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             instances: vec!["prod".to_owned()],
-            autostart: ["mta", "stat", "inMail", "wfserver"]
-                .map(str::to_owned)
-                .to_vec(),
+            autostart: ["mta", "stat", "inMail", "wfserver"].map(str::to_owned).to_vec(),
             web: 8080,
             control: 8005,
             stat: 7777,
@@ -58,25 +56,12 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
     while let Some(option) = args.next() {
         let (option, value) = match option.split_once('=') {
             Some((option, value)) => (option, value.to_owned()),
-            None => (
-                option.as_str(),
-                args.next()
-                    .cloned()
-                    .ok_or_else(|| Error::Usage(format!("{option} needs a value")))?,
-            ),
+            None => {
+                (option.as_str(), args.next().cloned().ok_or_else(|| Error::Usage(format!("{option} needs a value")))?)
+            }
         };
-        let names = || {
-            value
-                .split(',')
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
-        let port = || {
-            value
-                .parse()
-                .map_err(|_| Error::Usage(format!("{option}: '{value}' is no port")))
-        };
+        let names = || value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let port = || value.parse().map_err(|_| Error::Usage(format!("{option}: '{value}' is no port")));
         match option {
             "--instances" => plan.instances = names(),
             "--autostart" => plan.autostart = names(),
@@ -86,25 +71,15 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
             "--syslog-port" => plan.syslog = port()?,
             "--pipelined-port" => plan.pipelined = port()?,
             "--ports" if value == "0" => {
-                (
-                    plan.web,
-                    plan.control,
-                    plan.stat,
-                    plan.syslog,
-                    plan.pipelined,
-                ) = (0, 0, 0, 0, 0);
+                (plan.web, plan.control, plan.stat, plan.syslog, plan.pipelined) = (0, 0, 0, 0, 0);
             }
             "--owner-pid" => {
                 let start = memory::start_time(&value);
-                let start = start
-                    .ok_or_else(|| Error::Usage(format!("no process has the number {value}")))?;
-                plan.settings
-                    .push(("owner".to_owned(), format!("{value}:{start}")));
+                let start = start.ok_or_else(|| Error::Usage(format!("no process has the number {value}")))?;
+                plan.settings.push(("owner".to_owned(), format!("{value}:{start}")));
             }
             "--set" => {
-                let (key, value) = value
-                    .split_once('=')
-                    .ok_or_else(|| Error::Usage("--set KEY=VALUE".to_owned()))?;
+                let (key, value) = value.split_once('=').ok_or_else(|| Error::Usage("--set KEY=VALUE".to_owned()))?;
                 plan.settings.push((key.to_owned(), value.to_owned()));
             }
             other => return Err(Error::Usage(format!("create does not know {other}"))),
@@ -136,10 +111,7 @@ impl Chosen {
             let width = u64::from(PORTS.end - PORTS.start);
             let port = PORTS.start + u16::try_from(random.hash_one(attempt) % width).unwrap_or(0);
             let here = (Ipv4Addr::LOCALHOST, port);
-            if !self.taken.contains(&port)
-                && TcpListener::bind(here).is_ok()
-                && UdpSocket::bind(here).is_ok()
-            {
+            if !self.taken.contains(&port) && TcpListener::bind(here).is_ok() && UdpSocket::bind(here).is_ok() {
                 return Ok(port);
             }
         }
@@ -152,16 +124,9 @@ impl Chosen {
 /// # Errors
 /// When a file cannot be written, or no port is free.
 pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
-    let mut folders = vec![
-        home.bin(),
-        home.conf(),
-        home.run().join("answers"),
-        home.root().join("tomcat-8/conf"),
-    ];
+    let mut folders = vec![home.bin(), home.conf(), home.run().join("answers"), home.root().join("tomcat-8/conf")];
     for instance in plan.instances.iter().map(String::as_str).chain(["default"]) {
-        folders.extend(
-            ["log", "redir/log", "redir/url", "mta"].map(|name| home.instance(instance).join(name)),
-        );
+        folders.extend(["log", "redir/log", "redir/url", "mta"].map(|name| home.instance(instance).join(name)));
     }
     for folder in folders {
         fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
@@ -172,49 +137,26 @@ pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
     }
 
     let mut ports = Chosen::default();
-    let (web, control) = (
-        ports.port("web.httpPort", plan.web)?,
-        ports.port("web.controlPort", plan.control)?,
-    );
+    let (web, control) = (ports.port("web.httpPort", plan.web)?, ports.port("web.controlPort", plan.control)?);
     let syslog = ports.port("syslogd.port", plan.syslog)?;
-    write(
-        &home.conf().join("serverConf.xml"),
-        server_conf(web, control),
-    )?;
+    write(&home.conf().join("serverConf.xml"), server_conf(web, control))?;
     write(&home.conf().join("config-default.xml"), DEFAULT_CONF)?;
     for (index, instance) in (0..).zip(&plan.instances) {
         // One after the other from a given number; each a free one otherwise.
         let next = |first: u16| {
-            if first == 0 {
-                0
-            } else {
-                first.saturating_add(index)
-            }
+            if first == 0 { 0 } else { first.saturating_add(index) }
         };
         let stat = ports.port(&format!("stat@{instance}.port"), next(plan.stat))?;
-        let pipelined = ports.port(
-            &format!("pipelined@{instance}.monitorServerPort"),
-            next(plan.pipelined),
-        )?;
+        let pipelined = ports.port(&format!("pipelined@{instance}.monitorServerPort"), next(plan.pipelined))?;
         // The product's own encoding and UTF-8 take turns, both with an accented comment.
         let latin = index % 2 == 0;
-        let text = instance_conf(
-            instance,
-            &plan.autostart,
-            stat,
-            pipelined,
-            if latin { "ISO-8859-15" } else { "UTF-8" },
-        );
-        let bytes = if latin {
-            encoding_rs::ISO_8859_15.encode(&text).0.into_owned()
-        } else {
-            text.into_bytes()
-        };
+        let text =
+            instance_conf(instance, &plan.autostart, stat, pipelined, if latin { "ISO-8859-15" } else { "UTF-8" });
+        let bytes = if latin { encoding_rs::ISO_8859_15.encode(&text).0.into_owned() } else { text.into_bytes() };
         write(&home.conf().join(format!("config-{instance}.xml")), &bytes)?;
     }
-    let mut settings = format!(
-        "# Settings of the simulator: the product would not have this file.\nsyslogdPort={syslog}\n"
-    );
+    let mut settings =
+        format!("# Settings of the simulator: the product would not have this file.\nsyslogdPort={syslog}\n");
     for (key, value) in &plan.settings {
         writeln!(settings, "{key}={value}").ok();
     }
@@ -262,23 +204,12 @@ fn server_conf(web: u16, control: u16) -> String {
     )
 }
 
-fn instance_conf(
-    instance: &str,
-    autostart: &[String],
-    stat: u16,
-    pipelined: u16,
-    encoding: &str,
-) -> String {
+fn instance_conf(instance: &str, autostart: &[String], stat: u16, pipelined: u16, encoding: &str) -> String {
     let mut text = format!(
         "<?xml version='1.0' encoding='{encoding}'?>\n<serverconf>\n  <!-- Réglages de l'instance {instance} -->\n"
     );
-    for resident in RESIDENTS
-        .iter()
-        .filter(|resident| resident.scope == Scope::Instance)
-    {
-        let auto = autostart
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(resident.name));
+    for resident in RESIDENTS.iter().filter(|resident| resident.scope == Scope::Instance) {
+        let auto = autostart.iter().any(|name| name.eq_ignore_ascii_case(resident.name));
         let more = match resident.name {
             "mta" => format!(" statServerAddress=\"localhost:{stat}\""),
             "stat" => format!(" port=\"{stat}\""),

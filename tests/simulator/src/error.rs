@@ -39,9 +39,6 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Names the place where `source` happened.
     pub(crate) fn io(path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
-        Self::Io {
-            path: path.as_ref().to_path_buf(),
-            source: source.into(),
-        }
+        Self::Io { path: path.as_ref().to_path_buf(), source: source.into() }
     }
 }

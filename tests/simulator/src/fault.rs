@@ -22,9 +22,7 @@ const SEGMENT: u64 = 4096;
 /// # Errors
 /// When it is not known, or could not be carried out.
 pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
-    let (name, rest) = args
-        .split_first()
-        .ok_or_else(|| Error::Usage("which fault? See the README".to_owned()))?;
+    let (name, rest) = args.split_first().ok_or_else(|| Error::Usage("which fault? See the README".to_owned()))?;
     let first = rest.first().copied().unwrap_or_default();
     let second = rest.get(1).copied().unwrap_or_default();
     match *name {
@@ -37,56 +35,30 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
         }
         "written" => {
             let text = client::ask(home, &["fault", catalogue::SYSLOGD, "written"])?;
-            Ok(text
-                .split(';')
-                .filter(|row| !row.is_empty())
-                .map(|row| row.to_owned() + "\n")
-                .collect())
+            Ok(text.split(';').filter(|row| !row.is_empty()).map(|row| row.to_owned() + "\n").collect())
         }
         "pid" => {
             let name = key(home, first)?.to_string();
-            let pids = command::running(home)?
-                .into_iter()
-                .filter(|(other, _)| *other == name);
+            let pids = command::running(home)?.into_iter().filter(|(other, _)| *other == name);
             Ok(pids.map(|(_, pid)| format!("{pid}\n")).collect())
         }
         "log" => log(home, rest),
         "xtk-session" => {
-            let text = "XTK-170006 Unable to open session: invalid xtk:session";
-            log(
-                home,
-                &[
-                    "web",
-                    "error",
-                    text,
-                    "--count",
-                    if first.is_empty() { "1" } else { first },
-                ],
-            )
+            let text = "Unable to open the session: xtk:session error";
+            log(home, &["web", "error", text, "--count", if first.is_empty() { "1" } else { first }])
         }
         "cross-device" => {
             let text = "Unable to rename file '/tmp/upload.tmp' to '/usr/local/neolane/nl6/var/upload' : Invalid cross-device link";
-            log(
-                home,
-                &[if first.is_empty() { "web" } else { first }, "error", text],
-            )
+            log(home, &[if first.is_empty() { "web" } else { first }, "error", text])
         }
         "tracking" => {
             let count: u64 = number(second, "how many lines")?;
-            append_tracking(
-                home,
-                first,
-                &(0..count).map(module::good_line).collect::<String>(),
-            )
+            append_tracking(home, first, &(0..count).map(module::good_line).collect::<String>())
         }
         "corrupt" => append_tracking(home, first, "4dx3f2a\tnot a time\tzz\ttruncated\n"),
         "spool" => spool(home, first, number(second, "how many files")?),
         "core" => {
-            let number = if first.is_empty() {
-                std::process::id().to_string()
-            } else {
-                first.to_owned()
-            };
+            let number = if first.is_empty() { std::process::id().to_string() } else { first.to_owned() };
             let path = home.root().join(format!("core.{number}"));
             fs::write(&path, b"\x7fELF").map_err(|source| Error::io(&path, source))?;
             Ok(format!("{}\n", path.display()))
@@ -94,8 +66,7 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
         "shm" => {
             for _ in 0..number::<u32>(first, "how many segments")? {
                 let segment = memory::create_segment(SEGMENT);
-                let segment =
-                    segment.ok_or_else(|| Error::Refused("no segment was to be had".to_owned()))?;
+                let segment = segment.ok_or_else(|| Error::Refused("no segment was to be had".to_owned()))?;
                 client::ask(home, &["shm", &segment])?;
             }
             Ok(String::new())
@@ -106,23 +77,17 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
             Ok(String::new())
         }
         "clear" => clear(home),
-        other => Err(Error::Usage(format!(
-            "no fault is called '{other}': see the README"
-        ))),
+        other => Err(Error::Usage(format!("no fault is called '{other}': see the README"))),
     }
 }
 
 fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T> {
-    text.parse()
-        .map_err(|_| Error::Usage(format!("{what}? '{text}' is no number")))
+    text.parse().map_err(|_| Error::Usage(format!("{what}? '{text}' is no number")))
 }
 
 fn key(home: &Home, typed: &str) -> Result<Key> {
     let instances = Conf::read(&home.conf())?.instances();
-    Key::parse(typed, &instances)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::Usage(format!("'{typed}' is no module")))
+    Key::parse(typed, &instances)?.into_iter().next().ok_or_else(|| Error::Usage(format!("'{typed}' is no module")))
 }
 
 /// `log MODULE LEVEL TEXT [--count N] [--domain D] [--log NAME]`; `{n}` in the text is the line's number.
@@ -140,47 +105,27 @@ fn log(home: &Home, args: &[&str]) -> Result<String> {
         }
     }
     let [module, level, text] = plain.as_slice() else {
-        return Err(Error::Usage(
-            "log MODULE LEVEL TEXT [--count N] [--domain D] [--log NAME]".to_owned(),
-        ));
+        return Err(Error::Usage("log MODULE LEVEL TEXT [--count N] [--domain D] [--log NAME]".to_owned()));
     };
     let key = key(home, module)?;
     let name = key.to_string();
-    let running = command::running(home)?
-        .into_iter()
-        .find(|(other, _)| *other == name);
+    let running = command::running(home)?.into_iter().find(|(other, _)| *other == name);
     let pid = running.map_or_else(std::process::id, |(_, pid)| pid);
-    let author = Author {
-        instance: key.instance,
-        log: file.unwrap_or(&key.module).to_owned(),
-        pid,
-        tid: pid,
-    };
-    let record = |number: u64| {
-        Message {
-            level,
-            domain,
-            text: &text.replace("{n}", &number.to_string()),
-        }
-        .record(&author, 1)
-    };
+    let author = Author { instance: key.instance, log: file.unwrap_or(&key.module).to_owned(), pid, tid: pid };
+    let record =
+        |number: u64| Message { level, domain, text: &text.replace("{n}", &number.to_string()) }.record(&author, 1);
     let records: Vec<String> = (1..=count).map(record).collect();
     let port = Settings::read(home)?.syslogd_port();
     let logger = Logger::new(author.clone(), port).map_err(|source| Error::io("UDP", source))?;
     let sent = logger.write_surely(&records);
-    sent.map_err(|error| {
-        Error::Refused(format!(
-            "syslogd has not written it (127.0.0.1:{port}): {error}"
-        ))
-    })?;
+    sent.map_err(|error| Error::Refused(format!("syslogd has not written it (127.0.0.1:{port}): {error}")))?;
     Ok(String::new())
 }
 
 fn append_tracking(home: &Home, instance: &str, lines: &str) -> Result<String> {
     let path = module::tracking_log_file(home, instance);
     let file = OpenOptions::new().create(true).append(true).open(&path);
-    file.and_then(|mut file| file.write_all(lines.as_bytes()))
-        .map_err(|source| Error::io(&path, source))?;
+    file.and_then(|mut file| file.write_all(lines.as_bytes())).map_err(|source| Error::io(&path, source))?;
     Ok(format!("{}\n", path.display()))
 }
 
@@ -194,36 +139,21 @@ fn spool(home: &Home, instance: &str, count: usize) -> Result<String> {
         fs::remove_file(&path).map_err(|source| Error::io(&path, source))?;
     }
     for index in 0..count {
-        fs::write(
-            folder.join(format!("{index:08x}.xml")),
-            b"<deliveryPart/>\n",
-        )
-        .map_err(here)?;
+        fs::write(folder.join(format!("{index:08x}.xml")), b"<deliveryPart/>\n").map_err(here)?;
     }
     Ok(String::new())
 }
 
 fn answer(home: &Home, end_point: &str, mode: &str) -> Result<String> {
     const END_POINTS: [&str; 4] = ["redir", "ping", "mcping", "pipelined"];
-    const MODES: [&str; 10] = [
-        "ok", "error", "fail", "hang", "close", "slow", "garbage", "raw", "full", "pending",
-    ];
+    const MODES: [&str; 10] = ["ok", "error", "fail", "hang", "close", "slow", "garbage", "raw", "full", "pending"];
     let word = mode.split(':').next().unwrap_or_default();
     if !MODES.contains(&word) {
-        return Err(Error::Usage(format!(
-            "answer how? One of {}",
-            MODES.join(" ")
-        )));
+        return Err(Error::Usage(format!("answer how? One of {}", MODES.join(" "))));
     }
-    let chosen: Vec<&str> = END_POINTS
-        .into_iter()
-        .filter(|name| end_point == "all" || end_point == *name)
-        .collect();
+    let chosen: Vec<&str> = END_POINTS.into_iter().filter(|name| end_point == "all" || end_point == *name).collect();
     if chosen.is_empty() {
-        return Err(Error::Usage(format!(
-            "which end point? all or one of {}",
-            END_POINTS.join(" ")
-        )));
+        return Err(Error::Usage(format!("which end point? all or one of {}", END_POINTS.join(" "))));
     }
     for name in chosen {
         put(home, name, mode)?;
@@ -233,13 +163,8 @@ fn answer(home: &Home, end_point: &str, mode: &str) -> Result<String> {
 
 /// Whole or not at all: a request may come at any moment.
 fn put(home: &Home, name: &str, text: &str) -> Result<()> {
-    let (path, new) = (
-        home.answer_file(name),
-        home.answer_file(&format!("{name}.new")),
-    );
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &path))
-        .map_err(|source| Error::io(&path, source))
+    let (path, new) = (home.answer_file(name), home.answer_file(&format!("{name}.new")));
+    fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(|source| Error::io(&path, source))
 }
 
 /// Undoes what outlives a restart: answers, holds, spools, core files, shared memory.

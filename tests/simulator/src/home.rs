@@ -21,9 +21,7 @@ impl Home {
     /// # Errors
     /// When the working directory is unknown.
     pub(crate) fn at(root: &Path) -> Result<Self> {
-        Ok(Self {
-            root: std::path::absolute(root).map_err(|source| Error::io(root, source))?,
-        })
+        Ok(Self { root: std::path::absolute(root).map_err(|source| Error::io(root, source))? })
     }
 
     /// The installation that this executable lies in: `HOME/bin/nlserver`.
@@ -33,11 +31,8 @@ impl Home {
     pub(crate) fn of_executable() -> Result<Self> {
         let exe = std::env::current_exe().map_err(|source| Error::io("/proc/self/exe", source))?;
         let root = exe.parent().and_then(Path::parent);
-        let root = root
-            .ok_or_else(|| Error::Usage(format!("{} is not HOME/bin/nlserver", exe.display())))?;
-        Ok(Self {
-            root: root.to_path_buf(),
-        })
+        let root = root.ok_or_else(|| Error::Usage(format!("{} is not HOME/bin/nlserver", exe.display())))?;
+        Ok(Self { root: root.to_path_buf() })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -80,15 +75,10 @@ impl Home {
     }
     /// The mta's `workingPath` with its two documented variables expanded.
     pub(crate) fn spool(&self, conf: &Conf, instance: &str) -> PathBuf {
-        let path = conf
-            .get(instance, "mta", "workingPath")
-            .filter(|path| !path.is_empty());
+        let path = conf.get(instance, "mta", "workingPath").filter(|path| !path.is_empty());
         let path = path.unwrap_or("$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/");
         let home = self.root.to_string_lossy();
-        PathBuf::from(
-            path.replace("$(XTK_INSTALL_DIR)", &home)
-                .replace("$(INSTANCE_NAME)", instance),
-        )
+        PathBuf::from(path.replace("$(XTK_INSTALL_DIR)", &home).replace("$(INSTANCE_NAME)", instance))
     }
 
     /// Whether the simulated host still has a place to live in.
@@ -122,11 +112,7 @@ impl Settings {
                 continue;
             }
             let Some((key, value)) = row.split_once('=') else {
-                return Err(Error::Conf {
-                    path,
-                    line,
-                    message: "not key=value".to_owned(),
-                });
+                return Err(Error::Conf { path, line, message: "not key=value".to_owned() });
             };
             values.insert(key.trim().to_owned(), value.trim().to_owned());
         }
@@ -138,16 +124,12 @@ impl Settings {
     }
 
     pub(crate) fn number(&self, key: &str, default: u64) -> u64 {
-        self.text(key)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
+        self.text(key).and_then(|text| text.parse().ok()).unwrap_or(default)
     }
 
     /// A number of milliseconds; 0 means never.
     pub(crate) fn period(&self, key: &str, default_ms: u64) -> Option<Duration> {
-        Some(self.number(key, default_ms))
-            .filter(|ms| *ms > 0)
-            .map(Duration::from_millis)
+        Some(self.number(key, default_ms)).filter(|ms| *ms > 0).map(Duration::from_millis)
     }
 
     /// Where syslogd listens, local UDP.
@@ -158,12 +140,7 @@ impl Settings {
     /// The size in bytes at which syslogd moves a log.
     pub(crate) fn max_log_bytes(&self, conf: &Conf) -> u64 {
         let megabytes = conf.number("default", "syslogd", "maxFileSizeMb", 10);
-        self.number(
-            "maxFileSizeBytes",
-            u64::try_from(megabytes)
-                .unwrap_or(10)
-                .saturating_mul(1024 * 1024),
-        )
+        self.number("maxFileSizeBytes", u64::try_from(megabytes).unwrap_or(10).saturating_mul(1024 * 1024))
     }
 
     /// How long the watchdog waits before it starts what died.

@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, wait, waitid, waitpid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, wait, waitid, waitpid};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use crate::catalogue::{self, Key, SYSLOGD, WATCHDOG};
@@ -57,21 +55,13 @@ struct Task {
 #[derive(Debug)]
 enum Until {
     /// These run; a patient one does not mind that they do not run yet.
-    Up {
-        keys: Vec<Key>,
-        patient: bool,
-        other_than: Option<Pid>,
-    },
+    Up { keys: Vec<Key>, patient: bool, other_than: Option<Pid> },
     /// This process is ready.
     Ready(Pid),
     /// Nothing of these runs.
     Down(Vec<Key>),
     /// These processes are reaped; then the modules are started, when any are given.
-    Gone {
-        pids: Vec<Pid>,
-        then: Vec<Key>,
-        extra: Vec<String>,
-    },
+    Gone { pids: Vec<Pid>, then: Vec<Key>, extra: Vec<String> },
     /// The watchdog has looked after everything.
     Ensured(u64),
     /// This process has done what it was told.
@@ -133,8 +123,7 @@ pub(crate) fn run(home: Home) -> Result<()> {
     let (asked_to_end, for_end) = UnixStream::pair().map_err(here)?;
     signal_hook::low_level::pipe::register(SIGCHLD, for_children).map_err(here)?;
     for signal in [SIGTERM, SIGINT] {
-        signal_hook::low_level::pipe::register(signal, for_end.try_clone().map_err(here)?)
-            .map_err(here)?;
+        signal_hook::low_level::pipe::register(signal, for_end.try_clone().map_err(here)?).map_err(here)?;
     }
     rustix::process::setsid().ok();
     let me = rustix::process::getpid();
@@ -145,14 +134,10 @@ pub(crate) fn run(home: Home) -> Result<()> {
     listener.set_nonblocking(true).map_err(here)?;
     let mut host = Host::new(home)?;
     let mut output = std::io::stdout();
-    output
-        .write_all(b"ready\n")
-        .and_then(|()| output.flush())
-        .ok();
+    output.write_all(b"ready\n").and_then(|()| output.flush()).ok();
 
     let signals = [Lines::new(signalled), Lines::new(asked_to_end)];
-    let [signalled, asked_to_end] =
-        signals.map(|lines| lines.map_err(|source| Error::io("pipe", source)));
+    let [signalled, asked_to_end] = signals.map(|lines| lines.map_err(|source| Error::io("pipe", source)));
     host.serve(&listener, signalled?, asked_to_end?);
     host.clean_up();
     drop(lock);
@@ -230,35 +215,15 @@ impl Host {
         }
     }
 
-    fn wait(
-        &self,
-        listener: &UnixListener,
-        signalled: &Lines,
-        ending: &Lines,
-        asking: &[Lines],
-        heartbeat: Instant,
-    ) {
+    fn wait(&self, listener: &UnixListener, signalled: &Lines, ending: &Lines, asking: &[Lines], heartbeat: Instant) {
         let mut fds: Vec<PollFd<'_>> = [listener.as_fd(), signalled.as_fd(), ending.as_fd()]
             .into_iter()
             .chain(asking.iter().map(AsFd::as_fd))
-            .chain(
-                self.tasks
-                    .iter()
-                    .filter(|task| !task.lines.closed)
-                    .map(|task| task.lines.as_fd()),
-            )
+            .chain(self.tasks.iter().filter(|task| !task.lines.closed).map(|task| task.lines.as_fd()))
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        let next = self
-            .timers
-            .iter()
-            .map(|(at, _)| *at)
-            .chain(self.waiters.iter().map(|waiter| waiter.deadline));
-        let until = next
-            .chain([heartbeat])
-            .min()
-            .unwrap_or(heartbeat)
-            .saturating_duration_since(Instant::now());
+        let next = self.timers.iter().map(|(at, _)| *at).chain(self.waiters.iter().map(|waiter| waiter.deadline));
+        let until = next.chain([heartbeat]).min().unwrap_or(heartbeat).saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(until.as_secs()).unwrap_or(1),
             // A little late rather than a little early: an early wake-up would spin.
@@ -280,11 +245,7 @@ impl Host {
 
     /// The test that owns this host, when `create --owner-pid` named one, lives no more.
     fn owner_is_gone(&self) -> bool {
-        let Some((pid, start)) = self
-            .settings
-            .text("owner")
-            .and_then(|owner| owner.split_once(':'))
-        else {
+        let Some((pid, start)) = self.settings.text("owner").and_then(|owner| owner.split_once(':')) else {
             return false;
         };
         memory::start_time(pid).is_none_or(|now| now != start)
@@ -303,10 +264,7 @@ impl Host {
         let mut tries = 0;
         let (ours, child) = loop {
             let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-            let errors = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(self.home.run().join("errors"));
+            let errors = OpenOptions::new().create(true).append(true).open(self.home.run().join("errors"));
             let spawned = Command::new(&program)
                 .arg0(&argv0)
                 .args(argv.get(1..).unwrap_or_default())
@@ -331,16 +289,7 @@ impl Host {
         };
         let pid = Pid::from_child(&child);
         let lines = Lines::new(ours).map_err(failed)?;
-        self.tasks.push(Task {
-            key,
-            pid,
-            lines,
-            own: true,
-            ready: false,
-            ending: false,
-            hung: false,
-            zombie: false,
-        });
+        self.tasks.push(Task { key, pid, lines, own: true, ready: false, ending: false, hung: false, zombie: false });
         Ok(pid)
     }
 
@@ -362,9 +311,7 @@ impl Host {
     }
 
     fn running(&self, key: &Key) -> impl Iterator<Item = &Task> {
-        self.tasks
-            .iter()
-            .filter(move |task| task.key == *key && !task.zombie)
+        self.tasks.iter().filter(move |task| task.key == *key && !task.zombie)
     }
 
     fn task(&mut self, pid: Pid) -> Option<&mut Task> {
@@ -387,25 +334,16 @@ impl Host {
             self.reap();
             return;
         }
-        let signal = if task.hung {
-            Signal::KILL
-        } else {
-            Signal::TERM
-        };
+        let signal = if task.hung { Signal::KILL } else { Signal::TERM };
         kill_process(pid, signal).ok();
-        self.timers
-            .push((Instant::now() + PATIENCE, Timer::Kill(pid)));
+        self.timers.push((Instant::now() + PATIENCE, Timer::Kill(pid)));
     }
 
     fn reap(&mut self) {
         if self.tasks.iter().any(|task| task.zombie) {
             // Only the known ones, so that the zombies stay what they are.
-            let pids: Vec<Pid> = self
-                .tasks
-                .iter()
-                .filter(|task| task.own && !task.zombie)
-                .map(|task| task.pid)
-                .collect();
+            let pids: Vec<Pid> =
+                self.tasks.iter().filter(|task| task.own && !task.zombie).map(|task| task.pid).collect();
             for pid in pids {
                 if matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))) {
                     self.ended(pid);
@@ -427,20 +365,16 @@ impl Host {
         for line in task.lines.receive() {
             self.hear(pid, &task.key, &wire::split(&line));
         }
-        self.timers
-            .retain(|(_, timer)| !matches!(timer, Timer::Kill(other) if *other == pid));
+        self.timers.retain(|(_, timer)| !matches!(timer, Timer::Kill(other) if *other == pid));
         if let Some(parent) = task.key.parent() {
             if !task.ending {
-                self.timers.push((
-                    Instant::now() + self.settings.restart_delay(),
-                    Timer::FillChildren(parent),
-                ));
+                self.timers.push((Instant::now() + self.settings.restart_delay(), Timer::FillChildren(parent)));
             }
         } else if self.running(&task.key).next().is_none() {
             for child in self.family(&task.key) {
                 self.end(child);
             }
-            self.tell_watchdog(&["started", &task.key.to_string()]);
+            self.tell_watchdog(&["settled", &task.key.to_string()]);
             if !task.ending {
                 self.tell_watchdog(&["died", &task.key.to_string()]);
             }
@@ -462,11 +396,7 @@ impl Host {
             return Ok(());
         };
         let target = self.child_target(key);
-        let pids: Vec<Pid> = self
-            .running(&child)
-            .filter(|task| !task.ending)
-            .map(|task| task.pid)
-            .collect();
+        let pids: Vec<Pid> = self.running(&child).filter(|task| !task.ending).map(|task| task.pid).collect();
         for pid in pids.iter().skip(target) {
             self.end(*pid);
         }
@@ -479,14 +409,9 @@ impl Host {
 
     fn is_up(&self, key: &Key, other_than: Option<Pid>) -> bool {
         let ready = |key: &Key| {
-            self.running(key)
-                .filter(|task| task.ready && !task.ending && Some(task.pid) != other_than)
-                .count()
+            self.running(key).filter(|task| task.ready && !task.ending && Some(task.pid) != other_than).count()
         };
-        ready(key) > 0
-            && key
-                .child()
-                .is_none_or(|child| self.is_held(key) || ready(&child) == self.child_target(key))
+        ready(key) > 0 && key.child().is_none_or(|child| self.is_held(key) || ready(&child) == self.child_target(key))
     }
 
     fn is_held(&self, key: &Key) -> bool {
@@ -495,20 +420,14 @@ impl Host {
     }
 
     fn tell_watchdog(&mut self, fields: &[&str]) {
-        for task in self
-            .tasks
-            .iter_mut()
-            .filter(|task| task.key.module == WATCHDOG && !task.zombie)
-        {
+        for task in self.tasks.iter_mut().filter(|task| task.key.module == WATCHDOG && !task.zombie) {
             task.lines.send(&wire::join(fields));
         }
     }
 
     fn fire_timers(&mut self) {
         let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.timers)
-            .into_iter()
-            .partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut self.timers).into_iter().partition(|(at, _)| *at <= now);
         self.timers = later;
         let due: Vec<(Instant, Timer)> = due;
         for (_, timer) in due {
@@ -519,9 +438,7 @@ impl Host {
                     }
                 }
                 Timer::FillChildren(key) => {
-                    let able = self
-                        .running(&key)
-                        .any(|task| task.ready && !task.hung && !task.ending);
+                    let able = self.running(&key).any(|task| task.ready && !task.hung && !task.ending);
                     if able && !self.is_held(&key) {
                         self.fill_children(&key).ok();
                     }
@@ -561,22 +478,24 @@ impl Host {
                 if !self.is_held(key) {
                     self.fill_children(key).ok();
                 }
-                self.tell_watchdog(&["started", &key.to_string()]);
+                self.tell_watchdog(&["settled", &key.to_string()]);
             }
             "start" => {
                 for wanted in Key::parse(argument, &[]).unwrap_or_default() {
-                    let leave = self.shutting_down
-                        || self.stopped.contains(&wanted)
-                        || self.is_held(&wanted);
+                    let leave = self.shutting_down || self.stopped.contains(&wanted) || self.is_held(&wanted);
                     let runs = self.running(&wanted).any(|task| task.ready);
                     if leave || runs || self.start(&wanted, &[]).is_err() {
-                        self.tell_watchdog(&["started", argument]);
+                        self.tell_watchdog(&["settled", argument]);
                     }
                 }
             }
             "stop" => {
                 for wanted in Key::parse(argument, &[]).unwrap_or_default() {
-                    for pid in self.family(&wanted) {
+                    let family = self.family(&wanted);
+                    if family.is_empty() {
+                        self.tell_watchdog(&["settled", argument]);
+                    }
+                    for pid in family {
                         self.end(pid);
                     }
                 }
@@ -584,6 +503,14 @@ impl Host {
             "ensured" => self.ensured = argument.parse().unwrap_or(self.ensured).max(self.ensured),
             "shm" => self.remember_segment(argument, Some(false)),
             "unshm" => self.remember_segment(argument, None),
+            // The watchdog has done it when what it has started is ready, children included.
+            "done" if key.module == WATCHDOG => {
+                let up = || Until::Up { keys: vec![Key::watchdog()], patient: false, other_than: None };
+                let waits = |waiter: &&mut Waiter| matches!(waiter.until, Until::Done(other) if other == pid);
+                for waiter in self.waiters.iter_mut().filter(waits) {
+                    waiter.until = up();
+                }
+            }
             "done" => self.answer_for(pid, Ok(argument.to_owned())),
             "failed" => self.answer_for(pid, Err(argument.to_owned())),
             _ => {}
@@ -606,11 +533,7 @@ impl Host {
             return self.register(conn, rest);
         }
         match self.obey(verb, rest) {
-            Ok((until, patience)) => self.waiters.push(Waiter {
-                conn,
-                until,
-                deadline: Instant::now() + patience,
-            }),
+            Ok((until, patience)) => self.waiters.push(Waiter { conn, until, deadline: Instant::now() + patience }),
             Err(answer) => reply(conn, &answer),
         }
     }
@@ -638,11 +561,7 @@ impl Host {
     }
 
     /// What to wait for; or, as "error", the answer that is known at once.
-    fn obey(
-        &mut self,
-        verb: &str,
-        rest: &[String],
-    ) -> std::result::Result<(Until, Duration), Answer> {
+    fn obey(&mut self, verb: &str, rest: &[String]) -> std::result::Result<(Until, Duration), Answer> {
         let first = rest.first().map_or("", String::as_str);
         let soon = |until| Ok((until, ANSWERED_WITHIN));
         match verb {
@@ -661,8 +580,7 @@ impl Host {
                 match verb {
                     "start" => self.start_by_hand(keys, extra),
                     "stop" => {
-                        self.stopped
-                            .extend(keys.iter().filter(|key| key.module != WATCHDOG).cloned());
+                        self.stopped.extend(keys.iter().filter(|key| key.module != WATCHDOG).cloned());
                         soon(self.end_all(&keys, Vec::new(), &[]))
                     }
                     _ => soon(self.end_all(&keys, keys.clone(), extra)),
@@ -682,25 +600,17 @@ impl Host {
             }
             "reload" => self.ask_watchdog("reload"),
             "hold" => {
-                self.held.extend(if rest.is_empty() {
-                    vec!["*".to_owned()]
-                } else {
-                    rest.to_vec()
-                });
+                self.held.extend(if rest.is_empty() { vec!["*".to_owned()] } else { self.names(rest)? });
                 self.save_held();
                 Err(Ok(String::new()))
             }
             "unhold" => {
-                self.held
-                    .retain(|name| !rest.is_empty() && !rest.contains(name));
+                let names = if rest.is_empty() { Vec::new() } else { self.names(rest)? };
+                self.held.retain(|name| !names.is_empty() && !names.contains(name));
                 self.save_held();
-                let parents: BTreeSet<Key> =
-                    self.tasks.iter().map(|task| task.key.clone()).collect();
-                for key in parents
-                    .iter()
-                    .filter(|key| self.running(key).any(|task| task.ready))
-                    .cloned()
-                    .collect::<Vec<_>>()
+                let parents: BTreeSet<Key> = self.tasks.iter().map(|task| task.key.clone()).collect();
+                for key in
+                    parents.iter().filter(|key| self.running(key).any(|task| task.ready)).cloned().collect::<Vec<_>>()
                 {
                     self.fill_children(&key).map_err(Err)?;
                 }
@@ -712,10 +622,7 @@ impl Host {
             }
             "forget-segments" => {
                 let by_hand = self.segments.iter().filter(|(_, by_hand)| **by_hand);
-                for segment in by_hand
-                    .map(|(segment, _)| segment.clone())
-                    .collect::<Vec<_>>()
-                {
+                for segment in by_hand.map(|(segment, _)| segment.clone()).collect::<Vec<_>>() {
                     memory::remove_segment(&segment);
                     self.remember_segment(&segment, None);
                 }
@@ -723,17 +630,10 @@ impl Host {
             }
             "wait" => {
                 let keys = self.keys(rest.get(..1).unwrap_or_default())?;
-                let number =
-                    |index: usize| rest.get(index).and_then(|text| text.parse::<i32>().ok());
-                let patience = number(2)
-                    .and_then(|ms| u64::try_from(ms).ok())
-                    .unwrap_or(10_000);
+                let number = |index: usize| rest.get(index).and_then(|text| text.parse::<i32>().ok());
+                let patience = number(2).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(10_000);
                 let until = match rest.get(1).map_or("up", String::as_str) {
-                    "up" => Until::Up {
-                        keys,
-                        patient: true,
-                        other_than: number(3).and_then(Pid::from_raw),
-                    },
+                    "up" => Until::Up { keys, patient: true, other_than: number(3).and_then(Pid::from_raw) },
                     "down" => Until::Down(keys),
                     other => return Err(Err(format!("wait for what: up or down, not {other}"))),
                 };
@@ -741,28 +641,16 @@ impl Host {
             }
             "children" => {
                 let keys = self.keys(rest.get(..1).unwrap_or_default())?;
-                let count = rest
-                    .get(1)
-                    .and_then(|text| text.parse().ok())
-                    .ok_or_else(|| Err("how many?".to_owned()))?;
+                let count =
+                    rest.get(1).and_then(|text| text.parse().ok()).ok_or_else(|| Err("how many?".to_owned()))?;
                 let mut going = Vec::new();
                 for key in &keys {
-                    let child = key
-                        .child()
-                        .ok_or_else(|| Err(format!("{key} has no children")))?;
+                    let child = key.child().ok_or_else(|| Err(format!("{key} has no children")))?;
                     self.children.insert(key.clone(), count);
                     self.fill_children(key).map_err(Err)?;
-                    going.extend(
-                        self.running(&child)
-                            .filter(|task| task.ending)
-                            .map(|task| task.pid),
-                    );
+                    going.extend(self.running(&child).filter(|task| task.ending).map(|task| task.pid));
                 }
-                soon(Until::Gone {
-                    pids: going,
-                    then: keys,
-                    extra: Vec::new(),
-                })
+                soon(Until::Gone { pids: going, then: keys, extra: Vec::new() })
             }
             "die" | "hang" | "resume" | "zombie" | "reap" => {
                 let keys = self.keys(rest)?;
@@ -770,16 +658,9 @@ impl Host {
             }
             "fault" => {
                 let keys = self.keys(rest.get(..1).unwrap_or_default())?;
-                let order = wire::join(
-                    &[&["fault".to_owned()], rest.get(1..).unwrap_or_default()].concat(),
-                );
-                let pid = keys
-                    .first()
-                    .and_then(|key| self.running(key).next())
-                    .map(|task| task.pid);
-                let task = pid
-                    .and_then(|pid| self.task(pid))
-                    .ok_or_else(|| Err(format!("{first} does not run")))?;
+                let order = wire::join(&[&["fault".to_owned()], rest.get(1..).unwrap_or_default()].concat());
+                let pid = keys.first().and_then(|key| self.running(key).next()).map(|task| task.pid);
+                let task = pid.and_then(|pid| self.task(pid)).ok_or_else(|| Err(format!("{first} does not run")))?;
                 task.lines.send(&order);
                 soon(Until::Done(task.pid))
             }
@@ -788,35 +669,23 @@ impl Host {
     }
 
     fn keys(&self, names: &[String]) -> std::result::Result<Vec<Key>, Answer> {
-        let instances = Conf::read(&self.home.conf())
-            .map_or_else(|_| self.conf.instances(), |conf| conf.instances());
+        let instances = Conf::read(&self.home.conf()).map_or_else(|_| self.conf.instances(), |conf| conf.instances());
         let mut keys = Vec::new();
         for name in names {
             keys.extend(Key::parse(name, &instances).map_err(|error| Err(error.to_string()))?);
         }
-        if keys.is_empty() {
-            Err(Err("which module?".to_owned()))
-        } else {
-            Ok(keys)
-        }
+        if keys.is_empty() { Err(Err("which module?".to_owned())) } else { Ok(keys) }
     }
 
-    fn start_by_hand(
-        &mut self,
-        keys: Vec<Key>,
-        extra: &[String],
-    ) -> std::result::Result<(Until, Duration), Answer> {
+    fn names(&self, typed: &[String]) -> std::result::Result<Vec<String>, Answer> {
+        Ok(self.keys(typed)?.iter().map(ToString::to_string).collect())
+    }
+
+    fn start_by_hand(&mut self, keys: Vec<Key>, extra: &[String]) -> std::result::Result<(Until, Duration), Answer> {
         for key in &keys {
             self.start(key, extra).map_err(Err)?;
         }
-        Ok((
-            Until::Up {
-                keys,
-                patient: false,
-                other_than: None,
-            },
-            ANSWERED_WITHIN,
-        ))
+        Ok((Until::Up { keys, patient: false, other_than: None }, ANSWERED_WITHIN))
     }
 
     fn end_all(&mut self, keys: &[Key], then: Vec<Key>, extra: &[String]) -> Until {
@@ -824,11 +693,7 @@ impl Host {
         for pid in &pids {
             self.end(*pid);
         }
-        Until::Gone {
-            pids,
-            then,
-            extra: extra.to_vec(),
-        }
+        Until::Gone { pids, then, extra: extra.to_vec() }
     }
 
     fn ask_watchdog(&mut self, order: &str) -> std::result::Result<(Until, Duration), Answer> {
@@ -845,19 +710,11 @@ impl Host {
         };
         self.tell_watchdog(&[order, &token]);
         // Whether it refused the files it tells as "failed", which is answered like a fault.
-        let until = if order == "reload" {
-            Until::Done(watchdog)
-        } else {
-            Until::Ensured(self.token)
-        };
+        let until = if order == "reload" { Until::Done(watchdog) } else { Until::Ensured(self.token) };
         Ok((until, ANSWERED_WITHIN))
     }
 
-    fn strike(
-        &mut self,
-        verb: &str,
-        keys: &[Key],
-    ) -> std::result::Result<(Until, Duration), Answer> {
+    fn strike(&mut self, verb: &str, keys: &[Key]) -> std::result::Result<(Until, Duration), Answer> {
         let mut pids = Vec::new();
         for key in keys {
             pids.extend(
@@ -883,11 +740,8 @@ impl Host {
                     task.hung = true;
                     kill_process(pid, Signal::STOP).ok();
                     // Returns as soon as the kernel has stopped it, or at once when it has ended.
-                    waitid(
-                        WaitId::Pid(pid),
-                        WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-                    )
-                    .ok();
+                    waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+                        .ok();
                 }
                 "resume" => {
                     task.hung = false;
@@ -896,11 +750,7 @@ impl Host {
                 "zombie" => {
                     task.zombie = true;
                     kill_process(pid, Signal::KILL).ok();
-                    waitid(
-                        WaitId::Pid(pid),
-                        WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-                    )
-                    .ok();
+                    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok();
                 }
                 _ => {
                     task.zombie = false;
@@ -909,14 +759,7 @@ impl Host {
             }
         }
         self.reap();
-        Ok((
-            Until::Gone {
-                pids: gone,
-                then: Vec::new(),
-                extra: Vec::new(),
-            },
-            ANSWERED_WITHIN,
-        ))
+        Ok((Until::Gone { pids: gone, then: Vec::new(), extra: Vec::new() }, ANSWERED_WITHIN))
     }
 
     /// `module@instance`, pid, state: one process a line.
@@ -928,11 +771,7 @@ impl Host {
                 (false, true) => "running",
                 (false, false) => "starting",
             };
-            rows.push(format!(
-                "{}\t{}\t{state}\n",
-                task.key,
-                task.pid.as_raw_nonzero()
-            ));
+            rows.push(format!("{}\t{}\t{state}\n", task.key, task.pid.as_raw_nonzero()));
         }
         rows.sort();
         rows.concat()
@@ -968,11 +807,7 @@ impl Host {
         let now = Instant::now();
         for mut waiter in std::mem::take(&mut self.waiters) {
             if let Until::Gone { pids, then, extra } = &mut waiter.until {
-                let gone = !pids.iter().any(|pid| {
-                    self.tasks
-                        .iter()
-                        .any(|task| task.pid == *pid && !task.zombie)
-                });
+                let gone = !pids.iter().any(|pid| self.tasks.iter().any(|task| task.pid == *pid && !task.zombie));
                 if gone && !then.is_empty() {
                     let (keys, extra) = (std::mem::take(then), std::mem::take(extra));
                     match self.start_by_hand(keys, &extra) {
@@ -986,9 +821,7 @@ impl Host {
             }
             match self.met(&waiter.until) {
                 Some(answer) => reply(waiter.conn, &answer),
-                None if now >= waiter.deadline => {
-                    reply(waiter.conn, &Err("it took too long".to_owned()))
-                }
+                None if now >= waiter.deadline => reply(waiter.conn, &Err("it took too long".to_owned())),
                 None => self.waiters.push(waiter),
             }
         }
@@ -998,18 +831,14 @@ impl Host {
         let done = |met: bool| met.then(|| Ok(String::new()));
         let all_ready = || self.tasks.iter().all(|task| task.zombie || task.ready);
         match until {
-            Until::Up {
-                keys,
-                patient,
-                other_than,
-            } => {
+            Until::Up { keys, patient, other_than } => {
                 let lost = keys.iter().find(|key| self.running(key).next().is_none());
                 match lost {
                     Some(key) if !patient => Some(Err(format!("{key} ended before it was ready"))),
                     // The watchdog is up when all that it has started is.
-                    _ => done(keys.iter().all(|key| {
-                        self.is_up(key, *other_than) && (key.module != WATCHDOG || all_ready())
-                    })),
+                    _ => done(
+                        keys.iter().all(|key| self.is_up(key, *other_than) && (key.module != WATCHDOG || all_ready())),
+                    ),
                 }
             }
             Until::Ready(pid) => match self.tasks.iter().find(|task| task.pid == *pid) {
@@ -1017,19 +846,15 @@ impl Host {
                 None => done(true),
             },
             Until::Down(keys) => done(keys.iter().all(|key| self.running(key).next().is_none())),
-            Until::Gone { pids, .. } => done(!pids.iter().any(|pid| {
-                self.tasks
-                    .iter()
-                    .any(|task| task.pid == *pid && !task.zombie)
-            })),
+            Until::Gone { pids, .. } => {
+                done(!pids.iter().any(|pid| self.tasks.iter().any(|task| task.pid == *pid && !task.zombie)))
+            }
             Until::Ensured(token) => done(self.ensured >= *token && all_ready()),
             Until::Done(pid) => {
                 let gone = !self.tasks.iter().any(|task| task.pid == *pid);
                 gone.then(|| Err("it ended meanwhile".to_owned()))
             }
-            Until::Nothing => {
-                done(self.tasks.is_empty() && !self.home.run().join("control").exists())
-            }
+            Until::Nothing => done(self.tasks.is_empty() && !self.home.run().join("control").exists()),
         }
     }
 
@@ -1047,12 +872,8 @@ impl Host {
         let Some(now) = self.tasks.iter().map(rank).min() else {
             return;
         };
-        let pids: Vec<Pid> = self
-            .tasks
-            .iter()
-            .filter(|task| rank(task) == now && !task.ending)
-            .map(|task| task.pid)
-            .collect();
+        let pids: Vec<Pid> =
+            self.tasks.iter().filter(|task| rank(task) == now && !task.ending).map(|task| task.pid).collect();
         for pid in pids {
             self.end(pid);
         }
@@ -1063,10 +884,7 @@ impl Host {
         for task in &self.tasks {
             kill_process(task.pid, Signal::KILL).ok();
         }
-        for task in std::mem::take(&mut self.tasks)
-            .into_iter()
-            .filter(|task| task.own)
-        {
+        for task in std::mem::take(&mut self.tasks).into_iter().filter(|task| task.own) {
             waitpid(Some(task.pid), WaitOptions::empty()).ok();
         }
         self.remove_segments();

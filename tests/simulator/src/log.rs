@@ -38,15 +38,8 @@ impl Message<'_> {
     /// The bytes that go into the file, the line end included.
     pub(crate) fn record(&self, author: &Author, verbosity: u32) -> String {
         let Author { pid, tid, .. } = author;
-        let Self {
-            level,
-            domain,
-            text,
-        } = self;
-        format!(
-            "{}\t{pid}\t{tid}\t{verbosity}\t{level}\t{domain}\t{text}\n",
-            Utc::now().log_stamp()
-        )
+        let Self { level, domain, text } = self;
+        format!("{}\t{pid}\t{tid}\t{verbosity}\t{level}\t{domain}\t{text}\n", Utc::now().log_stamp())
     }
 }
 
@@ -68,12 +61,7 @@ impl Logger {
 
     /// Sends one message and does not care what becomes of it: as the product, a module never waits for its log.
     pub(crate) fn write(&self, level: &str, domain: &str, text: &str) {
-        let record = Message {
-            level,
-            domain,
-            text,
-        }
-        .record(&self.author, 1);
+        let record = Message { level, domain, text }.record(&self.author, 1);
         let packet = pack(b'L', &self.author, &[record]);
         // A refused packet is told by the next send on the socket; that one is the one to try again.
         if self.socket.send(&packet).is_err() {
@@ -98,11 +86,7 @@ impl Logger {
             size += record.len() + 1;
             batch.push(record.clone());
         }
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            self.exchange(&batch)
-        }
+        if batch.is_empty() { Ok(()) } else { self.exchange(&batch) }
     }
 
     fn exchange(&self, records: &[String]) -> io::Result<()> {
@@ -121,10 +105,7 @@ impl Logger {
 
 fn pack(kind: u8, author: &Author, records: &[String]) -> Vec<u8> {
     let mut packet = vec![kind];
-    for field in [author.instance.as_str(), author.log.as_str()]
-        .into_iter()
-        .chain(records.iter().map(String::as_str))
-    {
+    for field in [author.instance.as_str(), author.log.as_str()].into_iter().chain(records.iter().map(String::as_str)) {
         packet.push(0);
         packet.extend_from_slice(field.as_bytes());
     }
@@ -154,12 +135,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<Packet<'_>> {
         (!name.is_empty() && !name.contains('/') && name != "..").then_some(name)
     };
     let (instance, log) = (name()?, name()?);
-    Some(Packet {
-        acknowledge,
-        instance,
-        log,
-        records: fields.collect(),
-    })
+    Some(Packet { acknowledge, instance, log, records: fields.collect() })
 }
 
 #[cfg(test)]
@@ -167,23 +143,13 @@ mod tests {
     use super::*;
 
     fn author() -> Author {
-        Author {
-            instance: "prod".into(),
-            log: "mta".into(),
-            pid: 66462,
-            tid: 66501,
-        }
+        Author { instance: "prod".into(), log: "mta".into(), pid: 66462, tid: 66501 }
     }
 
     #[test]
     fn a_record_has_the_seven_documented_fields() {
         let text = "Listener: JWT Token is empty. (iRc=16384)";
-        let record = Message {
-            level: "error",
-            domain: "log",
-            text,
-        }
-        .record(&author(), 1);
+        let record = Message { level: "error", domain: "log", text }.record(&author(), 1);
         let fields: Vec<&str> = record.trim_end().split('\t').collect();
         assert_eq!(fields[1..], ["66462", "66501", "1", "error", "log", text]);
         assert_eq!(fields[0].len(), "2021-05-31T08:42:18.124Z".len());
@@ -200,13 +166,9 @@ mod tests {
 
     #[test]
     fn a_packet_that_leads_elsewhere_is_refused() {
-        for bytes in [
-            &b"L\0..\0mta\0x\n"[..],
-            b"L\0prod\0../../etc/x\0x\n",
-            b"X\0prod\0mta\0x\n",
-            b"L\0prod",
-            b"L\0\0mta\0x\n",
-        ] {
+        for bytes in
+            [&b"L\0..\0mta\0x\n"[..], b"L\0prod\0../../etc/x\0x\n", b"X\0prod\0mta\0x\n", b"L\0prod", b"L\0\0mta\0x\n"]
+        {
             assert_eq!(unpack(bytes), None);
         }
     }

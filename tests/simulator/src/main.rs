@@ -46,9 +46,7 @@ fn main() -> ExitCode {
         "end" => return ExitCode::SUCCESS,
         _ => {}
     }
-    let args: Vec<String> = std::env::args_os()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     match dispatch(&role, args) {
         Ok(code) => code,
         Err(error) => {
@@ -65,10 +63,7 @@ fn dispatch(role: &str, args: Vec<String>) -> Result<ExitCode> {
     if exe.file_name().is_some_and(|name| name == "nlserver") {
         let home = Home::of_executable()?;
         if role == "module" {
-            let input = std::io::stdin()
-                .as_fd()
-                .try_clone_to_owned()
-                .map_err(|source| Error::io("stdin", source))?;
+            let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::io("stdin", source))?;
             return module::run(home, args, Some(UnixStream::from(input)), true);
         }
         return command::nlserver(home, args);
@@ -76,31 +71,21 @@ fn dispatch(role: &str, args: Vec<String>) -> Result<ExitCode> {
     let rest = args.get(3..).unwrap_or_default();
     match (args.get(1).map(String::as_str), args.get(2)) {
         (Some("create"), Some(home)) => {
-            command::print(&create::create(
-                &Home::at(Path::new(home))?,
-                &create::plan(rest)?,
-            )?);
+            command::print(&create::create(&Home::at(Path::new(home))?, &create::plan(rest)?)?);
         }
         (Some("host"), Some(home)) => host::run(Home::at(Path::new(home))?)?,
         (Some("fault"), Some(home)) => {
             let words: Vec<&str> = rest.iter().map(String::as_str).collect();
             command::print(&fault::run(&Home::at(Path::new(home))?, &words)?);
         }
-        (Some("bench-host"), Some(home)) => {
-            bench::run(&Home::at(Path::new(home))?, bench_size(rest)?)?
-        }
+        (Some("bench-host"), Some(home)) => bench::run(&Home::at(Path::new(home))?, bench_size(rest)?)?,
         _ => return Err(Error::Usage(USAGE.to_owned())),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn bench_size(args: &[String]) -> Result<bench::Size> {
-    let mut size = bench::Size {
-        processes: 110,
-        others: 0,
-        threads: 1,
-        mappings: 0,
-    };
+    let mut size = bench::Size { processes: 110, others: 0, threads: 1, mappings: 0 };
     let mut rest = args.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().and_then(|text| text.parse().ok());

@@ -14,9 +14,7 @@ pub(crate) fn stat_fields(pid: &str) -> Option<Vec<String>> {
 /// When a process started, in clock ticks since the machine did; `None` when there is none, or a dead one.
 pub(crate) fn start_time(pid: &str) -> Option<String> {
     let fields = stat_fields(pid)?;
-    (fields.first()? != "Z")
-        .then(|| fields.get(19).cloned())
-        .flatten()
+    (fields.first()? != "Z").then(|| fields.get(19).cloned()).flatten()
 }
 
 /// Resident memory in bytes.
@@ -28,11 +26,7 @@ pub(crate) fn resident(pid: u32) -> Option<u64> {
 
 /// Makes a System V shared memory segment and returns its number. util-linux does it, as the call has no safe form.
 pub(crate) fn create_segment(bytes: u64) -> Option<String> {
-    let output = Command::new("ipcmk")
-        .args(["--shmem", &bytes.to_string()])
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new("ipcmk").args(["--shmem", &bytes.to_string()]).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let id: String = text.chars().filter(char::is_ascii_digit).collect();
     (output.status.success() && !id.is_empty()).then_some(id)

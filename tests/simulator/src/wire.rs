@@ -12,10 +12,7 @@ const SEPARATOR: char = '\u{1f}';
 
 /// Puts fields into one line, without its end.
 pub(crate) fn join<T: AsRef<str>>(fields: &[T]) -> String {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|field| field.as_ref().replace(['\n', SEPARATOR], " "))
-        .collect();
+    let fields: Vec<String> = fields.iter().map(|field| field.as_ref().replace(['\n', SEPARATOR], " ")).collect();
     fields.join(&SEPARATOR.to_string())
 }
 
@@ -38,11 +35,7 @@ impl Lines {
     /// When the stream cannot be made non-blocking.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            pending: Vec::new(),
-            closed: false,
-        })
+        Ok(Self { stream, pending: Vec::new(), closed: false })
     }
 
     /// The whole lines that have come by now.
@@ -51,9 +44,7 @@ impl Lines {
         while !self.closed {
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.closed = true,
-                Ok(length) => self
-                    .pending
-                    .extend_from_slice(buffer.get(..length).unwrap_or_default()),
+                Ok(length) => self.pending.extend_from_slice(buffer.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => self.closed = true,
@@ -63,9 +54,7 @@ impl Lines {
         while let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
             let rest = self.pending.split_off(end + 1);
             let line = std::mem::replace(&mut self.pending, rest);
-            lines.push(
-                String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned(),
-            );
+            lines.push(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned());
         }
         lines
     }

@@ -28,23 +28,9 @@ struct Site {
 
 impl Site {
     fn new(cx: &Context) -> Arc<Self> {
-        let token = cx
-            .settings
-            .text("sessionToken")
-            .unwrap_or("simulated-session")
-            .to_owned();
-        let instance = cx
-            .conf
-            .instances()
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| "default".to_owned());
-        Arc::new(Self {
-            home: cx.home.clone(),
-            token,
-            instance,
-            started: Instant::now(),
-        })
+        let token = cx.settings.text("sessionToken").unwrap_or("simulated-session").to_owned();
+        let instance = cx.conf.instances().into_iter().next().unwrap_or_else(|| "default".to_owned());
+        Arc::new(Self { home: cx.home.clone(), token, instance, started: Instant::now() })
     }
 
     fn mode(&self, end_point: &str) -> String {
@@ -67,26 +53,19 @@ pub(super) struct Pipelined {
 
 impl Web {
     pub(super) fn new(cx: &Context) -> Self {
-        Self {
-            site: Site::new(cx),
-        }
+        Self { site: Site::new(cx) }
     }
 }
 
 impl Pipelined {
     pub(super) fn new(cx: &Context) -> Self {
-        Self {
-            site: Site::new(cx),
-        }
+        Self { site: Site::new(cx) }
     }
 }
 
 impl Behaviour for Web {
     fn ports(&self, cx: &Context) -> Vec<(Protocol, u16)> {
-        vec![
-            (Protocol::Tcp, cx.port("httpPort", 8080)),
-            (Protocol::Tcp, cx.port("controlPort", 8005)),
-        ]
+        vec![(Protocol::Tcp, cx.port("httpPort", 8080)), (Protocol::Tcp, cx.port("controlPort", 8005))]
     }
 
     fn connection(&mut self, _: &Context, port: usize, stream: TcpStream) {
@@ -107,20 +86,13 @@ impl Behaviour for Pipelined {
     }
 }
 
-fn in_background(
-    site: &Arc<Site>,
-    mut stream: TcpStream,
-    handle: fn(&Site, &Request) -> Option<Reply>,
-) {
+fn in_background(site: &Arc<Site>, mut stream: TcpStream, handle: fn(&Site, &Request) -> Option<Reply>) {
     let site = Arc::clone(site);
     // A thread that cannot be had drops the connection; one that fails has lost its client.
     let work = move || {
         serve(&site, &mut stream, handle).ok();
     };
-    std::thread::Builder::new()
-        .stack_size(128 * 1024)
-        .spawn(work)
-        .ok();
+    std::thread::Builder::new().stack_size(128 * 1024).spawn(work).ok();
 }
 
 /// A request's first line and headers.
@@ -142,11 +114,7 @@ struct Reply {
     body: String,
 }
 
-fn serve(
-    site: &Site,
-    stream: &mut TcpStream,
-    handle: fn(&Site, &Request) -> Option<Reply>,
-) -> io::Result<()> {
+fn serve(site: &Site, stream: &mut TcpStream, handle: fn(&Site, &Request) -> Option<Reply>) -> io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_WITHIN))?;
     let mut head = Vec::new();
     let mut byte = [0; 1];
@@ -160,12 +128,7 @@ fn serve(
     let Some(reply) = handle(site, &request) else {
         return send(stream, "404 Not Found", "text/plain", b"Not Found\n");
     };
-    let Reply {
-        status,
-        content_type,
-        body,
-        ..
-    } = &reply;
+    let Reply { status, content_type, body, .. } = &reply;
     let mode = site.mode(reply.end_point);
     match mode.split_once(':').unwrap_or((&mode, "")) {
         ("hang", _) => {
@@ -178,18 +141,8 @@ fn serve(
             std::thread::sleep(Duration::from_millis(millis.parse().unwrap_or(1000)));
             send(stream, status, content_type, body.as_bytes())
         }
-        ("fail", _) => send(
-            stream,
-            "500 Internal Server Error",
-            "text/plain",
-            b"Internal Server Error\n",
-        ),
-        ("garbage", _) => send(
-            stream,
-            "200 OK",
-            content_type,
-            b"\xff\xfe<<not what you asked for\0",
-        ),
+        ("fail", _) => send(stream, "500 Internal Server Error", "text/plain", b"Internal Server Error\n"),
+        ("garbage", _) => send(stream, "200 OK", content_type, b"\xff\xfe<<not what you asked for\0"),
         // The bytes of a file, without any header of ours.
         ("raw", path) => stream.write_all(&fs::read(path)?),
         _ => send(stream, status, content_type, body.as_bytes()),
@@ -206,27 +159,14 @@ fn send(stream: &mut TcpStream, status: &str, content_type: &str, body: &[u8]) -
 
 fn parse(head: &str) -> Request {
     let mut lines = head.lines();
-    let target = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap_or("/");
+    let target = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or("/");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let host = headers
-        .iter()
-        .find(|(name, _)| name == "host")
-        .map(|(_, value)| value.clone())
-        .unwrap_or_default();
-    Request {
-        path: path.to_owned(),
-        query: query.to_owned(),
-        host,
-        headers,
-        peer: String::new(),
-    }
+    let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.clone()).unwrap_or_default();
+    Request { path: path.to_owned(), query: query.to_owned(), host, headers, peer: String::new() }
 }
 
 impl Request {
@@ -235,39 +175,24 @@ impl Request {
     fn has_token(&self, token: &str) -> bool {
         let pair = format!("__sessiontoken={token}");
         self.query.split('&').any(|part| part == pair)
-            || self
-                .headers
-                .iter()
-                .any(|(name, value)| match name.as_str() {
-                    "x-session-token" => value == token,
-                    "cookie" => value.split(';').any(|part| part.trim() == pair),
-                    _ => false,
-                })
+            || self.headers.iter().any(|(name, value)| match name.as_str() {
+                "x-session-token" => value == token,
+                "cookie" => value.split(';').any(|part| part.trim() == pair),
+                _ => false,
+            })
     }
 }
 
 fn text(end_point: &'static str, body: String) -> Reply {
-    Reply {
-        end_point,
-        status: "200 OK",
-        content_type: "text/plain; charset=iso-8859-15",
-        body,
-    }
+    Reply { end_point, status: "200 OK", content_type: "text/plain; charset=iso-8859-15", body }
 }
 
 fn web(site: &Site, request: &Request) -> Option<Reply> {
-    let denied = |end_point| Reply {
-        status: "403 Forbidden",
-        ..text(end_point, "Access denied\n".to_owned())
-    };
+    let denied = |end_point| Reply { status: "403 Forbidden", ..text(end_point, "Access denied\n".to_owned()) };
     let now = Utc::now().ping_stamp();
     match request.path.as_str() {
         "/r/test" => {
-            let status = if site.mode("redir") == "error" {
-                "ERROR"
-            } else {
-                "OK"
-            };
+            let status = if site.mode("redir") == "error" { "ERROR" } else { "OK" };
             let date = now.strip_suffix('Z').unwrap_or(&now);
             let Request { host, peer, .. } = request;
             let instance = &site.instance;
@@ -275,17 +200,10 @@ fn web(site: &Site, request: &Request) -> Option<Reply> {
                 "<redir status='{status}' date='{date}+00' version='8.5.1' build='9236' sha1='cc45440' instance='{instance}' \
                  sourceIP='{peer}' host='{host}' localHost='localhost'/>"
             );
-            Some(Reply {
-                content_type: "text/xml",
-                ..text("redir", body)
-            })
+            Some(Reply { content_type: "text/xml", ..text("redir", body) })
         }
         "/nl/jsp/ping.jsp" if request.has_token(&site.token) => {
-            let word = if site.mode("ping") == "error" {
-                "Error"
-            } else {
-                "OK"
-            };
+            let word = if site.mode("ping") == "error" { "Error" } else { "OK" };
             Some(text("ping", format!("{word}\n{now}\n")))
         }
         "/nl/jsp/mcPing.jsp" if request.has_token(&site.token) => {
@@ -328,17 +246,10 @@ fn pipelined(site: &Site, _: &Request) -> Option<Reply> {
     }
     let mut body = String::from("{\n");
     for (index, (name, value)) in indicators.iter().enumerate() {
-        let comma = if index + 1 < indicators.len() {
-            ","
-        } else {
-            ""
-        };
+        let comma = if index + 1 < indicators.len() { "," } else { "" };
         // Writing to a string cannot fail.
         writeln!(body, "  \"{name}\": {value}{comma}").ok();
     }
     body.push_str("}\n");
-    Some(Reply {
-        content_type: "application/json",
-        ..text("pipelined", body)
-    })
+    Some(Reply { content_type: "application/json", ..text("pipelined", body) })
 }

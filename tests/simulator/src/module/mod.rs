@@ -62,8 +62,7 @@ impl Context {
     }
 
     fn setting(&self, attribute: &str, default: i64) -> i64 {
-        self.conf
-            .number(&self.key.instance, &self.key.module, attribute, default)
+        self.conf.number(&self.key.instance, &self.key.module, attribute, default)
     }
 
     fn port(&self, attribute: &str, default: u16) -> u16 {
@@ -119,10 +118,7 @@ struct InMail {
 impl InMail {
     fn new(cx: &Context) -> Self {
         let seconds = u64::try_from(cx.setting("popMailPeriodSec", 300)).unwrap_or(300);
-        let period = cx
-            .settings
-            .period("inMailPeriodMs", seconds * 1000)
-            .unwrap_or(Duration::MAX);
+        let period = cx.settings.period("inMailPeriodMs", seconds * 1000).unwrap_or(Duration::MAX);
         Self { due: None, period }
     }
 }
@@ -135,8 +131,7 @@ impl Behaviour for InMail {
         self.due
     }
     fn tick(&mut self, cx: &mut Context) {
-        cx.log
-            .write("info", "log", "Bounce mailbox read: 0 messages");
+        cx.log.write("info", "log", "Bounce mailbox read: 0 messages");
         self.due = Instant::now().checked_add(self.period);
     }
 }
@@ -179,9 +174,7 @@ impl Port {
                 let socket = UdpSocket::bind(self.address)?;
                 socket.set_nonblocking(true)?;
                 // As much as one may have: a burst of log packets must not be dropped by the kernel.
-                if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 16 << 20)
-                    .is_err()
-                {
+                if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 16 << 20).is_err() {
                     rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 16 << 20).ok();
                 }
                 Socket::Udp(socket)
@@ -210,12 +203,7 @@ struct Ballast {
 ///
 /// # Errors
 /// When the settings cannot be read or the machine has no socket or signal to give.
-pub(crate) fn run(
-    home: Home,
-    args: Vec<String>,
-    channel: Option<UnixStream>,
-    managed: bool,
-) -> Result<ExitCode> {
+pub(crate) fn run(home: Home, args: Vec<String>, channel: Option<UnixStream>, managed: bool) -> Result<ExitCode> {
     let key = Key::of_args(&args).ok_or_else(|| Error::Usage("which module?".to_owned()))?;
     let here = |source: io::Error| Error::io("signals", source);
     if managed {
@@ -225,52 +213,28 @@ pub(crate) fn run(
     }
     let (asked_to_end, signals) = UnixStream::pair().map_err(here)?;
     for signal in [SIGTERM, SIGINT] {
-        signal_hook::low_level::pipe::register(signal, signals.try_clone().map_err(here)?)
-            .map_err(here)?;
+        signal_hook::low_level::pipe::register(signal, signals.try_clone().map_err(here)?).map_err(here)?;
     }
     let mut asked_to_end = Lines::new(asked_to_end).map_err(here)?;
 
     let settings = Settings::read(&home)?;
     let conf = Conf::read(&home.conf());
     let pid = std::process::id();
-    let trace = args
-        .iter()
-        .find_map(|arg| arg.strip_prefix("-tracefile:"))
-        .map(|name| name.split('@').next().unwrap_or(name));
-    let log = trace
-        .filter(|name| !name.is_empty())
-        .unwrap_or(&key.module)
-        .to_owned();
-    let author = Author {
-        instance: key.instance.clone(),
-        log,
-        pid,
-        tid: pid,
-    };
-    let log =
-        Logger::new(author, settings.syslogd_port()).map_err(|source| Error::io("UDP", source))?;
+    let trace =
+        args.iter().find_map(|arg| arg.strip_prefix("-tracefile:")).map(|name| name.split('@').next().unwrap_or(name));
+    let log = trace.filter(|name| !name.is_empty()).unwrap_or(&key.module).to_owned();
+    let author = Author { instance: key.instance.clone(), log, pid, tid: pid };
+    let log = Logger::new(author, settings.syslogd_port()).map_err(|source| Error::io("UDP", source))?;
     let channel = channel.map(Lines::new).transpose().map_err(here)?;
     let problem = conf.as_ref().err().map(ToString::to_string);
-    let mut cx = Context {
-        home,
-        settings,
-        conf: conf.unwrap_or_default(),
-        key,
-        args,
-        log,
-        channel,
-    };
+    let mut cx = Context { home, settings, conf: conf.unwrap_or_default(), key, args, log, channel };
 
     let mut behaviour = behaviour(&cx);
     let mut ports = listen(&cx, behaviour.as_ref());
     if let Some(problem) = problem {
         cx.log.write("error", "log", &problem);
     }
-    cx.log.write(
-        "info",
-        "log",
-        &format!("Starting module {} (pid={pid})", cx.key),
-    );
+    cx.log.write("info", "log", &format!("Starting module {} (pid={pid})", cx.key));
     behaviour.start(&mut cx);
     if cx.key.module != catalogue::WATCHDOG {
         cx.tell(&["ready"]);
@@ -278,11 +242,7 @@ pub(crate) fn run(
     let code = serve(&mut cx, behaviour.as_mut(), &mut ports, &mut asked_to_end);
     behaviour.stop(&mut cx);
     if code.is_none() {
-        cx.log.write(
-            "info",
-            "log",
-            &format!("Stopping module {} (pid={pid})", cx.key),
-        );
+        cx.log.write("info", "log", &format!("Stopping module {} (pid={pid})", cx.key));
         drain(&cx, behaviour.as_mut(), &ports, usize::MAX);
     }
     Ok(ExitCode::from(code.unwrap_or(0)))
@@ -297,9 +257,7 @@ fn behaviour(cx: &Context) -> Box<dyn Behaviour> {
         "stat" => Box::new(Stat),
         "inMail" => Box::new(InMail::new(cx)),
         "trackinglogd" => Box::new(trackinglogd::Trackinglogd::new(cx)),
-        name if catalogue::find(name).is_some() || catalogue::parent_of(name).is_some() => {
-            Box::new(Plain)
-        }
+        name if catalogue::find(name).is_some() || catalogue::parent_of(name).is_some() => Box::new(Plain),
         _ => Box::new(utility::Utility::new(cx)),
     }
 }
@@ -307,18 +265,9 @@ fn behaviour(cx: &Context) -> Box<dyn Behaviour> {
 fn listen(cx: &Context, behaviour: &dyn Behaviour) -> Vec<Port> {
     let mut ports = Vec::new();
     for (protocol, number) in behaviour.ports(cx) {
-        let mut port = Port {
-            protocol,
-            address: (Ipv4Addr::LOCALHOST, number).into(),
-            socket: None,
-            closed: false,
-        };
+        let mut port = Port { protocol, address: (Ipv4Addr::LOCALHOST, number).into(), socket: None, closed: false };
         if let Err(error) = port.open() {
-            cx.log.write(
-                "error",
-                "log",
-                &format!("Unable to listen on port {number}: {error}"),
-            );
+            cx.log.write("error", "log", &format!("Unable to listen on port {number}: {error}"));
         }
         ports.push(port);
     }
@@ -326,12 +275,7 @@ fn listen(cx: &Context, behaviour: &dyn Behaviour) -> Vec<Port> {
 }
 
 /// Returns when it has to end: with the exit code of its own, or without one when it was asked to.
-fn serve(
-    cx: &mut Context,
-    behaviour: &mut dyn Behaviour,
-    ports: &mut [Port],
-    asked_to_end: &mut Lines,
-) -> Option<u8> {
+fn serve(cx: &mut Context, behaviour: &mut dyn Behaviour, ports: &mut [Port], asked_to_end: &mut Lines) -> Option<u8> {
     let period = cx.settings.period("logPeriodMs", 10_000);
     let mut next_log = period.map(|period| Instant::now() + period);
     let mut heartbeat = Instant::now() + HEARTBEAT;
@@ -340,15 +284,7 @@ fn serve(
         if let Some(code) = behaviour.finished() {
             return Some(code);
         }
-        wait(
-            cx,
-            ports,
-            asked_to_end,
-            [Some(heartbeat), next_log, behaviour.due()]
-                .into_iter()
-                .flatten()
-                .min(),
-        );
+        wait(cx, ports, asked_to_end, [Some(heartbeat), next_log, behaviour.due()].into_iter().flatten().min());
         if asked_to_end.drain() {
             return None;
         }
@@ -367,11 +303,7 @@ fn serve(
         if next_log.is_some_and(|due| due <= now) {
             next_log = period.map(|period| now + period);
             cx.log.write("info", "log", "Running");
-            if cx
-                .args
-                .iter()
-                .any(|arg| arg == "-verbose" || arg == "-tracefilter:*")
-            {
+            if cx.args.iter().any(|arg| arg == "-verbose" || arg == "-tracefilter:*") {
                 cx.log.write("info", "log", "Running (trace)");
             }
         }
@@ -416,9 +348,7 @@ fn drain(cx: &Context, behaviour: &mut dyn Behaviour, ports: &[Port], burst: usi
                     Err(_) => break,
                 },
                 Some(Socket::Udp(socket)) => match socket.recv_from(&mut buffer) {
-                    Ok((length, from)) => {
-                        behaviour.packet(cx, buffer.get(..length).unwrap_or_default(), socket, from)
-                    }
+                    Ok((length, from)) => behaviour.packet(cx, buffer.get(..length).unwrap_or_default(), socket, from),
                     Err(_) => break,
                 },
                 None => break,
@@ -427,13 +357,7 @@ fn drain(cx: &Context, behaviour: &mut dyn Behaviour, ports: &[Port], burst: usi
     }
 }
 
-fn hear(
-    cx: &mut Context,
-    behaviour: &mut dyn Behaviour,
-    ports: &mut [Port],
-    ballast: &mut Ballast,
-    fields: &[String],
-) {
+fn hear(cx: &mut Context, behaviour: &mut dyn Behaviour, ports: &mut [Port], ballast: &mut Ballast, fields: &[String]) {
     let outcome = match fields.first().map_or("", String::as_str) {
         "reload" if cx.key.module != catalogue::WATCHDOG => {
             // A broken file leaves the last good one in force; the watchdog tells of it.
@@ -462,10 +386,7 @@ fn suffer(cx: &Context, ports: &mut [Port], ballast: &mut Ballast, fields: &[Str
     let failed = |error: io::Error| error.to_string();
     let name = fields.first().map_or("", String::as_str);
     let number = || -> std::result::Result<u64, String> {
-        fields
-            .get(1)
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| format!("{name} needs a number"))
+        fields.get(1).and_then(|text| text.parse().ok()).ok_or_else(|| format!("{name} needs a number"))
     };
     match name {
         "leak" => {
@@ -474,9 +395,7 @@ fn suffer(cx: &Context, ports: &mut [Port], ballast: &mut Ballast, fields: &[Str
             let now = || memory::resident(std::process::id()).unwrap_or(u64::MAX);
             while now() < target {
                 // Not zero: the pages have to be there.
-                ballast
-                    .memory
-                    .push(vec![1; usize::try_from(MEBIBYTE).unwrap_or_default()]);
+                ballast.memory.push(vec![1; usize::try_from(MEBIBYTE).unwrap_or_default()]);
             }
             Ok(now().to_string())
         }
@@ -484,35 +403,25 @@ fn suffer(cx: &Context, ports: &mut [Port], ballast: &mut Ballast, fields: &[Str
             let count = usize::try_from(number()?).map_err(|error| error.to_string())?;
             ballast.descriptors.truncate(count);
             while ballast.descriptors.len() < count {
-                ballast
-                    .descriptors
-                    .push(File::open("/dev/null").map_err(failed)?);
+                ballast.descriptors.push(File::open("/dev/null").map_err(failed)?);
             }
             Ok(String::new())
         }
         "nofile" => {
             let current = Some(number()?);
             let maximum = getrlimit(Resource::Nofile).maximum;
-            setrlimit(Resource::Nofile, Rlimit { current, maximum })
-                .map_err(|error| error.to_string())?;
+            setrlimit(Resource::Nofile, Rlimit { current, maximum }).map_err(|error| error.to_string())?;
             Ok(String::new())
         }
         "zombie-child" => {
             let count = usize::try_from(number()?).map_err(|error| error.to_string())?;
-            while let Some(mut child) = (ballast.zombies.len() > count)
-                .then(|| ballast.zombies.pop())
-                .flatten()
-            {
+            while let Some(mut child) = (ballast.zombies.len() > count).then(|| ballast.zombies.pop()).flatten() {
                 child.wait().map_err(failed)?;
             }
             while ballast.zombies.len() < count {
                 ballast.zombies.push(zombie(cx).map_err(failed)?);
             }
-            let pids: Vec<String> = ballast
-                .zombies
-                .iter()
-                .map(|child| child.id().to_string())
-                .collect();
+            let pids: Vec<String> = ballast.zombies.iter().map(|child| child.id().to_string()).collect();
             Ok(pids.join(" "))
         }
         "close-port" => {
@@ -525,8 +434,7 @@ fn suffer(cx: &Context, ports: &mut [Port], ballast: &mut Ballast, fields: &[Str
         "open-port" => {
             for port in ports.iter_mut() {
                 port.closed = false;
-                port.open()
-                    .map_err(|error| format!("{}: {error}", port.address))?;
+                port.open().map_err(|error| format!("{}: {error}", port.address))?;
             }
             Ok(String::new())
         }

@@ -33,20 +33,14 @@ pub(super) struct Syslogd {
 
 impl Syslogd {
     pub(super) fn new(cx: &Context) -> Self {
-        Self {
-            max_bytes: cx.settings.max_log_bytes(&cx.conf),
-            open: HashMap::new(),
-            written: BTreeMap::new(),
-        }
+        Self { max_bytes: cx.settings.max_log_bytes(&cx.conf), open: HashMap::new(), written: BTreeMap::new() }
     }
 
     fn append(&mut self, cx: &Context, instance: &str, log: &str, record: &[u8]) -> io::Result<()> {
         let folder = cx.home.logs(instance);
         // logins.log is split by day; its name is the day's.
         let file_name = if log == "logins" {
-            let Utc {
-                year, month, day, ..
-            } = Utc::now();
+            let Utc { year, month, day, .. } = Utc::now();
             format!("logins.{:02}-{month:02}-{day:02}.log", year % 100)
         } else {
             format!("{log}.log")
@@ -54,9 +48,10 @@ impl Syslogd {
         let path = folder.join(file_name);
         let name = (instance.to_owned(), log.to_owned());
         // Somebody may have moved or removed it, or the day may have changed.
-        let current = self.open.get(&name).is_some_and(|open| {
-            open.path == path && fs::metadata(&path).is_ok_and(|found| found.ino() == open.inode)
-        });
+        let current = self
+            .open
+            .get(&name)
+            .is_some_and(|open| open.path == path && fs::metadata(&path).is_ok_and(|found| found.ino() == open.inode));
         if !current {
             fs::create_dir_all(&folder)?;
             self.open.insert(name.clone(), OpenLog::new(path)?);
@@ -71,11 +66,7 @@ impl Syslogd {
             fs::rename(&path, folder.join(format!("{log}_2.log")))?;
             self.open.insert(name, OpenLog::new(path)?);
         }
-        let level = record
-            .split(|byte| *byte == b'\t')
-            .nth(4)
-            .map(String::from_utf8_lossy)
-            .unwrap_or_default();
+        let level = record.split(|byte| *byte == b'\t').nth(4).map(String::from_utf8_lossy).unwrap_or_default();
         let counted = (instance.to_owned(), log.to_owned(), level.into_owned());
         *self.written.entry(counted).or_default() += 1;
         Ok(())
@@ -86,12 +77,7 @@ impl OpenLog {
     fn new(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let metadata = file.metadata()?;
-        Ok(Self {
-            path,
-            inode: metadata.ino(),
-            size: metadata.len(),
-            file,
-        })
+        Ok(Self { path, inode: metadata.ino(), size: metadata.len(), file })
     }
 }
 
@@ -118,10 +104,8 @@ impl Behaviour for Syslogd {
 
     fn hear(&mut self, _: &mut Context, fields: &[String]) -> Option<Outcome> {
         (fields.first()? == "written").then(|| {
-            let rows = self
-                .written
-                .iter()
-                .map(|((instance, log, level), count)| format!("{instance} {log} {level} {count}"));
+            let rows =
+                self.written.iter().map(|((instance, log, level), count)| format!("{instance} {log} {level} {count}"));
             Ok(rows.collect::<Vec<_>>().join(";"))
         })
     }

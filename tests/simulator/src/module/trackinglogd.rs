@@ -25,12 +25,7 @@ pub(super) struct Trackinglogd {
 
 impl Trackinglogd {
     pub(super) fn new(cx: &Context) -> Self {
-        Self {
-            period: cx.settings.period("trackingPeriodMs", 1000),
-            due: None,
-            segment: None,
-            serial: 0,
-        }
+        Self { period: cx.settings.period("trackingPeriodMs", 1000), due: None, segment: None, serial: 0 }
     }
 }
 
@@ -39,9 +34,7 @@ impl Behaviour for Trackinglogd {
         self.segment = memory::create_segment(SEGMENT);
         match self.segment.clone() {
             Some(segment) => cx.tell(&["shm", &segment]),
-            None => cx
-                .log
-                .write("error", "log", "Unable to create the shared memory segment"),
+            None => cx.log.write("error", "log", "Unable to create the shared memory segment"),
         }
         self.due = self.period.map(|period| Instant::now() + period);
     }
@@ -55,11 +48,7 @@ impl Behaviour for Trackinglogd {
         for instance in cx.conf.instances() {
             self.serial += 1;
             if let Err(error) = append(&cx.home, &instance, good_line(self.serial).as_bytes()) {
-                cx.log.write(
-                    "error",
-                    "log",
-                    &format!("Unable to write the tracking log of {instance}: {error}"),
-                );
+                cx.log.write("error", "log", &format!("Unable to write the tracking log of {instance}: {error}"));
             }
         }
     }
@@ -74,21 +63,12 @@ impl Behaviour for Trackinglogd {
 
 /// The file of this hour: the product's names are hexadecimal numbers; which, is not public.
 pub(crate) fn log_file(home: &Home, instance: &str) -> PathBuf {
-    let hours = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-        / 3600;
-    home.tracking_logs(instance)
-        .join(format!("0x{hours:016x}.log"))
+    let hours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 3600;
+    home.tracking_logs(instance).join(format!("0x{hours:016x}.log"))
 }
 
 fn append(home: &Home, instance: &str, line: &[u8]) -> io::Result<()> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log_file(home, instance))?
-        .write_all(line)
+    OpenOptions::new().create(true).append(true).open(log_file(home, instance))?.write_all(line)
 }
 
 /// A line as documented, with its end.
@@ -110,21 +90,7 @@ pub(crate) fn is_good_line(line: &[u8]) -> bool {
     let all = |field: &[u8], test: fn(u8) -> bool| field.iter().all(|byte| test(*byte));
     let alphanumeric = |byte: u8| byte.is_ascii_alphanumeric();
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    let [
-        id,
-        time,
-        first,
-        second,
-        third,
-        word,
-        dashed,
-        kind,
-        url,
-        agent,
-        address,
-        rest @ ..,
-    ] = fields.as_slice()
-    else {
+    let [id, time, first, second, third, word, dashed, kind, url, agent, address, rest @ ..] = fields.as_slice() else {
         return false;
     };
     let id_is_good = all(id, alphanumeric) && id.get(2) == Some(&b'x');
@@ -137,20 +103,12 @@ pub(crate) fn is_good_line(line: &[u8]) -> bool {
         _ => false,
     };
     id_is_good
-        && all(time, |byte| {
-            byte.is_ascii_digit() || b"T:.-".contains(&byte)
-        })
-        && [first, second, third]
-            .into_iter()
-            .all(|field| all(field, |byte| byte.is_ascii_hexdigit()))
+        && all(time, |byte| byte.is_ascii_digit() || b"T:.-".contains(&byte))
+        && [first, second, third].into_iter().all(|field| all(field, |byte| byte.is_ascii_hexdigit()))
         && all(word, alphanumeric)
         && all(dashed, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && [kind, url, agent]
-            .into_iter()
-            .all(|field| all(field, printable))
-        && all(bare, |byte| {
-            byte.is_ascii_hexdigit() || b".:".contains(&byte)
-        })
+        && [kind, url, agent].into_iter().all(|field| all(field, printable))
+        && all(bare, |byte| byte.is_ascii_hexdigit() || b".:".contains(&byte))
         && last_is_good
 }
 
@@ -162,10 +120,7 @@ mod tests {
     fn the_lines_it_writes_are_good_ones() {
         for serial in [0, 1, 255, 256, 70_000, u64::from(u32::MAX)] {
             let line = good_line(serial);
-            assert!(
-                is_good_line(line.trim_end_matches('\n').as_bytes()),
-                "{line}"
-            );
+            assert!(is_good_line(line.trim_end_matches('\n').as_bytes()), "{line}");
         }
     }
 
@@ -174,13 +129,9 @@ mod tests {
         let good = good_line(7).trim_end().to_owned();
         assert!(is_good_line(format!("{good}\tmore").as_bytes()));
         assert!(is_good_line(format!("{good},10.0.0.1").as_bytes()));
-        for bad in [
-            format!("{good}\ta\tb"),
-            good.replace('x', "-"),
-            good[10..].to_owned(),
-            format!("{good}!"),
-            String::new(),
-        ] {
+        for bad in
+            [format!("{good}\ta\tb"), good.replace('x', "-"), good[10..].to_owned(), format!("{good}!"), String::new()]
+        {
             assert!(!is_good_line(bad.as_bytes()), "{bad}");
         }
     }

@@ -19,50 +19,27 @@ pub(super) struct Utility {
 
 impl Utility {
     pub(super) fn new(cx: &Context) -> Self {
-        let after = |name: &str| {
-            cx.args
-                .iter()
-                .position(|arg| arg == name)
-                .and_then(|at| cx.args.get(at + 1))
-                .cloned()
-        };
+        let after = |name: &str| cx.args.iter().position(|arg| arg == name).and_then(|at| cx.args.get(at + 1)).cloned();
         let told = after("--duration").or_else(|| std::env::var("CAMPAIGN_SIM_DURATION_MS").ok());
         let millis = told.and_then(|text| text.parse().ok()).unwrap_or(1000);
-        let fail = cx.args.iter().any(|arg| arg == "--fail")
-            || std::env::var_os("CAMPAIGN_SIM_FAIL").is_some();
-        Self {
-            due: None,
-            duration: Duration::from_millis(millis),
-            fail,
-            code: None,
-        }
+        let fail = cx.args.iter().any(|arg| arg == "--fail") || std::env::var_os("CAMPAIGN_SIM_FAIL").is_some();
+        Self { due: None, duration: Duration::from_millis(millis), fail, code: None }
     }
 }
 
 /// Its lines are in the file when it ends, unless syslogd does not write: then they are lost, as the product's are.
 fn say(cx: &Context, level: &str, text: &str) {
-    let record = Message {
-        level,
-        domain: "log",
-        text,
-    }
-    .record(cx.log.author(), 1);
+    let record = Message { level, domain: "log", text }.record(cx.log.author(), 1);
     cx.log.write_surely(&[record]).ok();
 }
 
 /// The first line of the tracking logs of this instance that is not as documented: such a line stops the job.
 fn corrupt_tracking_line(cx: &Context) -> Option<String> {
-    for entry in fs::read_dir(cx.home.tracking_logs(&cx.key.instance))
-        .ok()?
-        .flatten()
-    {
+    for entry in fs::read_dir(cx.home.tracking_logs(&cx.key.instance)).ok()?.flatten() {
         let bytes = fs::read(entry.path()).ok()?;
         for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
             if !super::is_good_line(line.strip_suffix(b"\n").unwrap_or(line)) {
-                return Some(format!(
-                    "{}, line {number}",
-                    entry.file_name().to_string_lossy()
-                ));
+                return Some(format!("{}, line {number}", entry.file_name().to_string_lossy()));
             }
         }
     }
@@ -80,22 +57,12 @@ impl Behaviour for Utility {
 
     fn tick(&mut self, cx: &mut Context) {
         self.due = None;
-        let corrupt = (cx.key.module == "tracking")
-            .then(|| corrupt_tracking_line(cx))
-            .flatten();
+        let corrupt = (cx.key.module == "tracking").then(|| corrupt_tracking_line(cx)).flatten();
         if let Some(place) = &corrupt {
-            say(
-                cx,
-                "error",
-                &format!("BAS-010007 Invalid tracking log entry: {place}"),
-            );
+            say(cx, "error", &format!("BAS-010007 Invalid tracking log entry: {place}"));
         }
         if self.fail || corrupt.is_some() {
-            say(
-                cx,
-                "error",
-                &format!("INT-150012 The {} has failed (iRc=16384)", cx.key.module),
-            );
+            say(cx, "error", &format!("INT-150012 The {} has failed (iRc=16384)", cx.key.module));
             self.code = Some(1);
         } else {
             say(cx, "info", &format!("The {} has ended", cx.key.module));

@@ -13,7 +13,8 @@ use crate::conf::Conf;
 pub(super) struct Watchdog {
     /// Run levels still to start.
     levels: VecDeque<Vec<String>>,
-    /// Modules of the current level that have not started yet.
+    /// Modules of the current level that have not started yet, and those that have still to stop. The host process says
+    /// "settled" of each when it runs, when it has ended, and when it is to be left alone.
     pending: BTreeSet<String>,
     /// What the configuration in force starts.
     watched: BTreeSet<String>,
@@ -46,6 +47,7 @@ impl Watchdog {
         let watched: BTreeSet<String> = levels.values().flatten().cloned().collect();
         for gone in self.watched.difference(&watched) {
             cx.tell(&["stop", gone]);
+            self.pending.insert(gone.clone());
         }
         self.watched = watched;
         self.levels = levels.into_values().collect();
@@ -89,16 +91,11 @@ impl Behaviour for Watchdog {
 
     fn tick(&mut self, cx: &mut Context) {
         let now = Instant::now();
-        let due: Vec<String> = self
-            .restarts
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let due: Vec<String> =
+            self.restarts.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
         for name in due {
             self.restarts.remove(&name);
-            cx.log
-                .write("warning", "log", &format!("Restarting module {name}"));
+            cx.log.write("warning", "log", &format!("Restarting module {name}"));
             cx.tell(&["start", &name]);
         }
     }
@@ -106,20 +103,15 @@ impl Behaviour for Watchdog {
     fn hear(&mut self, cx: &mut Context, fields: &[String]) -> Option<Outcome> {
         let argument = fields.get(1).cloned().unwrap_or_default();
         match fields.first()?.as_str() {
-            "started" => {
+            "settled" => {
                 if self.pending.remove(&argument) {
                     self.advance(cx);
                 }
             }
             "died" => {
                 if self.watched.contains(&argument) {
-                    cx.log.write(
-                        "error",
-                        "log",
-                        &format!("Module {argument} has ended unexpectedly"),
-                    );
-                    self.restarts
-                        .insert(argument, Instant::now() + cx.settings.restart_delay());
+                    cx.log.write("error", "log", &format!("Module {argument} has ended unexpectedly"));
+                    self.restarts.insert(argument, Instant::now() + cx.settings.restart_delay());
                 }
             }
             "check" => {

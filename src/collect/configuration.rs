@@ -1,0 +1,160 @@
+//! The installation that is read, the state of its configuration files, and what the configuration expects to run.
+//!
+//! Knows what is in force; reading and following the files is for `source::installation`.
+
+use std::time::UNIX_EPOCH;
+
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use crate::catalog::signals::exporter::{
+    CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, INSTALLATION_INFO,
+};
+use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
+use crate::snapshot::{Samples, label_text};
+use crate::source::installation::{Failure, Installation};
+
+/// The collector `configuration`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Configuration;
+
+impl Collector for Configuration {
+    /// Complete when every file as it is now is in force.
+    ///
+    /// # Errors
+    /// When no installation is found.
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        let installation = cx.installation.as_ref();
+        let Some(home) = &installation.home else { return Err(not_found(installation)) };
+        out.push(&INSTALLATION_INFO, &[&label_text(home.as_os_str().as_encoded_bytes())], 1.0);
+
+        let mut losses = Losses::default();
+        for (file, state) in &installation.files {
+            out.push(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL, &[file], f64::from(u8::from(state.successful)));
+            if let Some(since) = state.last_success.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
+                out.push(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &[file], since.as_secs_f64());
+            }
+            if !state.successful {
+                losses.add(state.failure.map_or(ErrorKind::Parse, kind_of), 1);
+            }
+        }
+        if let Some(trouble) = &installation.trouble {
+            losses.add(kind_of(trouble.failure), 1);
+        }
+        losses.add(ErrorKind::Parse, installation.left_out as u64);
+
+        for ((instance, module), expected) in installation.expected() {
+            let settings = installation.settings(instance).module(module);
+            let labels = [module, instance];
+            out.push(&MODULE_EXPECTED, &labels, f64::from(u8::from(expected)));
+            out.push(&MODULE_MEMORY_WARNING, &labels, settings.memory_warning_bytes as f64);
+            out.push(&MODULE_MEMORY_ALERT, &labels, settings.memory_alert_bytes as f64);
+        }
+        Ok(losses.into_outcome())
+    }
+}
+
+fn not_found(installation: &Installation) -> CollectError {
+    match &installation.trouble {
+        Some(trouble) => CollectError { kind: kind_of(trouble.failure), message: trouble.message.clone() },
+        None => CollectError {
+            kind: ErrorKind::Gone,
+            message: "no Campaign installation has been found yet; name its folder with --campaign.home=PATH"
+                .to_owned(),
+        },
+    }
+}
+
+fn kind_of(failure: Failure) -> ErrorKind {
+    match failure {
+        Failure::Permission => ErrorKind::Permission,
+        Failure::Gone => ErrorKind::Gone,
+        Failure::Unusable => ErrorKind::Parse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::snapshot::Snapshot;
+    use crate::source::installation::{FileState, Trouble};
+
+    fn collected(installation: Installation) -> (Result<Outcome, CollectError>, Snapshot) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let cx = Context { installation: Arc::new(installation), ..Context::for_tests(deadline) };
+        let mut out = Samples::default();
+        let outcome = Configuration.collect(&cx, &mut out);
+        assert_eq!(out.rejected(), 0);
+        (outcome, out.freeze())
+    }
+
+    fn settings(xml: &str) -> Settings {
+        Settings::overlay(None, Some(Arc::new(ServerConf::parse(xml.as_bytes()).unwrap())))
+    }
+
+    fn good() -> FileState {
+        FileState { successful: true, last_success: Some(UNIX_EPOCH + Duration::from_millis(1_500)), failure: None }
+    }
+
+    #[test]
+    fn an_installation_is_told_with_its_files_and_expectations() {
+        let mta = settings("<serverconf><mta autoStart='1' maxProcessMemoryAlertMb='2'/></serverconf>");
+        let (outcome, snapshot) = collected(Installation {
+            home: Some(PathBuf::from("/usr/local/neolane/nl6")),
+            instances: [("default".to_owned(), Settings::default()), ("prod".to_owned(), mta)].into(),
+            files: [("serverConf.xml".to_owned(), good())].into(),
+            ..Installation::default()
+        });
+        assert_eq!(outcome.unwrap(), Outcome::Complete);
+        assert_eq!(snapshot.value(&INSTALLATION_INFO, &["/usr/local/neolane/nl6"]), Some(1.0));
+        assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL, &["serverConf.xml"]), Some(1.0));
+        assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &["serverConf.xml"]), Some(1.5));
+        assert_eq!(snapshot.value(&MODULE_EXPECTED, &["mta", "prod"]), Some(1.0));
+        assert_eq!(snapshot.value(&MODULE_EXPECTED, &["wfserver", "prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MODULE_EXPECTED, &["watchdog", "default"]), Some(1.0));
+        assert_eq!(snapshot.value(&MODULE_MEMORY_ALERT, &["mta", "prod"]), Some(2_097_152.0));
+        assert_eq!(snapshot.value(&MODULE_MEMORY_WARNING, &["mta", "prod"]), Some(1_677_721_600.0));
+    }
+
+    #[test]
+    fn files_that_are_not_in_force_are_counted_by_kind() {
+        let failing = |failure| FileState { successful: false, last_success: None, failure: Some(failure) };
+        let trouble = Trouble { failure: Failure::Permission, message: String::new() };
+        let (outcome, snapshot) = collected(Installation {
+            home: Some(PathBuf::from("/x")),
+            files: [
+                ("a".to_owned(), failing(Failure::Unusable)),
+                ("b".to_owned(), FileState { last_success: good().last_success, ..failing(Failure::Permission) }),
+                ("c".to_owned(), failing(Failure::Gone)),
+                ("d".to_owned(), good()),
+            ]
+            .into(),
+            trouble: Some(trouble),
+            left_out: 7,
+            ..Installation::default()
+        });
+        let mut losses = Losses::default();
+        losses.add(ErrorKind::Permission, 2);
+        losses.add(ErrorKind::Gone, 1);
+        losses.add(ErrorKind::Parse, 8);
+        assert_eq!(outcome.unwrap(), Outcome::Partial(losses));
+        assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL, &["b"]), Some(0.0));
+        assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &["b"]), Some(1.5));
+        assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &["a"]), None);
+    }
+
+    #[test]
+    fn a_host_without_an_installation_is_an_error_with_a_remedy() {
+        let (outcome, _) = collected(Installation::default());
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Gone);
+        assert!(error.message.contains("--campaign.home"), "{error}");
+        let trouble = Trouble { failure: Failure::Permission, message: "why".to_owned() };
+        let (outcome, _) = collected(Installation { trouble: Some(trouble), ..Installation::default() });
+        let error = outcome.unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Permission, "why"));
+    }
+}

@@ -1,0 +1,573 @@
+//! One test a hazard; nothing waits but the test of the thread.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, UNIX_EPOCH};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tempfile::TempDir;
+
+use super::*;
+
+const SERVER: &str = "<serverconf><mta statServerAddress='localhost'/></serverconf>";
+const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
+const BROKEN: &str = "<serverconf>\n<mta autoStart='true'";
+
+/// A machine's root folder with an installation in `nl6`, and the source that reads it.
+struct Host {
+    folder: TempDir,
+    source: Arc<InstallationSource>,
+    time: Arc<AtomicU64>,
+}
+
+impl Host {
+    /// With `serverConf.xml` and `config-prod.xml`, read once.
+    fn new() -> Host {
+        let host = Host::empty(true);
+        host.write("serverConf.xml", SERVER);
+        host.write("config-prod.xml", PROD);
+        assert!(host.source.poll());
+        host.source.poll();
+        host
+    }
+
+    fn empty(is_given: bool) -> Host {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("nl6/conf")).unwrap();
+        let time = Arc::new(AtomicU64::new(1_000));
+        let clock = Arc::clone(&time);
+        let clock = Box::new(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)));
+        let home = is_given.then(|| folder.path().join("nl6"));
+        let source = Arc::new(InstallationSource::with(home, folder.path(), clock));
+        Host { folder, source, time }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn conf(&self, name: &str) -> PathBuf {
+        self.path("nl6/conf").join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.conf(name), content).unwrap();
+    }
+
+    fn set_time(&self, seconds: u64) {
+        self.time.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Looks as the thread does when something has to be confirmed; what is reported, as `LEVEL text`.
+    fn looks(&self) -> Vec<String> {
+        let mut files = lock(&self.source.files);
+        let mut reported = Vec::new();
+        for _ in 0..4 {
+            files.look((self.source.clock)());
+            reported.extend(files.notices().into_iter().map(|notice| format!("{} {}", notice.level, notice.message)));
+            if !files.must_be_confirmed() {
+                *lock(&self.source.current) = Arc::new(files.installation());
+                return reported;
+            }
+        }
+        panic!("it never is sure");
+    }
+
+    fn state(&self, name: &str) -> FileState {
+        self.source.current().files[name]
+    }
+
+    fn starts_mta(&self, instance: &str) -> bool {
+        self.source.current().instances[instance].auto_start("mta")
+    }
+
+    fn instances(&self) -> Vec<String> {
+        self.source.current().instances.keys().cloned().collect()
+    }
+}
+
+fn failing(failure: Failure) -> FileState {
+    FileState { successful: false, last_success: Some(UNIX_EPOCH + Duration::from_secs(1_000)), failure: Some(failure) }
+}
+
+#[test]
+fn what_is_read_is_in_force() {
+    let host = Host::new();
+    let installation = host.source.current();
+    assert_eq!(installation.home, Some(host.path("nl6")));
+    assert_eq!(host.instances(), ["default", "prod"]);
+    assert!(host.starts_mta("prod") && !host.starts_mta("default"));
+    assert_eq!(installation.settings("prod").value("mta", "statServerAddress"), Some("localhost"));
+    assert_eq!(installation.settings("another").value("mta", "statServerAddress"), Some("localhost"));
+    let read = FileState { successful: true, last_success: failing(Failure::Gone).last_success, failure: None };
+    assert_eq!(
+        installation.files,
+        BTreeMap::from([("serverConf.xml".to_owned(), read), ("config-prod.xml".to_owned(), read)])
+    );
+    assert_eq!(installation.trouble, None);
+}
+
+#[test]
+fn nothing_new_is_no_change() {
+    let host = Host::new();
+    let before = host.source.current();
+    host.set_time(2_000);
+    assert!(!host.source.poll());
+    assert!(Arc::ptr_eq(&before, &host.source.current()));
+}
+
+#[test]
+fn a_changed_file_is_in_force_at_the_next_look() {
+    let host = Host::new();
+    host.set_time(2_000);
+    host.write("config-prod.xml", "<serverconf><mta autoStart='false'/></serverconf>");
+    assert!(host.source.poll());
+    assert!(!host.starts_mta("prod"));
+    assert_eq!(host.state("config-prod.xml").last_success, Some(UNIX_EPOCH + Duration::from_secs(2_000)));
+    assert_eq!(host.state("serverConf.xml").last_success, Some(UNIX_EPOCH + Duration::from_secs(1_000)));
+}
+
+#[test]
+fn a_second_write_that_looks_like_the_first_is_not_missed() {
+    let host = Host::new();
+    let path = host.conf("config-prod.xml");
+    host.write("config-prod.xml", "<serverconf><mta runLevel='1'/></serverconf>");
+    assert!(host.source.poll());
+    // As when both writes fall into one tick of the file system's clock: same inode, size and times.
+    host.write("config-prod.xml", "<serverconf><mta runLevel='2'/></serverconf>");
+    lock(&host.source.files).take_for_seen("config-prod.xml", &path);
+    assert!(host.source.poll());
+    assert_eq!(host.source.current().instances["prod"].number("mta", "runLevel"), Some(2));
+}
+
+#[test]
+fn a_file_replaced_by_rename_is_followed() {
+    let host = Host::new();
+    host.write("new", "<serverconf/>");
+    fs::rename(host.conf("new"), host.conf("config-prod.xml")).unwrap();
+    assert!(host.source.poll());
+    assert!(!host.starts_mta("prod"));
+}
+
+#[test]
+fn conf_switched_as_a_symbolic_link_is_followed() {
+    let host = Host::new();
+    for (name, content) in [("a", PROD), ("b", "<serverconf><mta autoStart='0'/></serverconf>")] {
+        fs::create_dir(host.path(name)).unwrap();
+        fs::write(host.path(name).join("serverConf.xml"), SERVER).unwrap();
+        fs::write(host.path(name).join("config-prod.xml"), content).unwrap();
+    }
+    fs::rename(host.path("nl6/conf"), host.path("old")).unwrap();
+    symlink("../a", host.path("nl6/conf")).unwrap();
+    host.looks();
+    assert!(host.starts_mta("prod"));
+    symlink("../b", host.path("nl6/next")).unwrap();
+    fs::rename(host.path("nl6/next"), host.path("nl6/conf")).unwrap();
+    assert!(host.source.poll());
+    assert!(!host.starts_mta("prod"));
+}
+
+#[test]
+fn a_home_switched_as_a_symbolic_link_is_followed() {
+    let host = Host::new();
+    fs::create_dir_all(host.path("nl7/conf")).unwrap();
+    fs::write(host.path("nl7/conf/serverConf.xml"), SERVER).unwrap();
+    fs::write(host.path("nl7/conf/config-test.xml"), PROD).unwrap();
+    fs::rename(host.path("nl6"), host.path("nl6.old")).unwrap();
+    symlink("nl7", host.path("nl6")).unwrap();
+    host.looks();
+    assert_eq!(host.instances(), ["default", "test"]);
+}
+
+#[test]
+fn a_malformed_file_leaves_the_last_good_one_in_force_and_is_told_once() {
+    let host = Host::new();
+    host.set_time(2_000);
+    host.write("config-prod.xml", BROKEN);
+    let told = host.looks();
+    let message = "ERROR the configuration file can't be used, its last good content stays in force: line 2, column 22: the \
+        file ends too early: correct the XML there";
+    assert_eq!(told, [message]);
+    assert!(host.starts_mta("prod"));
+    assert_eq!(host.state("config-prod.xml"), failing(Failure::Unusable));
+    for _ in 0..3 {
+        assert_eq!(host.looks(), [""; 0]);
+    }
+    // Touched, and as broken as before: nothing new to tell.
+    host.write("config-prod.xml", BROKEN);
+    assert_eq!(host.looks(), [""; 0]);
+    host.write("config-prod.xml", PROD);
+    assert_eq!(host.looks(), ["INFO the configuration file is in force"]);
+    assert!(host.state("config-prod.xml").successful);
+}
+
+#[test]
+fn a_half_written_file_is_read_when_it_is_whole() {
+    let host = Host::new();
+    let whole = "<serverconf><mta autoStart='false'/><web/></serverconf>";
+    let mut file = File::create(host.conf("config-prod.xml")).unwrap();
+    file.write_all(&whole.as_bytes()[..20]).unwrap();
+    host.source.poll();
+    assert!(host.starts_mta("prod"));
+    assert!(!host.state("config-prod.xml").successful);
+    file.write_all(&whole.as_bytes()[20..]).unwrap();
+    host.source.poll();
+    assert!(!host.starts_mta("prod"));
+    assert!(host.state("config-prod.xml").successful);
+}
+
+#[test]
+fn a_file_over_the_limit_is_not_read() {
+    let host = Host::new();
+    let padding = " ".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() - "<serverconf/>".len());
+    host.write("config-prod.xml", format!("<serverconf/>{padding}"));
+    host.looks();
+    assert!(!host.starts_mta("prod"));
+    host.write("config-prod.xml", format!("<serverconf/>{padding}\n"));
+    let told = host.looks();
+    let message = "the file has more than 8388608 bytes (8388609): remove what doesn't belong there";
+    assert!(told.len() == 1 && told[0].ends_with(message), "{told:?}");
+    assert_eq!(host.state("config-prod.xml").failure, Some(Failure::Unusable));
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_without_waiting() {
+    let host = Host::new();
+    for name in ["config-pipe.xml", "config-folder.xml", "config-device.xml", "config-prod.xml"] {
+        let path = host.conf(name);
+        let _ = fs::remove_file(&path);
+        match name {
+            "config-folder.xml" => fs::create_dir(&path).unwrap(),
+            "config-device.xml" => symlink("/dev/zero", &path).unwrap(),
+            _ => mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+        }
+    }
+    let told = host.looks();
+    assert_eq!(told.len(), 4);
+    assert!(told.iter().all(|line| line.ends_with("not a regular file: put one in its place")), "{told:?}");
+    assert!(host.starts_mta("prod"));
+    assert_eq!(host.instances(), ["default", "prod"]);
+    assert_eq!(host.looks(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_as_such() {
+    let host = Host::new();
+    let path = host.conf("config-prod.xml");
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    let told = host.looks();
+    if File::open(&path).is_ok() {
+        // The superuser may read anything: then the file must still be in force.
+        assert!(host.state("config-prod.xml").successful);
+    } else {
+        assert_eq!(host.state("config-prod.xml"), failing(Failure::Permission));
+        assert_eq!(told.len(), 1);
+        assert_eq!(host.looks(), [""; 0]);
+    }
+    assert!(host.starts_mta("prod"));
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    host.looks();
+    assert!(host.state("config-prod.xml").successful);
+}
+
+#[test]
+fn instances_appear_and_disappear_with_their_files() {
+    let host = Host::new();
+    host.write("config-test.xml", PROD);
+    assert!(host.source.poll());
+    assert_eq!(host.instances(), ["default", "prod", "test"]);
+    fs::remove_file(host.conf("config-prod.xml")).unwrap();
+    assert_eq!(host.looks(), ["INFO the instance \"prod\" is gone with its file"]);
+    assert_eq!(host.instances(), ["default", "test"]);
+    assert!(!host.source.current().files.contains_key("config-prod.xml"));
+}
+
+#[test]
+fn the_gap_of_an_editor_that_replaces_a_file_is_not_taken_for_its_end() {
+    let host = Host::new();
+    for name in ["config-prod.xml", "serverConf.xml"] {
+        fs::rename(host.conf(name), host.conf("aside")).unwrap();
+        assert!(!host.source.poll(), "{name}");
+        fs::rename(host.conf("aside"), host.conf(name)).unwrap();
+        assert_eq!(host.looks(), [""; 0], "{name}");
+        assert!(host.starts_mta("prod"));
+    }
+}
+
+#[test]
+fn a_missing_main_file_is_an_error_and_everything_stays_in_force() {
+    let host = Host::new();
+    host.write("config-default.xml", PROD);
+    host.looks();
+    for name in ["serverConf.xml", "config-prod.xml", "config-default.xml"] {
+        fs::remove_file(host.conf(name)).unwrap();
+    }
+    let told = host.looks();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|line| line.ends_with("stays in force: the file is gone: restore it")), "{told:?}");
+    assert!(host.source.current().files.values().all(|state| *state == failing(Failure::Gone)));
+    assert_eq!(host.instances(), ["default", "prod"]);
+    host.write("serverConf.xml", SERVER);
+    host.looks();
+    assert_eq!(host.instances(), ["default"]);
+    assert_eq!(host.state("config-default.xml"), failing(Failure::Gone));
+    assert!(host.starts_mta("default"));
+}
+
+#[test]
+fn a_missing_conf_leaves_everything_in_force() {
+    let host = Host::new();
+    fs::rename(host.path("nl6/conf"), host.path("away")).unwrap();
+    assert_eq!(host.looks().len(), 2);
+    assert_eq!(host.instances(), ["default", "prod"]);
+    assert_eq!(host.state("config-prod.xml"), failing(Failure::Gone));
+    fs::rename(host.path("away"), host.path("nl6/conf")).unwrap();
+    assert_eq!(host.looks().len(), 2);
+    assert!(host.source.current().files.values().all(|state| state.successful));
+}
+
+#[test]
+fn a_conf_that_is_no_folder_is_told_and_everything_stays_in_force() {
+    let host = Host::new();
+    fs::rename(host.path("nl6/conf"), host.path("away")).unwrap();
+    fs::write(host.path("nl6/conf"), "").unwrap();
+    let told = host.looks();
+    assert!(told[0].starts_with("ERROR the configuration files can't be listed"), "{told:?}");
+    assert_eq!(host.source.current().trouble.as_ref().unwrap().failure, Failure::Unusable);
+    assert_eq!(host.instances(), ["default", "prod"]);
+    assert_eq!(host.looks(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_never_could_be_read_claims_nothing() {
+    let host = Host::empty(true);
+    host.write("serverConf.xml", SERVER);
+    host.write("config-prod.xml", BROKEN);
+    let told = host.looks();
+    assert!(told.iter().any(|line| line.contains("nothing of it is in force")), "{told:?}");
+    assert_eq!(host.instances(), ["default"]);
+    let state = FileState { last_success: None, ..failing(Failure::Unusable) };
+    assert_eq!(host.state("config-prod.xml"), state);
+}
+
+#[test]
+fn an_installation_without_its_main_file_is_read_and_told() {
+    let host = Host::empty(true);
+    host.write("config-default.xml", PROD);
+    host.looks();
+    assert_eq!(host.state("serverConf.xml"), FileState { last_success: None, ..failing(Failure::Gone) });
+    assert!(host.starts_mta("default"));
+}
+
+#[test]
+fn copies_that_editors_leave_are_no_instances() {
+    let host = Host::new();
+    for name in [
+        "config-prod.xml~",
+        ".config-prod.xml.swp",
+        "config-prod.xml.bak",
+        "#config-prod.xml#",
+        "config-.xml",
+        "config.xml",
+    ] {
+        host.write(name, PROD);
+    }
+    assert!(!host.source.poll());
+    assert_eq!(host.instances(), ["default", "prod"]);
+}
+
+#[test]
+fn instance_names_are_made_valid_and_bounded() {
+    let host = Host::new();
+    let conf = host.path("nl6/conf");
+    for name in [b"config-caf\xe9.xml".as_slice(), b"config-caf\xe8.xml", b"config-a b\n.xml"] {
+        fs::write(conf.join(std::ffi::OsStr::from_bytes(name)), PROD).unwrap();
+    }
+    host.write(&format!("config-{}.xml", "x".repeat(200)), PROD);
+    let told = host.looks();
+    let long = "x".repeat(128);
+    assert_eq!(host.instances(), ["a\u{fffd}b\u{fffd}", "caf\u{fffd}", "default", "prod", &long]);
+    assert!(told.iter().any(|line| line.starts_with("WARN 1 configuration files are left out")), "{told:?}");
+    assert_eq!(host.source.current().left_out, 1);
+}
+
+#[test]
+fn a_flood_of_instances_is_bounded_and_told_once() {
+    let host = Host::new();
+    for number in 0..MAX_INSTANCES + 20 {
+        host.write(&format!("config-i{number:04}.xml"), "<serverconf/>");
+    }
+    host.write("config-default.xml", "<serverconf/>");
+    let told = host.looks();
+    assert_eq!(host.instances().len(), MAX_INSTANCES);
+    assert_eq!(host.instances()[0], "default");
+    assert_eq!(told.iter().filter(|line| line.starts_with("WARN 22 configuration files")).count(), 1, "{told:?}");
+    assert_eq!(host.source.current().left_out, 22);
+    assert_eq!(host.looks(), [""; 0]);
+}
+
+#[test]
+fn values_that_are_not_understood_are_told_with_their_line() {
+    let host = Host::new();
+    host.write("config-prod.xml", "<serverconf>\n<mta autoStart='maybe'/></serverconf>");
+    let told = host.looks();
+    assert_eq!(told[0], "INFO the configuration file is in force");
+    assert!(told[1].starts_with("WARN line 2: autoStart=\"maybe\" of <mta> is not true or false"), "{told:?}");
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn an_installation_is_looked_for_until_it_is_there() {
+    let host = Host::empty(false);
+    fs::create_dir_all(host.path("etc")).unwrap();
+    fs::write(host.path("etc/passwd"), "root:x:0:0::/root:/bin/sh\nadobe:x:5:5::/home/adobe:/bin/sh\nbroken\n")
+        .unwrap();
+    let told = host.looks();
+    let root = host.folder.path().display().to_string();
+    let places = ["usr/local/neolane/nl6", "home/adobe/nl6", "usr/local/neolane", "home/adobe"];
+    let places = places.map(|place| format!("{:?}", format!("{root}/{place}"))).join(", ");
+    let message = format!(
+        "ERROR no Campaign installation found: none of {places} has conf/serverConf.xml; name the folder that has it, the \
+         one called nl6, with --campaign.home=PATH"
+    );
+    assert_eq!(told, [message.as_str()]);
+    let current = host.source.current();
+    assert_eq!((current.home.as_ref(), current.trouble.as_ref().unwrap().failure), (None, Failure::Gone));
+    assert_eq!(host.looks(), [""; 0]);
+    fs::create_dir_all(host.path("home/adobe/nl6/conf")).unwrap();
+    fs::write(host.path("home/adobe/nl6/conf/config-default.xml"), PROD).unwrap();
+    host.looks();
+    assert_eq!(host.source.current().home, Some(host.path("home/adobe/nl6")));
+    assert_eq!(host.source.current().trouble, None);
+}
+
+#[test]
+fn the_places_are_looked_at_in_their_order() {
+    let host = Host::empty(false);
+    fs::create_dir_all(host.path("etc")).unwrap();
+    let passwd = "adobe:x:5:5::/home/adobe:/bin/sh\nneolane:x:6:6::/home/neolane:/bin/sh\n";
+    fs::write(host.path("etc/passwd"), passwd).unwrap();
+    let order = [
+        "usr/local/neolane/nl6",
+        "home/neolane/nl6",
+        "home/adobe/nl6",
+        "usr/local/neolane",
+        "home/neolane",
+        "home/adobe",
+    ];
+    for place in order.iter().rev() {
+        fs::create_dir_all(host.path(place).join("conf")).unwrap();
+        fs::write(host.path(place).join("conf/serverConf.xml"), SERVER).unwrap();
+        let source = InstallationSource::with(None, host.folder.path(), Box::new(SystemTime::now));
+        source.poll();
+        assert_eq!(source.current().home, Some(host.path(place)));
+    }
+}
+
+#[test]
+fn an_installation_that_moved_is_found_again() {
+    let host = Host::empty(false);
+    for place in ["usr/local/neolane/nl6/conf", "usr/local/neolane/conf"] {
+        fs::create_dir_all(host.path(place)).unwrap();
+        fs::write(host.path(place).join("serverConf.xml"), SERVER).unwrap();
+    }
+    host.looks();
+    assert_eq!(host.source.current().home, Some(host.path("usr/local/neolane/nl6")));
+    fs::remove_dir_all(host.path("usr/local/neolane/nl6")).unwrap();
+    host.looks();
+    assert_eq!(host.source.current().home, Some(host.path("usr/local/neolane")));
+}
+
+#[test]
+fn a_given_home_is_the_only_place() {
+    let host = Host::empty(true);
+    fs::create_dir_all(host.path("usr/local/neolane/nl6/conf")).unwrap();
+    fs::write(host.path("usr/local/neolane/nl6/conf/serverConf.xml"), SERVER).unwrap();
+    let told = host.looks();
+    assert_eq!(host.source.current().home, None);
+    assert!(told.len() == 1 && told[0].contains("--campaign.home"), "{told:?}");
+}
+
+#[test]
+fn every_resident_is_expected_where_it_lives_and_is_started() {
+    let host = Host::empty(true);
+    host.write("serverConf.xml", "<serverconf><stat autoStart='true'/><web autoStart='true'/></serverconf>");
+    host.write("config-default.xml", "<serverconf><mta autoStart='true'/></serverconf>");
+    host.write("config-prod.xml", "<serverconf><mta autoStart='true'/><sms autoStart='false'/></serverconf>");
+    host.looks();
+    let installation = host.source.current();
+    let expected = [
+        (("default", "syslogd"), false),
+        (("default", "trackinglogd"), false),
+        (("default", "watchdog"), true),
+        (("default", "web"), true),
+        (("prod", "inMail"), false),
+        (("prod", "mta"), true),
+        (("prod", "sms"), false),
+        (("prod", "stat"), true),
+        (("prod", "wfserver"), false),
+    ];
+    assert_eq!(installation.expected(), BTreeMap::from(expected));
+    host.write("serverConf.xml", "<serverconf/>");
+    fs::remove_file(host.conf("config-prod.xml")).unwrap();
+    host.looks();
+    assert_eq!(host.source.current().expected().get(&("default", "watchdog")), Some(&false));
+    assert!(Installation::default().expected().is_empty());
+}
+
+#[test]
+fn the_thread_follows_a_change_and_ends_when_it_is_dropped() {
+    let host = Host::empty(true);
+    let follower = host.source.follow().unwrap();
+    let within_5_seconds = |what: &str, condition: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::yield_now();
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    };
+    host.write("serverConf.xml", SERVER);
+    host.write("config-prod.xml", PROD);
+    within_5_seconds("found", &|| host.instances() == ["default", "prod"] && host.starts_mta("prod"));
+    fs::remove_file(host.conf("config-prod.xml")).unwrap();
+    within_5_seconds("removed", &|| host.instances() == ["default"]);
+    drop(follower);
+    within_5_seconds("ended", &|| Arc::strong_count(&host.source) == 1);
+}
+
+#[test]
+fn what_is_reported_reaches_the_log() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let log = Log(Arc::clone(&written));
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(move || log.clone()).with_ansi(false).without_time().finish();
+    let host = Host::empty(true);
+    host.write("serverConf.xml", BROKEN);
+    tracing::subscriber::with_default(subscriber, || {
+        host.source.poll();
+        host.source.poll();
+    });
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{text}");
+    assert!(errors[0].contains("nothing of it is in force: line 2, column 22: the file ends too early"), "{text}");
+    assert!(errors[0].contains("nl6/conf/serverConf.xml"), "{text}");
+}
+
+#[derive(Clone)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,359 @@
+//! One walk of `/proc` per sample, shared by all collectors.
+//!
+//! Knows processes, and which Campaign module each is; what is healthy is for others.
+//!
+//! Two things cost differently. A *sample* (each second, by [`Sampler`]) looks at processes that were not there before, so
+//! that one that lives for a second is counted; on a quiet machine it reads one file kept open. A *walk* (at a scrape)
+//! is a sample, and then reads the numbers of every known `nlserver` process from files kept open: `stat` and `io` of
+//! the process and the size of its folder `fd`. Nothing of `task/`, `smaps` or `maps` is ever read, so that neither
+//! threads nor mappings cost anything.
+
+mod groups;
+mod root;
+mod tracker;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::parse::cmdline::CommandLine;
+use crate::parse::process::Io;
+use root::Root;
+use tracker::Tracker;
+
+/// What one walk of `/proc` found.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessTable {
+    /// Every module and instance of which a process was ever seen, ordered by module and instance.
+    pub groups: Vec<Group>,
+    /// Every process of Campaign there is now, ordered by process id.
+    pub processes: Vec<Process>,
+    /// Whether `/proc` hides other users' processes (hidepid).
+    pub hidden: bool,
+    /// Whether a process of Campaign was ever seen.
+    pub seen: bool,
+    /// What could not be read in this walk.
+    pub losses: ReadLosses,
+    /// Why the process ids could not be listed; the rest is what was known before.
+    pub failure: Option<Failure>,
+}
+
+impl ProcessTable {
+    /// Whether a module without a process here runs not: a `/proc` that hides others' processes and never showed one
+    /// of Campaign's can't tell.
+    #[must_use]
+    pub fn can_tell(&self) -> bool {
+        self.failure.is_none() && (self.seen || !self.hidden)
+    }
+
+    /// The group of a module and an instance.
+    #[must_use]
+    pub fn group(&self, module: &str, instance: &str) -> Option<&Group> {
+        let place = self.groups.binary_search_by(|group| (&*group.module, &*group.instance).cmp(&(module, instance)));
+        self.groups.get(place.ok()?)
+    }
+
+    /// The group of a process.
+    #[must_use]
+    pub fn group_of(&self, process: &Process) -> Option<&Group> {
+        self.groups.get(process.group)
+    }
+}
+
+/// A process of Campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The process id.
+    pub pid: u32,
+    /// The place of its group in [`ProcessTable::groups`].
+    pub group: usize,
+    /// Its state.
+    pub state: State,
+}
+
+/// The processes of one module and Campaign instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// The module: the command, `unknown` where no argument tells it, `other` beyond the bounds.
+    pub module: Arc<str>,
+    /// The Campaign instance.
+    pub instance: Arc<str>,
+    /// What only rises.
+    pub totals: Totals,
+    /// What holds now.
+    pub now: Present,
+}
+
+/// What the exporter has seen of a group since it started. Never falls when a process ends; what a process did before
+/// the exporter first saw it counts when it was born after the exporter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Processes that started.
+    pub starts: u64,
+    /// CPU time in user mode.
+    pub user_cpu: Duration,
+    /// CPU time in kernel mode.
+    pub system_cpu: Duration,
+    /// Storage I/O; none when the exporter could read it of no process.
+    pub io: Option<Io>,
+}
+
+/// A group at the moment of a walk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Present {
+    /// Processes, zombies included.
+    pub processes: u64,
+    /// Processes by state, in the order of [`State::ALL`].
+    pub states: [u64; State::ALL.len()],
+    /// When the oldest process that is no zombie started, since 1970-01-01 UTC.
+    pub oldest_start: Option<Duration>,
+    /// Resident memory of all, in bytes.
+    pub resident_bytes: u64,
+    /// Resident memory of the largest, in bytes.
+    pub resident_bytes_max: u64,
+    /// Virtual memory of all, in bytes.
+    pub virtual_bytes: u64,
+    /// Threads of all.
+    pub threads: u64,
+    /// Open descriptors of all that may be read; none when no process's may.
+    pub open_descriptors: Option<u64>,
+    /// Open descriptors by the soft limit, of the process where that is worst; none when no process tells both.
+    pub descriptor_ratio: Option<f64>,
+    /// How long the one that waits longest has been seen waiting uninterruptibly without using the CPU.
+    pub waiting: Duration,
+    /// The distinct command lines that speak of the log precision; a bounded number of them.
+    pub command_lines: Vec<Arc<CommandLine>>,
+}
+
+impl Present {
+    /// Processes that are no zombies.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        self.processes - self.states[State::Zombie as usize]
+    }
+}
+
+/// The state of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// On a CPU, or ready for one.
+    Running,
+    /// Waiting for something that a signal may interrupt, or idle.
+    Sleeping,
+    /// Waiting for something, mostly a disk, that no signal interrupts.
+    Waiting,
+    /// Stopped by a signal or a debugger.
+    Stopped,
+    /// Ended, and its parent has not asked how.
+    Zombie,
+    /// Anything else.
+    Other,
+}
+
+impl State {
+    /// Every state, in the order of the documentation.
+    pub const ALL: [State; 6] =
+        [State::Running, State::Sleeping, State::Waiting, State::Stopped, State::Zombie, State::Other];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Sleeping => "sleeping",
+            State::Waiting => "waiting",
+            State::Stopped => "stopped",
+            State::Zombie => "zombie",
+            State::Other => "other",
+        }
+    }
+
+    /// The state of a letter in `/proc/PID/stat`, as proc(5) lists them.
+    #[must_use]
+    pub const fn of_letter(letter: u8) -> State {
+        match letter {
+            b'R' => State::Running,
+            b'S' | b'I' => State::Sleeping,
+            b'D' => State::Waiting,
+            b'T' | b't' => State::Stopped,
+            b'Z' => State::Zombie,
+            _ => State::Other,
+        }
+    }
+}
+
+/// What a walk could not read. A process that ended in the middle of it is none of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadLosses {
+    /// Files that the exporter's user may not read.
+    pub permission: u64,
+    /// Files that could not be read for another reason, or were not understood.
+    pub broken: u64,
+}
+
+/// Why process ids could not be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether the exporter's user may not.
+    pub denied: bool,
+    /// The folder, the reason and the remedy.
+    pub message: String,
+}
+
+/// A `/proc` that can't be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessSourceError {
+    /// The root is no folder that can be opened.
+    #[error("{path}: {source}; give --path.procfs the folder where proc is mounted")]
+    Root {
+        /// The root.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The thread that samples can't be started.
+    #[error("the thread that samples processes can't be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Watches the processes below a `/proc`.
+pub struct ProcessSource {
+    root: Root,
+    tracker: Mutex<Tracker>,
+    turn: Mutex<Turn>,
+    turned: Condvar,
+}
+
+/// Which walk is on, so that scrapes at the same time share one.
+#[derive(Default)]
+struct Turn {
+    begun: u64,
+    ended: u64,
+    walking: bool,
+    latest: Arc<ProcessTable>,
+}
+
+impl ProcessSource {
+    /// Watches `procfs_root`. Processes that are there at the first sample or walk do not count as started.
+    ///
+    /// Raises the limit of the exporter's own descriptors to what it may be: up to three are kept open for each process.
+    ///
+    /// # Errors
+    /// When the root can't be opened.
+    pub fn new(procfs_root: &Path) -> Result<ProcessSource, ProcessSourceError> {
+        let root = Root::open(procfs_root)
+            .map_err(|errno| ProcessSourceError::Root { path: procfs_root.to_owned(), source: errno.into() })?;
+        let tracker = Tracker::new(&root, root.abilities(), descriptor_budget());
+        Ok(ProcessSource { root, tracker: Mutex::new(tracker), turn: Mutex::default(), turned: Condvar::new() })
+    }
+
+    /// Says which installation is ours: processes whose executable belongs to another are none of ours. While it is
+    /// not known, every process is. Another home than before starts everything afresh, the counters included; none
+    /// after one changes nothing.
+    pub fn set_home(&self, home: Option<&Path>) {
+        locked(&self.tracker).set_home(home);
+    }
+
+    /// Looks at the processes that were not there at the sample before.
+    pub fn sample(&self) {
+        locked(&self.tracker).sample(&self.root, Instant::now());
+    }
+
+    /// Samples, and reads every known process. Scrapes at the same time share a walk that began after they asked.
+    #[must_use]
+    pub fn walk(&self) -> Arc<ProcessTable> {
+        let mut turn = locked(&self.turn);
+        let wanted = turn.begun + 1;
+        loop {
+            if turn.ended >= wanted {
+                return Arc::clone(&turn.latest);
+            }
+            if !turn.walking {
+                break;
+            }
+            turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
+        }
+        turn.walking = true;
+        turn.begun += 1;
+        let number = turn.begun;
+        drop(turn);
+        let mut walk = Walk { source: self, number, table: None };
+        let table = Arc::new(locked(&self.tracker).walk(&self.root, Instant::now()));
+        walk.table = Some(Arc::clone(&table));
+        table
+    }
+}
+
+/// A walk that is on. Others go on when it ends, however it does.
+struct Walk<'a> {
+    source: &'a ProcessSource,
+    number: u64,
+    table: Option<Arc<ProcessTable>>,
+}
+
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        let mut turn = locked(&self.source.turn);
+        turn.walking = false;
+        if let Some(table) = self.table.take() {
+            turn.ended = self.number;
+            turn.latest = table;
+        }
+        self.source.turned.notify_all();
+    }
+}
+
+/// Samples at an interval until it is dropped.
+#[derive(Debug)]
+pub struct Sampler {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Takes the first sample, then one each `interval` in a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn start(source: Arc<ProcessSource>, interval: Duration) -> Result<Sampler, ProcessSourceError> {
+        source.sample();
+        let (stop, stopped) = channel();
+        let run = move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                source.sample();
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name("sampler".to_owned()).spawn(run).map_err(ProcessSourceError::Thread)?;
+        Ok(Sampler { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a panic left behind is still the truth of a moment ago, and the next walk reads it all anew.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many descriptors may be kept open: what the limit allows when it is raised, less what everything else needs.
+fn descriptor_budget() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Where it stays as it is, files are opened for each read instead.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(most.saturating_sub((most / 4).max(256))).unwrap_or(usize::MAX)
+}

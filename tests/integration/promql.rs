@@ -1,0 +1,125 @@
+//! Reads out of a PromQL expression which metrics and labels it speaks of.
+//!
+//! A scanner of words, strings and brackets, no parser: whether an expression is valid is for promtool to say.
+
+use std::collections::BTreeSet;
+
+/// What an expression speaks of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mentions {
+    /// Every selector: the metric, and its matchers as label and value.
+    pub(crate) selectors: Vec<(String, Vec<(String, String)>)>,
+    /// Labels of `by`, `without`, `on`, `ignoring` and `group_…`.
+    pub(crate) groupings: BTreeSet<String>,
+}
+
+const CLAUSES: &[&str] = &["by", "without", "on", "ignoring", "group_left", "group_right"];
+const WORDS: &[&str] = &["and", "or", "unless", "offset", "bool", "inf", "nan"];
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+fn take_word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_word(c)).unwrap_or(text.len()))
+}
+
+/// The content of a string that `text` starts with, and what follows it.
+fn take_string(text: &str) -> (String, &str) {
+    let quote = text.chars().next().unwrap();
+    let mut content = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => content.extend(chars.next().map(|(_, c)| c)),
+            c if c == quote => return (content, &text[at + 1..]),
+            c => content.push(c),
+        }
+    }
+    panic!("a string does not end: {text}");
+}
+
+/// The matchers between braces; `text` starts after the opening one.
+fn take_matchers(mut text: &str) -> (Vec<(String, String)>, &str) {
+    let mut matchers = Vec::new();
+    loop {
+        text = text.trim_start_matches([' ', ',', '\n']);
+        if let Some(rest) = text.strip_prefix('}') {
+            return (matchers, rest);
+        }
+        let (label, rest) = take_word(text);
+        assert!(!label.is_empty(), "no matcher: {text}");
+        let rest = rest.trim_start().trim_start_matches(['=', '!', '~']).trim_start();
+        let (value, rest) = take_string(rest);
+        matchers.push((label.to_owned(), value));
+        text = rest;
+    }
+}
+
+/// What `expr` speaks of.
+pub(crate) fn mentions(expr: &str) -> Mentions {
+    let mut found = Mentions::default();
+    let mut text = expr;
+    while let Some(c) = text.chars().next() {
+        if c == '"' || c == '\'' {
+            text = take_string(text).1;
+        } else if c == '[' {
+            text = &text[text.find(']').expect("a range ends")..];
+        } else if c.is_ascii_digit() {
+            text = take_word(text).1;
+        } else if is_word(c) {
+            let (word, rest) = take_word(text);
+            let next = rest.trim_start();
+            if CLAUSES.contains(&word) {
+                text = rest;
+                // Only `group_left` and `group_right` may stand without a list.
+                if let Some(list) = next.strip_prefix('(') {
+                    let (labels, rest) = list.split_once(')').expect("a list of labels ends");
+                    let labels = labels.split(',').map(str::trim).filter(|label| !label.is_empty());
+                    found.groupings.extend(labels.map(str::to_owned));
+                    text = rest;
+                }
+            } else if WORDS.contains(&word) || next.starts_with('(') {
+                text = rest;
+            } else {
+                let followed_by_clause = CLAUSES.contains(&take_word(next).0);
+                let (matchers, rest) = match rest.strip_prefix('{') {
+                    Some(inside) => take_matchers(inside),
+                    None => (Vec::new(), rest),
+                };
+                // `sum by (a) (b)`: an aggregation whose clause stands before its argument.
+                if !followed_by_clause || is_metric_like(word) {
+                    found.selectors.push((word.to_owned(), matchers));
+                }
+                text = rest;
+            }
+        } else if c == '{' {
+            panic!("a selector without a metric: {text}");
+        } else {
+            text = &text[c.len_utf8()..];
+        }
+    }
+    found
+}
+
+/// Aggregation operators are single words; every metric but `up` has an underscore, `ALERTS` capitals.
+fn is_metric_like(word: &str) -> bool {
+    word == "up" || word == "ALERTS" || (word.contains('_') && !word.starts_with("count_values"))
+}
+
+#[test]
+fn metrics_labels_and_groupings_are_told_apart() {
+    let found = mentions(
+        "sum by (job, a) (rate(x_total{mode=\"u}\\\"(\", b!~'c|d'}[5m])) * 100\nand on (instance) (up == 0) \
+         or count_values(\"v\", y_info) without (z) > bool 1e3 unless ignoring (check) m_seconds offset 1h",
+    );
+    let matcher = |label: &str, value: &str| (label.to_owned(), value.to_owned());
+    let expected = [
+        ("x_total", vec![matcher("mode", "u}\"("), matcher("b", "c|d")]),
+        ("up", vec![]),
+        ("y_info", vec![]),
+        ("m_seconds", vec![]),
+    ];
+    assert_eq!(found.selectors, expected.map(|(metric, matchers)| (metric.to_owned(), matchers)));
+    assert_eq!(found.groupings, ["a", "check", "instance", "job", "z"].map(str::to_owned).into());
+}

@@ -1,0 +1,79 @@
+//! The simulated Campaign host of a test, driven by its own commands.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::built;
+
+/// An installation with its processes; shut down when dropped. Its processes also end by themselves when this one does.
+pub(crate) struct Simulator {
+    home: PathBuf,
+}
+
+impl Simulator {
+    /// Lays out an installation in `folder`, on free ports; `options` as `campaign-simulator create` takes them.
+    pub(crate) fn create(folder: &Path, options: &[&str]) -> Self {
+        let home = folder.join("nl6");
+        let owner = std::process::id().to_string();
+        let mut command = Command::new(built("campaign-simulator"));
+        command.arg("create").arg(&home).args(["--ports", "0", "--owner-pid", &owner]).args(options);
+        output(&mut command);
+        Self { home }
+    }
+
+    /// The same, with everything started that its configuration starts.
+    pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
+        let simulator = Self::create(folder, options);
+        simulator.nlserver(&["start"]);
+        simulator
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Runs `nlserver` with `arguments` and returns what it printed, without the line that every command begins with.
+    pub(crate) fn nlserver(&self, arguments: &[&str]) -> String {
+        let text = output(Command::new(self.home.join("bin/nlserver")).args(arguments));
+        let rest = text.lines().filter(|line| !line.contains(" >   Application server for Adobe Campaign"));
+        rest.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Makes the host misbehave: `nlserver sim FAULT …`.
+    pub(crate) fn fault(&self, fault: &[&str]) -> String {
+        self.nlserver(&[&["sim"], fault].concat())
+    }
+
+    /// The modules that `pdump` shows, with how many processes each has: `mta@prod`; `watchdog` alone.
+    pub(crate) fn running(&self) -> BTreeMap<String, usize> {
+        let dump = self.nlserver(&["pdump"]);
+        let mut running = BTreeMap::new();
+        for line in dump.lines().filter(|line| line.contains(" (") && line.ends_with(" MB")) {
+            let name = line.split(" (").next().unwrap_or_default();
+            *running.entry(name.to_owned()).or_default() += 1;
+        }
+        running
+    }
+
+    /// The modules that `monitor -missing` shows.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.nlserver(&["monitor", "-missing"]).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // Without this, the processes end a second after the folder is gone.
+        let _ = Command::new(self.home.join("bin/nlserver")).arg("shutdown").output();
+    }
+}
+
+/// What a command that has to succeed printed.
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}: {errors}", output.status);
+    String::from_utf8(output.stdout).expect("the simulator prints UTF-8")
+}
