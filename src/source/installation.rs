@@ -221,9 +221,9 @@ impl Notice {
     fn log(&self) {
         let Notice { level, path, message } = self;
         match *level {
-            Level::ERROR => tracing::error!(?path, "{message}"),
-            Level::WARN => tracing::warn!(?path, "{message}"),
-            _ => tracing::info!(?path, "{message}"),
+            Level::ERROR => tracing::error!(path = %path.display(), "{message}"),
+            Level::WARN => tracing::warn!(path = %path.display(), "{message}"),
+            _ => tracing::info!(path = %path.display(), "{message}"),
         }
     }
 }

@@ -62,8 +62,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um indicador personalizado atingiu o limite de alerta.",
         },
         description: Text {
-            en: "The indicator {{ $labels.indicator }} ({{ $labels.label }}) on {{ $labels.instance }} is at {{ $value | humanize }}, which its alert threshold does not allow.",
-            pt_br: "O indicador {{ $labels.indicator }} ({{ $labels.label }}) em {{ $labels.instance }} está em {{ $value | humanize }}, o que o limite de alerta não permite.",
+            en: "The indicator {{$labels.indicator}} ({{$labels.label}}) on {{$labels.instance}} is at {{$value | humanize}}, which its alert threshold does not allow.",
+            pt_br: "O indicador {{$labels.indicator}} ({{$labels.label}}) em {{$labels.instance}} está em {{$value | humanize}}, o que o limite de alerta não permite.",
         },
     },
     AlertDef {
@@ -81,8 +81,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um indicador personalizado atingiu o limite de aviso.",
         },
         description: Text {
-            en: "The indicator {{ $labels.indicator }} ({{ $labels.label }}) on {{ $labels.instance }} is at {{ $value | humanize }}, which its warning threshold does not allow.",
-            pt_br: "O indicador {{ $labels.indicator }} ({{ $labels.label }}) em {{ $labels.instance }} está em {{ $value | humanize }}, o que o limite de aviso não permite.",
+            en: "The indicator {{$labels.indicator}} ({{$labels.label}}) on {{$labels.instance}} is at {{$value | humanize}}, which its warning threshold does not allow.",
+            pt_br: "O indicador {{$labels.indicator}} ({{$labels.label}}) em {{$labels.instance}} está em {{$value | humanize}}, o que o limite de aviso não permite.",
         },
     },
     AlertDef {
@@ -96,8 +96,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um arquivo de indicadores personalizados não é mais gravado.",
         },
         description: Text {
-            en: "The indicator file {{ $labels.file }} on {{ $labels.instance }} was last written {{ $value | humanizeDuration }} ago: its values no longer tell how things are.",
-            pt_br: "O arquivo de indicadores {{ $labels.file }} em {{ $labels.instance }} foi gravado pela última vez há {{ $value | humanizeDuration }}: seus valores já não refletem a situação.",
+            en: "The indicator file {{$labels.file}} on {{$labels.instance}} was last written {{$value | humanizeDuration}} ago: its values no longer tell how things are.",
+            pt_br: "O arquivo de indicadores {{$labels.file}} em {{$labels.instance}} foi gravado pela última vez há {{$value | humanizeDuration}}: seus valores já não refletem a situação.",
         },
     },
     AlertDef {
@@ -111,8 +111,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "Um arquivo de indicadores personalizados não pode ser lido ou compreendido.",
         },
         description: Text {
-            en: "The indicator file {{ $labels.file }} on {{ $labels.instance }} can't be read or is not in the documented format.",
-            pt_br: "O arquivo de indicadores {{ $labels.file }} em {{ $labels.instance }} não pode ser lido ou não está no formato documentado.",
+            en: "The indicator file {{$labels.file}} on {{$labels.instance}} can't be read or is not in the documented format.",
+            pt_br: "O arquivo de indicadores {{$labels.file}} em {{$labels.instance}} não pode ser lido ou não está no formato documentado.",
         },
     },
 ];

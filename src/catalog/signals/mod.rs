@@ -43,7 +43,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, probes::THEME, indicators::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, exporter::THEME, probes::THEME, indicators::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
@@ -69,17 +69,28 @@ mod tests {
 
     /// Every label that a metric may have. Never `instance` or `job`: those are Prometheus's own.
     const LABELS: &[&str] = &[
+        "build",
         "campaign_instance",
         "check",
         "collector",
         "file",
         "home",
+        "host",
+        "indicator",
         "kind",
+        "label",
+        "local_host",
         "mode",
         "module",
+        "probe",
+        "reason",
         "revision",
         "rustc",
+        "sha1",
         "state",
+        "target",
+        "this_host",
+        "url",
         "version",
     ];
 

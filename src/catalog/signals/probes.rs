@@ -263,8 +263,8 @@ const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
         pt_br: "O Message Center enfileira os eventos das mensagens transacionais.",
     },
     troubleshooting: Text {
-        en: "See which events wait, and whether the workflows and the mta that process them run; new events are refused while the queue is full.",
-        pt_br: "Verifique quais eventos aguardam e se os fluxos de trabalho e o mta que os processam estão em execução; com a fila cheia, novos eventos são recusados.",
+        en: "See which events wait, and whether the workflows and the mta that process them run.",
+        pt_br: "Verifique quais eventos aguardam e se os fluxos de trabalho e o mta que os processam estão em execução.",
     },
     page: MONITORING_PROCESSES,
 };
@@ -274,16 +274,19 @@ const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
 /// As with the modules: when the exporter goes away, nobody must be told that all is well. The last known failure
 /// stands for up to an hour, until a probe of the same exporter has a result again.
 macro_rules! failing {
-    ($probe:literal) => {
+    ($selector:literal, $condition:literal) => {
         concat!(
-            "campaign_probe_success{probe=\"",
-            $probe,
-            "\"} == 0\n",
+            $selector,
+            " ",
+            $condition,
+            "\n",
             "or\n",
             "(\n",
-            "  last_over_time(campaign_probe_success{probe=\"",
-            $probe,
-            "\"}[1h]) == 0\n",
+            "  last_over_time(",
+            $selector,
+            "[1h]) ",
+            $condition,
+            "\n",
             "  unless on (job, instance) campaign_probe_success\n",
             ")\n",
             "and on (job, instance) up",
@@ -295,7 +298,7 @@ macro_rules! failing {
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
         name: "CampaignRedirectionDown",
-        expr: failing!("redirection"),
+        expr: failing!("campaign_probe_success{probe=\"redirection\"}", "== 0"),
         hold: "2m",
         severity: Severity::Critical,
         subject: Subject::Own {
@@ -310,49 +313,39 @@ pub static ALERTS: &[AlertDef] = &[
             page: MONITORING_PROCESSES,
         },
         summary: Text {
-            en: "The redirection server does not answer as it should.",
-            pt_br: "O servidor de redirecionamento não responde como deveria.",
+            en: "The Campaign redirection server does not answer as it should.",
+            pt_br: "O servidor de redirecionamento do Campaign não responde como deveria.",
         },
         description: Text {
-            en: "/r/test on the target {{ $labels.target }}, asked from {{ $labels.instance }}, has not answered OK for two minutes: links in mails may not work.",
-            pt_br: "/r/test no destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, não responde OK há dois minutos: os links dos emails podem não funcionar.",
+            en: "/r/test on the target {{$labels.target}}, asked from {{$labels.instance}}, has not answered OK for 2 minutes: links in mails may not work.",
+            pt_br: "/r/test no destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, não responde OK há 2 minutos: os links dos emails podem não funcionar.",
         },
     },
     AlertDef {
         name: "CampaignPingFailed",
-        expr: failing!("ping"),
+        expr: failing!("campaign_probe_success{probe=\"ping\"}", "== 0"),
         hold: "3m",
         severity: Severity::Critical,
-        subject: Subject::Own {
-            scope: Text {
-                en: "ping.jsp goes through the web server, Tomcat, the module web and its database.",
-                pt_br: "O ping.jsp passa pelo servidor web, pelo Tomcat, pelo módulo web e pelo banco de dados.",
-            },
-            troubleshooting: Text {
-                en: "Check the module web, its connection to the database, and that the session token of the probe is still valid; campaign_probe_failure_info tells what the probe met.",
-                pt_br: "Verifique o módulo web, a conexão com o banco de dados e se o token de sessão da sonda ainda é válido; campaign_probe_failure_info informa o que a sonda encontrou.",
-            },
-            page: MONITORING_PROCESSES,
-        },
+        subject: Subject::Module(&WEB),
         summary: Text {
-            en: "The application server does not answer ping.jsp as it should.",
-            pt_br: "O servidor de aplicação não responde ao ping.jsp como deveria.",
+            en: "The Campaign application server does not answer ping.jsp as it should.",
+            pt_br: "O servidor de aplicação do Campaign não responde ao ping.jsp como deveria.",
         },
         description: Text {
-            en: "ping.jsp on the target {{ $labels.target }}, asked from {{ $labels.instance }}, has not answered OK for three minutes.",
-            pt_br: "O ping.jsp no destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, não responde OK há três minutos.",
+            en: "ping.jsp on the target {{$labels.target}}, asked from {{$labels.instance}}, has not answered OK for 3 minutes: campaign_probe_failure_info tells why.",
+            pt_br: "O ping.jsp no destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, não responde OK há 3 minutos: campaign_probe_failure_info informa o motivo.",
         },
     },
     AlertDef {
         name: "CampaignMessageCenterQueueFull",
-        expr: "campaign_message_center_queue_full == 1",
+        expr: failing!("campaign_message_center_queue_full", "== 1"),
         hold: "",
         severity: Severity::Critical,
         subject: MESSAGE_CENTER_SUBJECT,
         summary: Text { en: "The Message Center queue is full.", pt_br: "A fila do Message Center está cheia." },
         description: Text {
-            en: "The target {{ $labels.target }}, asked from {{ $labels.instance }}, says that its Message Center queue is full.",
-            pt_br: "O destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, informa que a fila do Message Center está cheia.",
+            en: "The target {{$labels.target}}, asked from {{$labels.instance}}, says that its Message Center queue is full.",
+            pt_br: "O destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, informa que a fila do Message Center está cheia.",
         },
     },
     AlertDef {
@@ -367,8 +360,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "A fila do Message Center está quase cheia.",
         },
         description: Text {
-            en: "The Message Center queue of the target {{ $labels.target }}, asked from {{ $labels.instance }}, has been filled to {{ $value | humanizePercentage }} for five minutes or more.",
-            pt_br: "A fila do Message Center do destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, está com {{ $value | humanizePercentage }} de ocupação há cinco minutos ou mais.",
+            en: "The Message Center queue of the target {{$labels.target}}, asked from {{$labels.instance}}, has been filled to {{$value | humanizePercentage}} for 5 minutes or more.",
+            pt_br: "A fila do Message Center do destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, está com {{$value | humanizePercentage}} de ocupação há 5 minutos ou mais.",
         },
     },
     AlertDef {
@@ -383,13 +376,13 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O Message Center não responde ao mcPing.jsp como deveria.",
         },
         description: Text {
-            en: "mcPing.jsp on the target {{ $labels.target }}, asked from {{ $labels.instance }}, has not answered OK for three minutes, and does not say that the queue is full.",
-            pt_br: "O mcPing.jsp no destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, não responde OK há três minutos, e não informa que a fila está cheia.",
+            en: "mcPing.jsp on the target {{$labels.target}}, asked from {{$labels.instance}}, has not answered OK for 3 minutes, and does not say that the queue is full.",
+            pt_br: "O mcPing.jsp no destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, não responde OK há 3 minutos, e não informa que a fila está cheia.",
         },
     },
     AlertDef {
         name: "CampaignPipelinedNotAnswering",
-        expr: failing!("pipelined"),
+        expr: failing!("campaign_probe_success{probe=\"pipelined\"}", "== 0"),
         hold: "5m",
         severity: Severity::Warning,
         subject: PIPELINED_SUBJECT,
@@ -398,8 +391,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "A página de status do pipelined não responde como deveria.",
         },
         description: Text {
-            en: "The status page of pipelined on the target {{ $labels.target }}, asked from {{ $labels.instance }}, has not answered for five minutes.",
-            pt_br: "A página de status do pipelined no destino {{ $labels.target }}, consultado a partir de {{ $labels.instance }}, não responde há cinco minutos.",
+            en: "The status page of pipelined on the target {{$labels.target}}, asked from {{$labels.instance}}, has not answered for 5 minutes.",
+            pt_br: "A página de status do pipelined no destino {{$labels.target}}, consultado a partir de {{$labels.instance}}, não responde há 5 minutos.",
         },
     },
     AlertDef {
@@ -413,8 +406,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O pipelined descarta acionadores, o que nunca deveria acontecer.",
         },
         description: Text {
-            en: "In 15 minutes about {{ $value | humanize }} triggers were discarded by pipelined on the target {{ $labels.target }}, after too many failed attempts.",
-            pt_br: "Em 15 minutos, cerca de {{ $value | humanize }} acionadores foram descartados pelo pipelined no destino {{ $labels.target }}, após muitas tentativas sem êxito.",
+            en: "In 15 minutes about {{$value | humanize}} triggers were discarded by pipelined on the target {{$labels.target}}, after too many failed attempts.",
+            pt_br: "Em 15 minutos, cerca de {{$value | humanize}} acionadores foram descartados pelo pipelined no destino {{$labels.target}}, após muitas tentativas sem êxito.",
         },
     },
     AlertDef {
@@ -428,8 +421,8 @@ pub static ALERTS: &[AlertDef] = &[
             pt_br: "O pipelined encontra erros ao processar acionadores.",
         },
         description: Text {
-            en: "In 15 minutes about {{ $value | humanize }} processing errors were met by pipelined on the target {{ $labels.target }}.",
-            pt_br: "Em 15 minutos, o pipelined no destino {{ $labels.target }} encontrou cerca de {{ $value | humanize }} erros de processamento.",
+            en: "In 15 minutes about {{$value | humanize}} processing errors were met by pipelined on the target {{$labels.target}}.",
+            pt_br: "Em 15 minutos, o pipelined no destino {{$labels.target}} encontrou cerca de {{$value | humanize}} erros de processamento.",
         },
     },
 ];

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::mem::take;
 use std::os::unix::ffi::OsStrExt;
@@ -91,7 +91,7 @@ impl Search {
     fn homes(&self) -> Vec<PathBuf> {
         let mut passwd = Vec::new();
         // Without the file, or with users that come from a directory service, the default places are left.
-        if let Ok(file) = fs::File::open(self.root.join("etc/passwd")) {
+        if let Ok(file) = File::open(self.root.join("etc/passwd")) {
             let _ = file.take(MAX_PASSWD_BYTES).read_to_end(&mut passwd);
         }
         let mut homes = BTreeMap::new();
@@ -507,31 +507,42 @@ fn instance_of(name: &str) -> Option<&str> {
     name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
 }
 
-/// The bytes of a regular file. Never waits for the other end of a pipe, and never reads more than the limit.
+/// The bytes of a regular file within the limit.
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    // Opening a device can do things; opening a pipe without this flag waits.
+    // Opening a device can do things: it is not opened to find out that it is one.
     if !fs::metadata(path)?.is_file() {
         return Err(FileError::NotRegular);
     }
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(FileError::NotRegular);
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(FileError::TooLarge { size: metadata.len() });
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    let size = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)? as u64;
+    let file = open(path)?;
+    let size = file.metadata()?.len();
     if size > MAX_FILE_BYTES {
         return Err(FileError::TooLarge { size });
     }
-    Ok(bytes)
+    read_bounded(file, size)
+}
+
+/// Opens a regular file, and nothing that was put in its place; never waits for the other end of a pipe.
+fn open(path: &Path) -> Result<File, FileError> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(FileError::NotRegular) }
+}
+
+/// All there is to read, `size` bytes by its own account, unless that is more than the limit.
+fn read_bounded(reader: impl Read, size: u64) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    let size = reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)? as u64;
+    if size > MAX_FILE_BYTES { Err(FileError::TooLarge { size }) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     impl Files {
@@ -558,5 +569,24 @@ mod tests {
         let expected = Notice { level: Level::ERROR, path: path.to_owned(), message: message.to_owned() };
         assert_eq!(notices, [expected]);
         assert_eq!(file.failure.unwrap().0, Failure::Permission);
+    }
+
+    #[test]
+    fn a_pipe_put_in_the_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (sender, opened) = channel();
+        thread::spawn(move || sender.send(open(&path)));
+        let result = opened.recv_timeout(Duration::from_secs(5)).expect("it waits for a writer");
+        assert!(matches!(result, Err(FileError::NotRegular)), "{result:?}");
+    }
+
+    #[test]
+    fn a_file_that_grows_while_it_is_read_is_read_to_the_limit_only() {
+        let limit = usize::try_from(MAX_FILE_BYTES).unwrap();
+        assert_eq!(read_bounded(io::repeat(b'x').take(MAX_FILE_BYTES), 0).unwrap().len(), limit);
+        let error = read_bounded(io::repeat(b'x'), 0).unwrap_err();
+        assert!(matches!(error, FileError::TooLarge { size } if size == MAX_FILE_BYTES + 1), "{error}");
     }
 }
