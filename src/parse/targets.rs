@@ -277,7 +277,7 @@ fn targets(bytes: &[u8]) -> Result<Vec<Target>, Fault> {
         line: error.location().map_or(0, |location| location.line()),
         // Without the lines around it: they may hold what should not be logged.
         problem: one_line(&error.without_snippet().to_string()),
-        remedy: "correct the line; docs/configuration.md lists every key".to_owned(),
+        remedy: "correct the line; docs/probes.md lists every key".to_owned(),
     })?;
     let entries = &file.targets.value;
     if entries.is_empty() || entries.len() > MAX_TARGETS {

@@ -27,7 +27,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_rustls::TlsConnector;
 
 use crate::catalog::signals::probes::Reason;
@@ -213,13 +214,26 @@ fn open_regular(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     Ok((file, metadata))
 }
 
-/// The certificates that the system trusts, read when the first target asks for them.
-#[derive(Debug, Default)]
-pub struct SystemRoots(OnceLock<Arc<RootCertStore>>);
+/// How many calls that may block for long (lookups, token files) are under way at once, for all endpoints together.
+const BLOCKING_CALLS: usize = 8;
 
-impl SystemRoots {
-    fn get(&self, target: &Target) -> Result<Arc<RootCertStore>, EndpointError> {
-        if let Some(roots) = self.0.get() {
+/// What all endpoints share.
+#[derive(Debug)]
+pub struct Client {
+    /// The certificates that the system trusts, read when the first target asks for them.
+    roots: OnceLock<Arc<RootCertStore>>,
+    blocking: Arc<Semaphore>,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client { roots: OnceLock::new(), blocking: Arc::new(Semaphore::new(BLOCKING_CALLS)) }
+    }
+}
+
+impl Client {
+    fn roots(&self, target: &Target) -> Result<Arc<RootCertStore>, EndpointError> {
+        if let Some(roots) = self.roots.get() {
             return Ok(Arc::clone(roots));
         }
         let found = rustls_native_certs::load_native_certs();
@@ -229,7 +243,7 @@ impl SystemRoots {
             let problem = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
             return Err(EndpointError::NoRoots { target: target.name.clone(), problem });
         }
-        Ok(Arc::clone(self.0.get_or_init(|| Arc::new(roots))))
+        Ok(Arc::clone(self.roots.get_or_init(|| Arc::new(roots))))
     }
 }
 
@@ -241,7 +255,8 @@ pub struct Endpoint {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
     timeout: Duration,
-    lookup: Lookup,
+    lookup: OneAtATime<io::Result<Vec<SocketAddr>>>,
+    token: OneAtATime<Result<Token, TokenError>>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -255,14 +270,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the certificates can't be read, or the host can't be a TLS server's name.
-    pub fn new(target: &Target, system: &SystemRoots) -> Result<Endpoint, EndpointError> {
+    pub fn new(target: &Target, client: &Client) -> Result<Endpoint, EndpointError> {
         let authority = target.host_header.as_ref().map_or_else(|| target.base.authority(), ToString::to_string);
         let named = |host: &str| EndpointError::ServerName { target: target.name.clone(), host: host.to_owned() };
         let tls = if target.base.tls {
             let host = target.host_header.as_ref().map_or(target.base.host.as_str(), http::uri::Authority::host);
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let name = ServerName::try_from(host.to_owned()).map_err(|_| named(host))?;
-            Some((TlsConnector::from(Arc::new(client_config(target, system)?)), name))
+            Some((TlsConnector::from(Arc::new(client_config(target, client)?)), name))
         } else {
             None
         };
@@ -273,7 +288,8 @@ impl Endpoint {
             tls,
             connect_timeout: target.connect_timeout,
             timeout: target.timeout,
-            lookup: Lookup::default(),
+            lookup: OneAtATime::new(client),
+            token: OneAtATime::new(client),
         })
     }
 
@@ -315,7 +331,7 @@ impl Endpoint {
     async fn connect(&self) -> Result<TcpStream, Failure> {
         let addresses = match self.host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, self.port)],
-            Err(_) => self.lookup.addresses(&self.host, self.port).await?,
+            Err(_) => self.addresses().await?,
         };
         let mut last = Failure::new(Reason::Dns, format_args!("{} has no address", self.host));
         for address in addresses {
@@ -325,6 +341,34 @@ impl Endpoint {
             }
         }
         Err(last)
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let (host, port) = (self.host.clone(), self.port);
+        let lookup = async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) };
+        let failed = |error: &dyn fmt::Display| Failure::new(Reason::Dns, format_args!("{}: {error}", self.host));
+        self.lookup.run(lookup).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    }
+
+    /// Reads the session token, within the target's time limit: it may be on a file system that hangs.
+    ///
+    /// # Errors
+    /// With the reason [`Reason::Token`].
+    pub async fn token(&self, source: &TokenSource) -> Result<Token, Failure> {
+        let source = source.clone();
+        let failed = |error: &dyn fmt::Display| Failure::new(Reason::Token, error);
+        let read = self.token.run(async move {
+            let path = source.file.clone();
+            match tokio::task::spawn_blocking(move || Token::read(&source)).await {
+                Ok(result) => result,
+                Err(error) => Err(TokenError::Read { path, source: io::Error::other(error) }),
+            }
+        });
+        match tokio::time::timeout(self.timeout, read).await {
+            Ok(Ok(token)) => token.map_err(|error| failed(&error)),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(failed(&"the session token file takes too long to read")),
+        }
     }
 
     async fn exchange<S>(&self, stream: S, path: &str, token: Option<&Token>) -> Result<Answer, Failure>
@@ -447,27 +491,30 @@ fn http_failure(error: &hyper::Error) -> Failure {
     Failure::new(Reason::Connect, error)
 }
 
-/// Looks up names without ever having two lookups of the same endpoint under way: the system's resolver can't be
-/// interrupted, so a lookup that outlives its probe is waited for by the next one.
-#[derive(Debug, Default)]
-struct Lookup {
-    running: tokio::sync::Mutex<Option<JoinHandle<io::Result<Vec<SocketAddr>>>>>,
+/// Runs a call that may block for long and can't be interrupted, at most one at a time: one that outlives the probe
+/// that made it is waited for by the next, so that a dead name server or file system never piles up threads.
+struct OneAtATime<T> {
+    running: tokio::sync::Mutex<Option<JoinHandle<T>>>,
+    places: Arc<Semaphore>,
 }
 
-impl Lookup {
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+impl<T: Send + 'static> OneAtATime<T> {
+    fn new(client: &Client) -> OneAtATime<T> {
+        OneAtATime { running: tokio::sync::Mutex::default(), places: Arc::clone(&client.blocking) }
+    }
+
+    async fn run(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
         let mut running = self.running.lock().await;
-        let lookup = running.get_or_insert_with(|| {
-            let host = host.to_owned();
-            tokio::spawn(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
+        let task = running.get_or_insert_with(|| {
+            let places = Arc::clone(&self.places);
+            tokio::spawn(async move {
+                let _place = places.acquire_owned().await;
+                call.await
+            })
         });
-        let result = lookup.await;
+        let result = task.await;
         *running = None;
-        match result {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(Failure::new(Reason::Dns, format_args!("{host}: {error}"))),
-            Err(error) => Err(Failure::new(Reason::Dns, format_args!("{host}: {error}"))),
-        }
+        result
     }
 }
 
@@ -513,13 +560,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 }
 
-fn client_config(target: &Target, system: &SystemRoots) -> Result<ClientConfig, EndpointError> {
+fn client_config(target: &Target, client: &Client) -> Result<ClientConfig, EndpointError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|source| EndpointError::Tls { target: target.name.clone(), source })?;
     let builder = match &target.trust {
-        Trust::System => builder.with_root_certificates(system.get(target)?),
+        Trust::System => builder.with_root_certificates(client.roots(target)?),
         Trust::File(path) => builder.with_root_certificates(file_roots(target, path)?),
         Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody { provider })),
     };
@@ -585,5 +632,48 @@ impl ServerCertVerifier for TrustAnybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_outlives_its_probe_is_waited_for_and_not_made_again() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(Notify::new());
+        let one = OneAtATime::new(&Client::default());
+        let call = || {
+            let (calls, gate) = (Arc::clone(&calls), Arc::clone(&gate));
+            async move {
+                let number = calls.fetch_add(1, Ordering::SeqCst) + 1;
+                gate.notified().await;
+                number
+            }
+        };
+        for _ in 0..3 {
+            let given_up = tokio::time::timeout(Duration::from_millis(5), one.run(call())).await;
+            assert!(given_up.is_err());
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        gate.notify_one();
+        assert_eq!(one.run(call()).await.unwrap(), 1, "the first call's result");
+        gate.notify_one();
+        assert_eq!(one.run(call()).await.unwrap(), 2, "and then a new call");
+    }
+
+    #[test]
+    fn the_charset_is_found_among_the_parameters() {
+        assert_eq!(charset(b"text/xml; charset=utf-8"), Some("utf-8".to_owned()));
+        assert_eq!(charset(b"text/xml;boundary=x; CHARSET = \"ISO-8859-1\""), Some("ISO-8859-1".to_owned()));
+        assert_eq!(charset(b"text/xml"), None);
+        assert_eq!(charset(b"text/xml; charset="), None);
+        assert_eq!(charset(b"charset=utf-8"), None);
+        assert_eq!(charset(b"text/xml; charset=\xff"), None);
     }
 }

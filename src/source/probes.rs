@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::http::{Answer, Endpoint, EndpointError, Failure, SystemRoots, Token, TokenError};
+use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
 use super::installation::Installation;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
@@ -181,9 +181,9 @@ pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
 /// The first thing that would keep a probe from being made.
 pub fn check(path: &Path) -> Result<usize, ProbesError> {
     let targets = load(path)?;
-    let roots = SystemRoots::default();
+    let client = Client::default();
     for target in &targets {
-        Endpoint::new(target, &roots)?;
+        Endpoint::new(target, &client)?;
         if let Some(source) = &target.session_token {
             Token::read(source).map_err(|source| ProbesError::Token { target: target.name.clone(), source })?;
         }
@@ -214,7 +214,7 @@ impl Probes {
     /// When a target can't be asked as it is configured. A session token that can't be read is no error yet: each
     /// probe reads it anew.
     pub fn configured(targets: Vec<Target>) -> Result<Probes, ProbesError> {
-        let roots = SystemRoots::default();
+        let client = Client::default();
         let mut entries = Vec::new();
         for target in targets {
             if target.session_token.is_some() && !target.base.tls && !target.base.is_loopback() {
@@ -224,7 +224,7 @@ impl Probes {
                     target.base
                 );
             }
-            entries.extend(Entry::all(target, false, &roots)?);
+            entries.extend(Entry::all(target, false, &client)?);
         }
         Ok(Probes::new(Places::Configured(entries)))
     }
@@ -261,6 +261,16 @@ impl Probes {
                 }
             }
         }
+    }
+
+    /// Makes every probe once, but those that were made too shortly before: for a single look at the host.
+    pub async fn ask_all(&self) {
+        let mut asked = JoinSet::new();
+        for entry in self.entries() {
+            let at_once = Arc::clone(&self.at_once);
+            asked.spawn(async move { entry.refresh(&at_once).await });
+        }
+        asked.join_all().await;
     }
 
     /// What is known of every probe now; asks nobody.
@@ -323,8 +333,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Entry {
-    fn all(target: Target, automatic: bool, roots: &SystemRoots) -> Result<Vec<Arc<Entry>>, EndpointError> {
-        let endpoint = Arc::new(Endpoint::new(&target, roots)?);
+    fn all(target: Target, automatic: bool, client: &Client) -> Result<Vec<Arc<Entry>>, EndpointError> {
+        let endpoint = Arc::new(Endpoint::new(&target, client)?);
         let target = Arc::new(target);
         let entry = |settings: &ProbeSettings| {
             Arc::new(Entry {
@@ -342,7 +352,7 @@ impl Entry {
     fn local(port: u16) -> Option<Arc<Entry>> {
         let target = Target::local_redirection(LOCAL_TARGET, port);
         // Plain HTTP to an address: nothing about it can be refused.
-        Entry::all(target, true, &SystemRoots::default()).ok()?.pop()
+        Entry::all(target, true, &Client::default()).ok()?.pop()
     }
 
     /// How long after a start the next one may be.
@@ -438,18 +448,9 @@ impl Entry {
     }
 
     async fn token(&self) -> Result<Option<Token>, Failure> {
-        let source = match &self.target.session_token {
-            Some(source) if self.settings.probe.takes_session_token() => source.clone(),
-            _ => return Ok(None),
-        };
-        let unread = |message| Failure { reason: Reason::Token, message, status: None };
-        // A file, but it may be on a file system that hangs.
-        let read = tokio::task::spawn_blocking(move || Token::read(&source));
-        match tokio::time::timeout(self.target.timeout, read).await {
-            Ok(Ok(Ok(token))) => Ok(Some(token)),
-            Ok(Ok(Err(error))) => Err(unread(error.to_string())),
-            Ok(Err(error)) => Err(unread(error.to_string())),
-            Err(_) => Err(unread("the session token file takes too long to read".to_owned())),
+        match &self.target.session_token {
+            Some(source) if self.settings.probe.takes_session_token() => self.endpoint.token(source).await.map(Some),
+            _ => Ok(None),
         }
     }
 

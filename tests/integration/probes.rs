@@ -17,11 +17,11 @@ use campaign_exporter::catalog::signals::probes::{
 };
 use campaign_exporter::collect::pipelined::PipelinedStatus;
 use campaign_exporter::collect::probes::ProbeResults;
-use campaign_exporter::collect::{Collector, Context, Outcome, probe_once};
+use campaign_exporter::collect::{Collector, Context, ErrorKind, Outcome, probe_once};
 use campaign_exporter::parse::conf::{ServerConf, Settings};
 use campaign_exporter::parse::targets::{Base, Carrier, ProbeSettings, Target, TokenSource, Trust};
 use campaign_exporter::snapshot::{Samples, Snapshot};
-use campaign_exporter::source::http::{Answer, Endpoint, Failure, MAX_BODY_BYTES, SystemRoots, Token};
+use campaign_exporter::source::http::{Answer, Client, Endpoint, Failure, MAX_BODY_BYTES, Token};
 use campaign_exporter::source::installation::Installation;
 use campaign_exporter::source::probes::{Probes, UnknownProbe, check, local_port};
 use campaign_exporter::source::processes::ProcessTable;
@@ -190,7 +190,7 @@ fn asking(target: Target, probe: Probe) -> Target {
 }
 
 async fn get(target: &Target) -> Result<Answer, Failure> {
-    Endpoint::new(target, &SystemRoots::default()).unwrap().get("/r/test", None).await
+    Endpoint::new(target, &Client::default()).unwrap().get("/r/test", None).await
 }
 
 #[track_caller]
@@ -507,7 +507,7 @@ async fn a_self_signed_certificate_is_refused_unless_anybody_is_trusted() {
 #[tokio::test]
 async fn the_system_s_roots_do_not_trust_a_stranger() {
     let server = Server::with_tls(&self_signed("127.0.0.1")).await;
-    match Endpoint::new(&https(server.address, Trust::System), &SystemRoots::default()) {
+    match Endpoint::new(&https(server.address, Trust::System), &Client::default()) {
         Ok(endpoint) => assert_fails(endpoint.get("/r/test", None).await, Reason::Tls, "certificate"),
         // A machine without any roots: that is told at the start.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
@@ -554,7 +554,7 @@ fn a_ca_file_that_can_t_be_used_says_why() {
     let path = directory.path().join("ca.pem");
     let error = |path: &Path| {
         let target = https("127.0.0.1:1".parse().unwrap(), Trust::File(path.to_owned()));
-        Endpoint::new(&target, &SystemRoots::default()).unwrap_err().to_string()
+        Endpoint::new(&target, &Client::default()).unwrap_err().to_string()
     };
     assert!(error(&path).contains("No such file"), "{}", error(&path));
     std::fs::write(&path, "no certificate").unwrap();
@@ -793,6 +793,18 @@ async fn nobody_can_make_it_ask_more_often_than_documented() {
 }
 
 #[tokio::test]
+async fn a_single_look_asks_every_probe() {
+    let server = Server::with_body(b"OK\n").await;
+    let mut both = asking(target(server.address), Probe::Ping);
+    both.probes.extend(asking(target(server.address), Probe::MessageCenter).probes);
+    let probes = Arc::new(Probes::configured(vec![both]).unwrap());
+    probes.ask_all().await;
+    let samples = collect(&probes).1;
+    assert_eq!(samples.value(&PROBE_SUCCESS, &["ping", "t"]), Some(1.0));
+    assert_eq!(samples.value(&PROBE_SUCCESS, &["message_center", "t"]), Some(1.0));
+}
+
+#[tokio::test]
 async fn a_result_counts_when_the_one_who_asked_is_gone() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let (asked, hold) = (Arc::new(tokio::sync::Notify::new()), Arc::clone(&gate));
@@ -824,6 +836,26 @@ async fn only_what_is_configured_can_be_asked_for() {
     let error = probes.probe_once("t", Probe::Ping).await.unwrap_err();
     assert_eq!(error, UnknownProbe::Probe(vec!["redirection"]));
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_old_says_nothing_any_more() {
+    let server = Server::answering(OK).await;
+    let mut often = target(server.address);
+    often.timeout = Duration::from_millis(100);
+    often.probes[0].interval = Duration::from_millis(5);
+    let probes = Arc::new(Probes::configured(vec![often]).unwrap());
+    probes.ask_all().await;
+    let lost = |outcome: &Outcome| match outcome {
+        Outcome::Partial(losses) => losses.iter().collect::<Vec<_>>(),
+        _ => Vec::new(),
+    };
+    // Nothing runs the schedule: it is as if it were stuck.
+    until("the result is too old", || lost(&collect(&probes).0) == [(ErrorKind::Timeout, 1)]).await;
+    let samples = collect(&probes).1;
+    assert_eq!(samples.of(&PROBE_SUCCESS).count(), 0);
+    assert_eq!(samples.of(&REDIRECTION_INFO).count(), 0);
+    assert!(samples.value(&PROBE_LAST_RUN, &["redirection", "t"]).is_some());
 }
 
 // ---- without a configuration file
@@ -884,6 +916,14 @@ fn the_local_port_is_the_configured_one_of_a_module_that_is_started_here() {
 }
 
 // ---- the configuration file
+
+#[test]
+fn the_documented_example_is_right() {
+    let text = crate::committed::read("docs/probes.md");
+    let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let targets = campaign_exporter::parse::targets::read(example.as_bytes(), Path::new("docs/probes.md")).unwrap();
+    assert_eq!(targets.len(), 2);
+}
 
 #[test]
 fn checking_the_configuration_file_looks_at_every_file_that_it_names() {
