@@ -12,9 +12,10 @@
 //! | [`health`] | samples into checks, a pure function | `catalog`, `snapshot` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
-//! | [`serve`] | what is answered where; joins `web` and what gathers the metrics | `render`, `web` |
-//! | [`logging`] | the exporter's own log | nothing |
-//! | [`cli`] | arguments into a validated configuration, no I/O | names of the others' options |
+//! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
+//! | [`logging`] | the exporter's own log: levels, logfmt, JSON | std alone |
+//! | [`cli`] | arguments into a validated configuration, no I/O | types of what it configures |
+//! | [`host`] | one Campaign host: sources, collectors and health together | all but `parse` |
 //!
 //! `main` composes them. `tests/integration/layering.rs` holds the code to this table.
 

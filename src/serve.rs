@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::catalog::Lang;
 use crate::render::landing::{Landing, Link, landing};
+use crate::snapshot::CONTENT_TYPE;
 use crate::web::{Answer, BoxFuture, Request, Response};
 
 /// Where the landing page is.
@@ -20,9 +21,6 @@ pub const READY: &str = "/-/ready";
 pub const STATUS: &str = "/status";
 /// Paths below this one are the exporter's own.
 pub const RESERVED: &str = "/-/";
-
-/// The Prometheus text format.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Prometheus' own default.
 const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +54,7 @@ pub trait Scrape: Send + Sync {
 pub struct Options {
     /// Where the metrics are.
     pub telemetry_path: String,
-    /// How many scrapes may be under way at once; 0 for any number.
+    /// How many scrapes and status pages may be under way at once; 0 for any number.
     pub max_requests: usize,
     /// What is left of Prometheus' scrape timeout for the way back.
     pub timeout_offset: Duration,
@@ -98,9 +96,8 @@ struct Router {
 impl Router {
     async fn answer(&self, request: Request) -> Response {
         match request.path.as_str() {
-            path if path == self.options.telemetry_path => self.scrape(request).await,
+            path if path == self.options.telemetry_path || path == STATUS => self.in_place(request).await,
             ROOT => Response::html(200, self.page.clone()),
-            STATUS => Response::html(200, self.scrape.status(language(&request.query)).await),
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
             READY => Response::text(503, "Not ready: the first look at the host is not done."),
@@ -108,7 +105,8 @@ impl Router {
         }
     }
 
-    async fn scrape(&self, request: Request) -> Response {
+    /// What costs a look at the host is done only so many times at once.
+    async fn in_place(&self, request: Request) -> Response {
         let Ok(_place) = self.places.try_acquire() else {
             let most = self.options.max_requests;
             return Response::text(
@@ -117,6 +115,13 @@ impl Router {
             )
             .with("retry-after", "5");
         };
+        if request.path == STATUS {
+            return Response::html(200, self.scrape.status(language(&request.query)).await);
+        }
+        self.scrape(request).await
+    }
+
+    async fn scrape(&self, request: Request) -> Response {
         let mut selection = Selection::default();
         for (name, value) in request.query {
             match name.as_str() {
@@ -127,7 +132,7 @@ impl Router {
             }
         }
         match self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await {
-            Ok(text) => Response { status: 200, content_type: TEXT_FORMAT, body: text.into(), headers: Vec::new() },
+            Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
             Err(refusal) => Response::text(400, refusal),
         }
     }
@@ -211,7 +216,7 @@ mod tests {
             assert_eq!(answer(request("/status", query)).await.body, page);
         }
         let metrics = answer(request("/m", &[])).await;
-        assert_eq!((metrics.content_type, &metrics.body[..]), (TEXT_FORMAT, &b"up 1\n"[..]));
+        assert_eq!((metrics.content_type, &metrics.body[..]), (CONTENT_TYPE, &b"up 1\n"[..]));
     }
 
     #[tokio::test]

@@ -12,6 +12,10 @@ Written from the catalog by `make generate`; a change made here is lost.
 
 `campaign_instance` is Campaign's own instance; `instance` and `job` are Prometheus's, and say which host it is. Modules
 that serve all instances have the instance `default`. A series is there as long as its subject is.
+
+The alerts stand in `alerts/en` and `alerts/pt-BR`. Each brings, as annotations, a `summary`, a `description` with the
+values, the `scope` and the `troubleshooting` that the documentation gives for the module, the `runbook_url` of that
+page, and in `documentation` the pages that the text refers to (or else the page about the log files).
 ";
 
 /// The reference, in English.
@@ -33,7 +37,7 @@ fn push_theme(text: &mut String, theme: &Theme) {
     }
     if !theme.alerts.is_empty() {
         text.push_str("\nAlerts:\n");
-        push_table(text, ["Alert", "Severity", "For", "Meaning"], theme.alerts.iter().map(alert_row));
+        push_table(text, ["Alert", "Severity", "After", "Meaning"], theme.alerts.iter().map(alert_row));
     }
 }
 
@@ -51,8 +55,9 @@ fn check_row(check: &CheckDef) -> [String; 2] {
 }
 
 fn alert_row(alert: &AlertDef) -> [String; 4] {
+    let hold = if alert.hold.is_empty() { "at once" } else { alert.hold };
     let summary = alert.summary.get(Lang::En);
-    [format!("`{}`", alert.name), alert.severity.label().to_owned(), alert.hold.to_owned(), summary.to_owned()]
+    [format!("`{}`", alert.name), alert.severity.label().to_owned(), hold.to_owned(), summary.to_owned()]
 }
 
 fn push_table<const N: usize>(text: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
@@ -61,5 +66,27 @@ fn push_table<const N: usize>(text: &mut String, head: [&str; N], rows: impl Ite
         // A bar would end the cell.
         let row = row.map(|cell| cell.replace('|', "\\|"));
         text.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::signals::{alerts, checks, metrics};
+
+    #[test]
+    fn everything_of_the_catalog_has_one_row() {
+        let text = render();
+        let names = metrics().map(|metric| metric.name).chain(checks().map(|check| check.name));
+        for name in names.chain(alerts().map(|alert| alert.name)) {
+            assert_eq!(text.matches(&format!("\n| `{name}` |")).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bar_does_not_end_a_cell() {
+        let mut text = String::new();
+        push_table(&mut text, ["A", "B"], [["a|b".to_owned(), "c".to_owned()]].into_iter());
+        assert_eq!(text, "\n| A | B |\n|---|---|\n| a\\|b | c |\n");
     }
 }

@@ -17,14 +17,12 @@ const MAP: &[(&str, &[&str])] = &[
     ("health", &["catalog", "snapshot"]),
     ("render", &["catalog", "snapshot", "health"]),
     ("web", &["parse::webconfig"]),
-    ("cli", &["catalog"]),
     ("logging", &[]),
-    ("serve", &["catalog", "collect", "health", "render", "snapshot", "source", "web"]),
-    (
-        "lib",
-        &["catalog", "cli", "collect", "health", "logging", "parse", "render", "serve", "snapshot", "source", "web"],
-    ),
-    ("main", &["catalog", "cli", "collect", "health", "logging", "render", "serve", "snapshot", "source", "web"]),
+    ("serve", &["catalog", "render", "snapshot", "web"]),
+    ("cli", &["catalog", "logging", "serve", "web"]),
+    ("host", &["catalog", "cli", "collect", "health", "render", "serve", "snapshot", "source", "web"]),
+    ("lib", &[]),
+    ("main", &["catalog", "cli", "collect", "host", "logging", "render", "serve", "web"]),
 ];
 
 /// What touches the machine or asks for the time.
@@ -41,7 +39,7 @@ const MACHINE: &[&str] = &[
 ];
 
 /// The parts that may.
-const MAY_TOUCH_THE_MACHINE: &[&str] = &["source", "web", "serve", "logging", "main"];
+const MAY_TOUCH_THE_MACHINE: &[&str] = &["source", "web", "logging", "host", "main"];
 
 /// A source file without its tests.
 struct Source {
@@ -157,7 +155,9 @@ fn no_module_name_is_typed_outside_the_catalog() {
     assert_eq!(names.len(), 11);
     // The word "web" also is a part of our own and "import" a word of Rust: only whole string literals count.
     for source in sources().into_iter().filter(|source| source.part != "catalog") {
-        for name in &names {
+        // Below `source`, that is the kernel's file of a process.
+        let is_file = |name: &str| source.part == "source" && name == "stat";
+        for name in names.iter().filter(|name| !is_file(name)) {
             let literal = format!("\"{name}\"");
             let bytes = format!("b\"{name}\"");
             assert!(

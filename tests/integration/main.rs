@@ -7,6 +7,7 @@ mod support;
 mod agreement;
 mod chain;
 mod committed;
+mod dashboard_static;
 mod exposition;
 mod layering;
 mod probes;

@@ -1,8 +1,24 @@
-//! Reads out of a PromQL expression which metrics and labels it speaks of.
+//! Holds PromQL to the catalog: reads out of an expression which metrics and labels it speaks of.
 //!
 //! A scanner of words, strings and brackets, no parser: whether an expression is valid is for promtool to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use campaign_exporter::catalog::signals::{checks, metrics};
+
+/// Labels that Prometheus gives to every series that it scrapes.
+const TARGET_LABELS: [&str; 2] = ["instance", "job"];
+
+/// Metrics that Prometheus itself writes for every target, and the label names they have beside the target's.
+const PROMETHEUS: [(&str, &[&str]); 4] = [
+    ("up", &[]),
+    ("scrape_duration_seconds", &[]),
+    ("scrape_samples_scraped", &[]),
+    // An alert has the labels of the series that it fired on besides.
+    ("ALERTS", &["alertname", "alertstate", "severity"]),
+];
 
 /// What an expression speaks of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,6 +121,56 @@ pub(crate) fn mentions(expr: &str) -> Mentions {
 /// Aggregation operators are single words; every metric but `up` has an underscore, `ALERTS` capitals.
 fn is_metric_like(word: &str) -> bool {
     word == "up" || word == "ALERTS" || (word.contains('_') && !word.starts_with("count_values"))
+}
+
+/// Fails when `expr` speaks of a metric, label or check that is not documented, naming `owner`; else the labels that
+/// its result may have.
+pub(crate) fn assert_documented(owner: &str, expr: &str) -> BTreeSet<&'static str> {
+    let documented: BTreeMap<_, _> = metrics().map(|metric| (metric.name, metric.labels)).chain(PROMETHEUS).collect();
+    let found = mentions(expr);
+    assert!(!found.selectors.is_empty(), "{owner} asks for no metric");
+    let mut known = BTreeSet::from(TARGET_LABELS);
+    for (name, matchers) in &found.selectors {
+        let labels = documented.get(name.as_str()).unwrap_or_else(|| panic!("{owner}: no metric {name}"));
+        for (label, value) in matchers {
+            let there = labels.contains(&label.as_str()) || TARGET_LABELS.contains(&label.as_str());
+            assert!(there, "{owner}: {name} has no label {label}");
+            let is_check = label != "check" || checks().any(|check| check.name == value);
+            assert!(is_check, "{owner}: no check {value}");
+        }
+        known.extend(*labels);
+    }
+    for label in &found.groupings {
+        assert!(known.contains(label.as_str()), "{owner}: no metric with a label {label}");
+    }
+    known
+}
+
+/// Runs promtool in `folder`.
+pub(crate) fn promtool(arguments: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new("promtool");
+    command.args(arguments).current_dir(folder);
+    command.output().unwrap_or_else(|error| panic!("promtool (Debian package prometheus) can't be run: {error}"))
+}
+
+/// Fails with what the program said unless it ended well.
+pub(crate) fn assert_passes(output: &Output, what: &str) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}:\n{out}{err}");
+}
+
+/// Fails unless promtool can parse every expression.
+pub(crate) fn check_expressions(owner: &str, expressions: &[String]) {
+    let rules: Vec<_> = expressions
+        .iter()
+        .enumerate()
+        .map(|(at, expr)| serde_json::json!({ "record": format!("expression:{at}"), "expr": expr }))
+        .collect();
+    // JSON is YAML too.
+    let file = serde_json::json!({ "groups": [{ "name": "expressions", "rules": rules }] });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yml"), file.to_string()).unwrap();
+    assert_passes(&promtool(&["check", "rules", "rules.yml"], folder.path()), owner);
 }
 
 #[test]

@@ -1,20 +1,15 @@
 //! The alert rules: what the catalog promises about them, the committed files, and what promtool says of both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::{Command, Output};
 
 use campaign_exporter::catalog::modules::{self, MODULES, OTHER_SCOPE, OTHER_TROUBLESHOOTING, url};
-use campaign_exporter::catalog::signals::{alerts, checks, metrics, modules::RUNNING};
+use campaign_exporter::catalog::signals::{alerts, modules::RUNNING};
 use campaign_exporter::catalog::{Lang, Subject};
 use campaign_exporter::render::rules::{DEFAULT_JOB, expression, render};
 use serde::Deserialize;
 
 use crate::committed::{assert_generated, project, read};
-use crate::promql::mentions;
-
-/// Labels that Prometheus gives to every series that it scrapes.
-const TARGET_LABELS: [&str; 2] = ["instance", "job"];
+use crate::promql::{assert_documented, assert_passes, mentions, promtool};
 
 #[derive(Debug, Deserialize)]
 struct RuleFile {
@@ -95,17 +90,6 @@ fn test_files() -> Vec<(String, String)> {
     names.into_iter().map(|name| (name.clone(), read(&format!("alerts/tests/{name}")))).collect()
 }
 
-fn promtool(arguments: &[&str], folder: &Path) -> Output {
-    let mut command = Command::new("promtool");
-    command.args(arguments).current_dir(folder);
-    command.output().unwrap_or_else(|error| panic!("promtool (Debian package prometheus) can't be run: {error}"))
-}
-
-fn assert_passes(output: &Output, what: &str) {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}:\n{out}{err}");
-}
-
 #[test]
 fn the_english_rules_are_current() {
     assert_generated(&rule_file(Lang::En), &render(Lang::En, DEFAULT_JOB).unwrap());
@@ -119,32 +103,42 @@ fn the_portuguese_rules_are_current() {
 #[test]
 fn prometheus_accepts_the_rules() {
     for lang in Lang::ALL {
-        let output = promtool(&["check", "rules", &rule_file(lang)], &project(""));
-        assert_passes(&output, &rule_file(lang));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rules.yml"), render(lang, DEFAULT_JOB).unwrap()).unwrap();
+        let output = promtool(&["check", "rules", "rules.yml"], folder.path());
+        assert_passes(&output, lang.tag());
         let expected = format!("SUCCESS: {} rules found", alerts().count());
         assert!(String::from_utf8_lossy(&output.stdout).contains(&expected), "{expected}");
     }
 }
 
+/// Runs a file of unit tests against the rules in `lang`.
+fn assert_unit_tests_pass(name: &str, text: &str, lang: Lang) {
+    let file: TestFile = serde_saphyr::from_str(text).unwrap();
+    assert_eq!(file.rule_files.len(), 1, "{name}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yml"), render(lang, DEFAULT_JOB).unwrap()).unwrap();
+    std::fs::write(folder.path().join(name), text.replacen(&file.rule_files[0], "rules.yml", 1)).unwrap();
+    let output = promtool(&["test", "rules", name], folder.path());
+    assert_passes(&output, &format!("alerts/tests/{name} with the rules in {}", lang.tag()));
+}
+
 #[test]
 fn the_alerts_fire_when_they_should_and_not_otherwise() {
-    let mut runs = 0;
-    for (name, text) in test_files() {
-        let languages = Lang::ALL
-            .into_iter()
-            .filter(|lang| !name.starts_with("texts.") || name == format!("texts.{}.test.yml", lang.tag()));
-        for lang in languages {
-            let rules = project(&rule_file(lang));
-            let file: TestFile = serde_saphyr::from_str(&text).unwrap();
-            assert_eq!(file.rule_files.len(), 1, "{name}");
-            let text = text.replacen(&file.rule_files[0], rules.to_str().unwrap(), 1);
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(&name), text).unwrap();
-            let output = promtool(&["test", "rules", &name], folder.path());
-            assert_passes(&output, &format!("alerts/tests/{name} with {}", rule_file(lang)));
-            runs += 1;
+    let files = test_files();
+    let of_one_language = |name: &str| name.starts_with("texts.");
+    // promtool takes seconds a file and uses one core.
+    let runs = std::thread::scope(|scope| {
+        let mut runs = Vec::new();
+        for (name, text) in &files {
+            for lang in Lang::ALL {
+                if !of_one_language(name) || *name == format!("texts.{}.test.yml", lang.tag()) {
+                    runs.push(scope.spawn(move || assert_unit_tests_pass(name, text, lang)));
+                }
+            }
         }
-    }
+        runs.len()
+    });
     assert!(runs >= 6, "two files in two languages, and one a language: {runs}");
 }
 
@@ -242,30 +236,8 @@ fn the_rules_speak_of_the_job_that_they_are_rendered_for() {
 
 #[test]
 fn expressions_speak_of_documented_metrics_labels_and_checks() {
-    let metrics: BTreeMap<_, _> = metrics().map(|metric| (metric.name, metric)).collect();
-    let checks: BTreeSet<_> = checks().map(|check| check.name).collect();
     for alert in alerts() {
-        let found = mentions(&expression(alert.expr, DEFAULT_JOB));
-        let mut known: BTreeSet<&str> = TARGET_LABELS.into();
-        for (name, matchers) in &found.selectors {
-            let labels = if name == "up" {
-                &[]
-            } else {
-                metrics.get(name.as_str()).unwrap_or_else(|| panic!("{}: no metric {name}", alert.name)).labels
-            };
-            known.extend(labels);
-            for (label, value) in matchers {
-                let there = labels.contains(&label.as_str()) || TARGET_LABELS.contains(&label.as_str());
-                assert!(there, "{}: {name} has no label {label}", alert.name);
-                if label == "check" {
-                    assert!(checks.contains(value.as_str()), "{}: no check {value}", alert.name);
-                }
-            }
-        }
-        assert!(!found.selectors.is_empty(), "{}", alert.name);
-        for label in &found.groupings {
-            assert!(known.contains(label.as_str()), "{}: no metric with a label {label}", alert.name);
-        }
+        let known = assert_documented(alert.name, &expression(alert.expr, DEFAULT_JOB));
         for lang in Lang::ALL {
             for piece in alert.description.get(lang).split("$labels.").skip(1) {
                 let label = piece.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();

@@ -1,0 +1,212 @@
+//! The dashboards as files: what Grafana would show without a complaint but not as meant.
+//!
+//! Whether a query finds data is for the test that has a Prometheus; [`queries`] lists them for it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::committed::{project, read};
+use crate::promql::{assert_documented, check_expressions};
+
+/// Every dashboard of the project.
+pub(crate) const DASHBOARDS: &[&str] = &["dashboards/campaign-overview.json"];
+
+/// A query of a panel.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// The panel's title.
+    pub(crate) panel: String,
+    /// The expression, with every variable replaced.
+    pub(crate) expr: String,
+    /// The names of the labels that the legend shows.
+    legend: Vec<String>,
+}
+
+/// What Grafana puts in the place of its variables: everything, and a range that fits a short test.
+fn without_variables(text: &str) -> String {
+    let text = text.replace("$__rate_interval", "1m");
+    ["$job", "$instance", "$campaign_instance"].iter().fold(text, |text, variable| text.replace(variable, ".+"))
+}
+
+/// Every query of every panel of the dashboard at `path`, ready for Prometheus.
+pub(crate) fn queries(path: &str) -> Vec<Query> {
+    let mut found = Vec::new();
+    for panel in panels(&dashboard(path)) {
+        for target in list(&panel, "targets") {
+            let legend = text(&target, "legendFormat").split("{{").skip(1);
+            found.push(Query {
+                panel: text(&panel, "title").to_owned(),
+                expr: without_variables(text(&target, "expr")),
+                legend: legend.map(|piece| piece.split("}}").next().unwrap().trim().to_owned()).collect(),
+            });
+        }
+    }
+    found
+}
+
+fn dashboard(path: &str) -> Value {
+    serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value}"))
+}
+
+fn list(value: &Value, key: &str) -> Vec<Value> {
+    value[key].as_array().cloned().unwrap_or_default()
+}
+
+/// Rows and panels, those inside a closed row included.
+fn boxes(dashboard: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    for panel in list(dashboard, "panels") {
+        all.extend(list(&panel, "panels"));
+        all.push(panel);
+    }
+    all
+}
+
+fn panels(dashboard: &Value) -> Vec<Value> {
+    boxes(dashboard).into_iter().filter(|panel| panel["type"] != "row").collect()
+}
+
+/// Every text anywhere in `value`.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The variables that `text` mentions, as `$name` or `${name}`; Grafana's own, with two underscores, left out.
+fn variables_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).filter_map(|rest| {
+        let name = rest.trim_start_matches('{').split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        (!name.is_empty() && !name.starts_with("__")).then_some(name)
+    })
+}
+
+#[test]
+fn every_dashboard_of_the_folder_is_looked_at() {
+    let entries = std::fs::read_dir(project("dashboards")).unwrap();
+    let files = entries.map(|entry| format!("dashboards/{}", entry.unwrap().file_name().to_str().unwrap()));
+    assert_eq!(files.collect::<BTreeSet<_>>(), DASHBOARDS.iter().map(|path| (*path).to_owned()).collect());
+}
+
+#[test]
+fn dashboards_can_be_told_apart_and_linked_to() {
+    let mut uids = BTreeSet::new();
+    for path in DASHBOARDS {
+        let dashboard = dashboard(path);
+        let uid = text(&dashboard, "uid");
+        assert_eq!(*path, format!("dashboards/{uid}.json"), "the uid is the file's name: links to it last");
+        assert!(uids.insert(uid.to_owned()), "{path}");
+        assert!(!text(&dashboard, "title").is_empty() && !text(&dashboard, "description").is_empty(), "{path}");
+        assert!(dashboard["id"].is_null(), "{path}: Grafana gives the id");
+    }
+}
+
+#[test]
+fn every_panel_explains_itself_and_names_its_unit() {
+    for path in DASHBOARDS {
+        let mut titles = BTreeSet::new();
+        for panel in panels(&dashboard(path)) {
+            let title = text(&panel, "title");
+            assert!(titles.insert(title.to_owned()), "{path}: two panels are called {title}");
+            let description = text(&panel, "description");
+            assert!(description.len() > 30 && description.ends_with('.'), "{path}: {title}: {description}");
+            assert!(!text(&panel["fieldConfig"]["defaults"], "unit").is_empty(), "{path}: {title}");
+            assert!(!list(&panel, "targets").is_empty(), "{path}: {title} shows nothing");
+        }
+        assert!(!titles.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn every_query_goes_to_the_chosen_data_source_under_its_own_letter() {
+    for path in DASHBOARDS {
+        for panel in panels(&dashboard(path)) {
+            let title = text(&panel, "title");
+            let mut letters = BTreeSet::new();
+            for place in list(&panel, "targets").iter().chain([&panel]) {
+                assert_eq!(text(&place["datasource"], "uid"), "${datasource}", "{path}: {title}");
+                assert_eq!(text(&place["datasource"], "type"), "prometheus", "{path}: {title}");
+            }
+            for target in list(&panel, "targets") {
+                assert!(letters.insert(text(&target, "refId").to_owned()), "{path}: {title}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_boxes_share_an_id_or_a_place() {
+    for path in DASHBOARDS {
+        let mut ids = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        for panel in boxes(&dashboard(path)) {
+            let title = text(&panel, "title");
+            assert!(ids.insert(panel["id"].as_u64().unwrap_or_else(|| panic!("{path}: {title} has no id"))), "{title}");
+            let side =
+                |name: &str| panel["gridPos"][name].as_u64().unwrap_or_else(|| panic!("{path}: {title}: {name}"));
+            let (x, y, w, h) = (side("x"), side("y"), side("w"), side("h"));
+            assert!(w > 0 && h > 0 && x + w <= 24, "{path}: {title} is wider than the page");
+            for place in (y..y + h).flat_map(|y| (x..x + w).map(move |x| (x, y))) {
+                assert!(places.insert(place), "{path}: {title} covers another one");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_variables_that_are_used_are_those_that_exist() {
+    for path in DASHBOARDS {
+        let dashboard = dashboard(path);
+        let list = list(&dashboard["templating"], "list");
+        let existing: BTreeSet<_> = list.iter().map(|variable| text(variable, "name")).collect();
+        for required in ["datasource", "job", "instance", "campaign_instance"] {
+            assert!(existing.contains(required), "{path}: no variable {required}");
+        }
+        let used: BTreeSet<_> = texts(&dashboard).into_iter().flat_map(variables_of).collect();
+        assert_eq!(used, existing, "{path}");
+        for query in queries(path) {
+            assert!(!query.expr.contains('$'), "{path}: {}: {}", query.panel, query.expr);
+        }
+    }
+}
+
+#[test]
+fn queries_speak_of_documented_metrics_and_labels() {
+    for path in DASHBOARDS {
+        for query in queries(path) {
+            let known = assert_documented(&format!("{path}: {}", query.panel), &query.expr);
+            for label in &query.legend {
+                assert!(known.contains(label.as_str()), "{path}: {}: the legend shows {label}", query.panel);
+            }
+        }
+        let dashboard = dashboard(path);
+        for variable in list(&dashboard["templating"], "list") {
+            if let Some(inside) = variable["definition"].as_str().and_then(|text| text.strip_prefix("label_values(")) {
+                let (selector, label) = inside.trim_end_matches(')').rsplit_once(", ").unwrap();
+                let known = assert_documented(text(&variable, "name"), &without_variables(selector));
+                assert!(known.contains(label), "{path}: {selector} has no label {label}");
+                assert_eq!(variable["definition"], variable["query"]["query"], "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn prometheus_understands_every_query() {
+    for path in DASHBOARDS {
+        let dashboard = dashboard(path);
+        let annotations = list(&dashboard["annotations"], "list");
+        let annotations = annotations.iter().map(|annotation| without_variables(text(annotation, "expr")));
+        let expressions: Vec<_> = queries(path).into_iter().map(|query| query.expr).chain(annotations).collect();
+        assert!(expressions.len() > 20, "{path}");
+        check_expressions(path, &expressions);
+    }
+}
