@@ -3,7 +3,10 @@
 pub mod configuration;
 pub mod engine;
 pub mod exporter;
+pub mod indicators;
 pub mod logs;
+pub mod pipelined;
+pub mod probes;
 pub mod process;
 
 use std::collections::BTreeMap;
@@ -11,8 +14,10 @@ use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
+use crate::catalog::signals::probes::Probe;
 use crate::snapshot::Samples;
 use crate::source::installation::{Installation, InstallationSource};
+use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 
 /// What every collector of one scrape sees: the same moment for all.
@@ -203,4 +208,16 @@ pub trait Collector: Send + Sync {
     /// # Errors
     /// When nothing could be collected. What was written to `out` before that still counts.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError>;
+}
+
+/// What the path `/probe` answers: one probe of one configured target, made now unless it was made too shortly before.
+///
+/// # Errors
+/// When it is not configured.
+pub async fn probe_once(probes: &Probes, target: &str, probe: Probe) -> Result<Samples, UnknownProbe> {
+    let view = probes.probe_once(target, probe).await?;
+    let mut samples = Samples::default();
+    probes::push(&view, &mut samples);
+    pipelined::push(&view, &mut samples);
+    Ok(samples)
 }
