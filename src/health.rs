@@ -15,6 +15,7 @@ use crate::catalog::signals::modules::{
     MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
 use crate::catalog::signals::ports::{CONTROL_PORT, HTTP_PORT, PORT, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
+use crate::catalog::signals::probes::{PING, PROBE_SUCCESS, PROBE_TARGET_INFO, Probe, REDIRECTION, SERVING_MODULE};
 use crate::catalog::signals::spool::{CHILDREN, MTA_SPOOL_FILES, OWNER};
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
@@ -57,6 +58,8 @@ const RULES: &[Rule] = &[
     (&CONTROL_PORT, |subject| port(subject, &CONTROL_PORT)),
     (&CHILDREN, children),
     (&SHARED_MEMORY, shared_memory),
+    (&REDIRECTION, |subject| probes(subject, Probe::Redirection)),
+    (&PING, |subject| probes(subject, Probe::Ping)),
 ];
 
 /// Every check of every resident module that `evidence` allows, at the moment `now`.
@@ -199,6 +202,19 @@ fn shared_memory(subject: &Subject) -> Option<bool> {
         return None;
     }
     Some(subject.evidence.value(&SHARED_MEMORY_SEGMENTS, &[])? >= 1.0)
+}
+
+/// Of the module that serves the end points: every target that is this host answers the probe.
+fn probes(subject: &Subject, probe: Probe) -> Option<bool> {
+    if subject.module != SERVING_MODULE.name || subject.instance != DEFAULT_INSTANCE {
+        return None;
+    }
+    let here = subject.evidence.of(&PROBE_TARGET_INFO).filter(|sample| sample.labels[2] == "yes");
+    let answers = here.filter_map(|sample| {
+        let success = subject.evidence.value(&PROBE_SUCCESS, &[probe.label(), &sample.labels[0]])?;
+        Some(success > 0.0)
+    });
+    answers.reduce(|all, one| all && one)
 }
 
 #[cfg(test)]
@@ -357,6 +373,31 @@ mod tests {
         assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(0.0)), Some(false));
         assert_eq!(verdict("trackinglogd", "default", "shared_memory", &[]), None);
         assert_eq!(verdict("web", "default", "shared_memory", &segments(0.0)), None);
+    }
+
+    #[test]
+    fn the_targets_that_are_this_host_decide_on_its_end_points() {
+        let web: &[&str] = &["web", "default"];
+        let expected = (&MODULE_EXPECTED, web, 1.0);
+        let here: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["a", "http://a", "yes"], 1.0);
+        let also: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["b", "http://b", "yes"], 1.0);
+        let there: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["c", "http://c", "no"], 1.0);
+        for check in ["redirection", "ping"] {
+            let verdict = |results: &[(&str, f64)]| {
+                let labels: Vec<[&str; 2]> = results.iter().map(|(target, _)| [check, *target]).collect();
+                let mut evidence = vec![expected, here, also, there];
+                for (labels, (_, value)) in labels.iter().zip(results) {
+                    evidence.push((&PROBE_SUCCESS, labels.as_slice(), *value));
+                }
+                let found = checks(&evidence);
+                found.into_iter().find(|(name, _)| *name == format!("web@default {check}")).map(|(_, passes)| passes)
+            };
+            assert_eq!(verdict(&[("a", 1.0), ("b", 1.0), ("c", 0.0)]), Some(true));
+            assert_eq!(verdict(&[("a", 1.0), ("b", 0.0)]), Some(false));
+            assert_eq!(verdict(&[("a", 0.0)]), Some(false));
+            assert_eq!(verdict(&[("c", 0.0)]), None, "another host says nothing of this one");
+            assert_eq!(verdict(&[]), None);
+        }
     }
 
     #[test]

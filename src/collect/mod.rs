@@ -4,8 +4,11 @@ pub mod configuration;
 pub mod crash;
 pub mod engine;
 pub mod exporter;
+pub mod indicators;
 pub mod logs;
+pub mod pipelined;
 pub mod ports;
+pub mod probes;
 pub mod process;
 pub mod spool;
 
@@ -15,9 +18,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::catalog::signals::probes::Probe;
 use crate::snapshot::Samples;
 use crate::source::Miss;
 use crate::source::installation::{Installation, InstallationSource};
+use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 
 /// What every collector of one scrape sees: the same moment for all.
@@ -266,4 +271,16 @@ pub trait Collector: Send + Sync {
     /// # Errors
     /// When nothing could be collected. What was written to `out` before that still counts.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError>;
+}
+
+/// What the path `/probe` answers: one probe of one configured target, made now unless it was made too shortly before.
+///
+/// # Errors
+/// When it is not configured.
+pub async fn probe_once(probes: &Probes, target: &str, probe: Probe) -> Result<Samples, UnknownProbe> {
+    let view = probes.probe_once(target, probe).await?;
+    let mut samples = Samples::default();
+    probes::push(&view, &mut samples);
+    pipelined::push(&view, &mut samples);
+    Ok(samples)
 }

@@ -25,7 +25,7 @@ use crate::source::background::Background;
 use crate::source::spool::{MAX_ENTRIES, Spool as Found, look};
 
 /// How often a small folder is read.
-const INTERVAL: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The folder of each instance.
 type Folders = BTreeMap<String, PathBuf>;

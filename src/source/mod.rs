@@ -3,9 +3,12 @@
 pub mod background;
 pub mod crash;
 mod folder;
+pub mod http;
+pub mod indicators;
 pub mod installation;
 pub mod own;
 pub mod positions;
+pub mod probes;
 pub mod processes;
 pub mod sockets;
 pub mod spool;

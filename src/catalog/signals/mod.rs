@@ -2,9 +2,11 @@
 
 pub mod crash;
 pub mod exporter;
+pub mod indicators;
 pub mod logs;
 pub mod modules;
 pub mod ports;
+pub mod probes;
 pub mod spool;
 
 use super::{AlertDef, CheckDef, MetricDef};
@@ -45,7 +47,16 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, ports::THEME, spool::THEME, crash::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[
+    modules::THEME,
+    logs::THEME,
+    ports::THEME,
+    spool::THEME,
+    crash::THEME,
+    probes::THEME,
+    indicators::THEME,
+    exporter::THEME,
+];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
@@ -91,11 +102,14 @@ mod tests {
         "probe",
         "problem",
         "protocol",
+        "reason",
         "revision",
         "rustc",
         "sha1",
         "state",
         "target",
+        "this_host",
+        "url",
         "version",
     ];
 

@@ -43,7 +43,7 @@ pub static CHECKS: &[&CheckDef] = &[&CHILDREN];
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
-        // The mta starts a child when work comes, and the folder is read each 30 seconds: ten minutes are neither.
+        // The mta starts a child when work comes, and the folder may be a large one: ten minutes are neither.
         name: "CampaignMtaBacklog",
         expr: "campaign_mta_spool_files\n\
                and on (job, instance, campaign_instance) campaign_module_check{module=\"mta\",check=\"children\"} == 0",
