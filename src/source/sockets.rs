@@ -3,9 +3,10 @@
 //! Knows sockets, processes and descriptors; which port belongs to which module is for others.
 //!
 //! # What it costs
-//! The kernel writes 0.5 to 1 µs for each row, which at 50,000 connections is more than all else the exporter does. But Linux
-//! tells the listeners of TCP first: reading stops where they end, unless a wanted port has not been found by then;
-//! so the cost of a host where all is well does not grow with its connections, and no answer depends on the order.
+//! The kernel takes some microseconds to write each row (measured: 80 ms for 18,000), which at 50,000 connections is more
+//! than all else the exporter does. But Linux tells the listeners of TCP first: reading stops where they end, unless a
+//! wanted port has not been found by then; so the cost of a host where all is well does not grow with its connections,
+//! and no answer depends on the order.
 //!
 //! Only the tables of the network namespace that the exporter itself is in can be seen.
 
