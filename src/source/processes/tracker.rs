@@ -445,6 +445,14 @@ impl Tracker {
                 Ok(None) | Err(Miss::Denied | Miss::Failed) => return Found::Process,
             }
         }
+        if why == Why::Again && self.abilities.keeps {
+            // Has it become Campaign's? To ask for the name alone costs half.
+            match root.read_of(pid, "comm", &mut buffer) {
+                Ok(comm) if comm.trim_ascii_end() != EXECUTABLE => return Found::Process,
+                Err(Miss::Denied) => return Found::Process,
+                Ok(_) | Err(Miss::Gone | Miss::Failed) => {}
+            }
+        }
         let bytes = match root.read_of(pid, "stat", &mut buffer) {
             Ok(bytes) => bytes,
             Err(Miss::Gone) => {
@@ -618,16 +626,18 @@ impl Tracker {
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
         let totals = &mut group.totals;
-        totals.user_cpu += self.clock.duration(stat.user_ticks.saturating_sub(process.user_ticks));
-        totals.system_cpu += self.clock.duration(stat.system_ticks.saturating_sub(process.system_ticks));
+        let used = |now: u64, before: u64| self.clock.duration(now.saturating_sub(before));
+        totals.user_cpu = totals.user_cpu.saturating_add(used(stat.user_ticks, process.user_ticks));
+        totals.system_cpu = totals.system_cpu.saturating_add(used(stat.system_ticks, process.system_ticks));
         process.user_ticks = process.user_ticks.max(stat.user_ticks);
         process.system_ticks = process.system_ticks.max(stat.system_ticks);
         let mut buffer = [0; IO_BYTES];
         match self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
             Ok(Some(io)) => {
                 let sum = totals.io.get_or_insert_default();
-                sum.read_bytes += io.read_bytes.saturating_sub(process.io.read_bytes);
-                sum.written_bytes += io.written_bytes.saturating_sub(process.io.written_bytes);
+                sum.read_bytes = sum.read_bytes.saturating_add(io.read_bytes.saturating_sub(process.io.read_bytes));
+                sum.written_bytes =
+                    sum.written_bytes.saturating_add(io.written_bytes.saturating_sub(process.io.written_bytes));
                 process.io.read_bytes = process.io.read_bytes.max(io.read_bytes);
                 process.io.written_bytes = process.io.written_bytes.max(io.written_bytes);
             }
@@ -711,8 +721,8 @@ impl Tracker {
         let group = process.group?;
         let moment = Moment {
             state,
-            start: self.clock.boot.map(|boot| boot + self.clock.duration(stat.start_ticks)),
-            resident_bytes: stat.resident_pages * self.clock.page_bytes,
+            start: self.clock.boot.and_then(|boot| boot.checked_add(self.clock.duration(stat.start_ticks))),
+            resident_bytes: stat.resident_pages.saturating_mul(self.clock.page_bytes),
             virtual_bytes: stat.virtual_bytes,
             threads: stat.threads,
             waiting: process.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
