@@ -117,6 +117,8 @@ enum Why {
     New,
     /// It may have become another program.
     Again,
+    /// Everything is read.
+    Walk,
 }
 
 /// What a look at a process id found.
@@ -437,7 +439,7 @@ impl Tracker {
             let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
             match read.map(parse::stat) {
                 Ok(Some(stat)) if stat.start_ticks == process.start_ticks => {
-                    self.look_again(root, &stat, now, why == Why::Again);
+                    self.look_again(root, &stat, now, why);
                     return Found::Process;
                 }
                 // It ended. Another may have its id already.
@@ -533,13 +535,13 @@ impl Tracker {
         self.fresh.push(Fresh { pid, since: now });
         if !(born && is_about_to_execute(root, stat, line)) {
             self.settle(root, pid, line, now, born);
-            self.account(root, pid, stat, now);
+            self.account(root, pid, stat, now, Why::New);
         }
         Found::Newcomer
     }
 
     /// A known process, at another look: what it used is counted, and what it became is noticed.
-    fn look_again(&mut self, root: &Root, stat: &Stat<'_>, now: Instant, fresh: bool) {
+    fn look_again(&mut self, root: &Root, stat: &Stat<'_>, now: Instant, why: Why) {
         let pid = stat.pid;
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let held = process.group.is_none();
@@ -555,7 +557,7 @@ impl Tracker {
             return;
         }
         // Without the image, other arguments in a young process mean another program; later they are a new title.
-        if held || moved || (fresh && (process.bare || !told)) {
+        if held || moved || (why == Why::Again && (process.bare || !told)) {
             let mut buffer = [0; LINE_BYTES];
             match root.read_of(pid, "cmdline", &mut buffer) {
                 Ok(line) => self.reconsider(root, stat, line, moved, now),
@@ -566,7 +568,7 @@ impl Tracker {
                 }
             }
         }
-        self.account(root, pid, stat, now);
+        self.account(root, pid, stat, now, why);
     }
 
     /// A known process, whose arguments may tell another group than before.
@@ -622,7 +624,7 @@ impl Tracker {
     }
 
     /// Adds what a process used since the last look to its group.
-    fn account(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant) {
+    fn account(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) {
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
         let totals = &mut group.totals;
@@ -641,8 +643,10 @@ impl Tracker {
                 process.io.read_bytes = process.io.read_bytes.max(io.read_bytes);
                 process.io.written_bytes = process.io.written_bytes.max(io.written_bytes);
             }
-            Ok(None) => self.losses.broken += 1,
-            Err(miss) => self.lose(miss),
+            // Each is counted once in a walk, however often it was looked at before.
+            Ok(None) if why == Why::Walk => self.losses.broken += 1,
+            Err(miss) if why == Why::Walk => self.lose(miss),
+            Ok(None) | Err(_) => {}
         }
     }
 
@@ -715,7 +719,7 @@ impl Tracker {
         let idle = stat.user_ticks == process.user_ticks && stat.system_ticks == process.system_ticks;
         process.waiting_since =
             (state == State::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
-        self.look_again(root, &stat, now, false);
+        self.look_again(root, &stat, now, Why::Walk);
         let open_descriptors = if state == State::Zombie { None } else { self.descriptors(root, pid, now) };
         let process = self.campaign.get_mut(&pid)?;
         let group = process.group?;
