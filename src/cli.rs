@@ -23,6 +23,10 @@ const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_mill
 /// The bounds of `--web.timeout-offset`.
 const TIMEOUT_OFFSETS: std::ops::RangeInclusive<f64> = 0.0..=60.0;
 
+/// The values of `--log.start`.
+const END: &str = "end";
+const BEGINNING: &str = "beginning";
+
 /// Two pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
 const PAGES: [&str; 2] = [crate::serve::ROOT, crate::serve::STATUS];
 
@@ -88,6 +92,10 @@ pub struct Host {
     pub collectors: Vec<&'static str>,
     /// `--collector.process.sample-interval`.
     pub sample_interval: Duration,
+    /// `--log.start=beginning`: what was written before the first start is counted.
+    pub logs_from_beginning: bool,
+    /// `--storage.path`; `None` where nothing is to be kept.
+    pub storage: Option<PathBuf>,
 }
 
 /// How it is served.
@@ -132,11 +140,10 @@ pub fn parse(
             &matches,
         ),
     };
-    let named = |id| flags.try_get_one::<String>(id).ok().flatten();
     Ok(Invocation {
         command,
-        log_level: named("log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
-        log_format: named("log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
+        log_level: named(flags, "log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
+        log_format: named(flags, "log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
     })
 }
 
@@ -166,6 +173,10 @@ fn one<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, id: &str) -> Option
     flags.get_one::<T>(id).cloned()
 }
 
+fn named(flags: &ArgMatches, id: &str) -> Option<String> {
+    flags.try_get_one::<String>(id).ok().flatten().cloned()
+}
+
 fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
     let no_defaults = flags.get_flag("collector.disable-defaults");
     let runs = |collector: &&CollectorFlag| {
@@ -178,6 +189,8 @@ fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
         procfs: one(flags, "path.procfs").unwrap_or_default(),
         collectors: collectors.iter().filter(runs).map(|collector| collector.name).collect(),
         sample_interval: one(flags, "collector.process.sample-interval").unwrap_or_default(),
+        logs_from_beginning: named(flags, "log.start").is_some_and(|place| place == BEGINNING),
+        storage: flags.try_get_one::<PathBuf>("storage.path").ok().flatten().cloned(),
     }
 }
 
@@ -208,12 +221,14 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
         .disable_help_subcommand(true)
         .args(web_flags())
         .args(host_flags(collectors))
+        .args(storage_flags())
         .args(log_flags())
         .subcommand(
             Parser::new("serve")
                 .about("Serve the metrics: what is done without a command")
                 .args(web_flags())
                 .args(host_flags(collectors))
+                .args(storage_flags())
                 .args(log_flags()),
         )
         .subcommand(
@@ -301,6 +316,25 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
         .help_heading("Collectors"),
     ]);
     flags
+}
+
+/// What only a process that goes on needs.
+fn storage_flags() -> Vec<Arg> {
+    let flags = [
+        flag(
+            "storage.path",
+            "Where positions in Campaign's logs and what was counted in them survive a restart: a folder of the \
+             exporter's own",
+        )
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .default_value("/var/lib/campaign_exporter"),
+        flag("log.start", "Where to begin in Campaign's logs the first time: what is before is not counted")
+            .value_name("PLACE")
+            .value_parser(PossibleValuesParser::new([END, BEGINNING]))
+            .default_value(END),
+    ];
+    flags.into_iter().map(|flag| flag.help_heading("Campaign")).collect()
 }
 
 fn log_flags() -> Vec<Arg> {
@@ -417,6 +451,8 @@ mod tests {
             procfs: "/proc".into(),
             collectors: vec!["process", "logs"],
             sample_interval: Duration::from_secs(1),
+            logs_from_beginning: false,
+            storage: Some("/var/lib/campaign_exporter".into()),
         };
         let web = Web {
             listen_addresses: vec![ListenAddress::All { port: 10777 }],

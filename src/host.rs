@@ -18,6 +18,7 @@ use crate::serve::{self, Scrape};
 use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::processes::{ProcessSource, Sampler};
+use crate::source::tailer::{Reader, Start};
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
@@ -39,6 +40,7 @@ pub struct CampaignHost {
     rejected: AtomicU64,
     _sampler: Sampler,
     _follower: Follower,
+    _reader: Reader,
 }
 
 impl CampaignHost {
@@ -55,11 +57,24 @@ impl CampaignHost {
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
         processes.set_home(installation.current().home.as_deref());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
-        let sources = Sources { installation, processes };
+        let whereabouts = Arc::clone(&installation);
+        let reader = Reader::start(
+            move || whereabouts.current().home.clone(),
+            if options.logs_from_beginning { Start::Beginning } else { Start::End },
+            options.storage.clone(),
+        )?;
+        let sources = Sources { installation, processes, logs: reader.logs() };
         let enabled = COLLECTORS.iter().filter(|spec| options.collectors.contains(&spec.name));
         let collectors = enabled.map(|spec| (spec.name, (spec.build)(&sources)));
         let engine = Engine::new(collectors.collect());
-        Ok(Self { sources, engine, rejected: AtomicU64::new(0), _sampler: sampler, _follower: follower })
+        Ok(Self {
+            sources,
+            engine,
+            rejected: AtomicU64::new(0),
+            _sampler: sampler,
+            _follower: follower,
+            _reader: reader,
+        })
     }
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.

@@ -14,6 +14,7 @@ use std::time::{Instant, SystemTime};
 use crate::snapshot::Samples;
 use crate::source::installation::{Installation, InstallationSource};
 use crate::source::processes::{ProcessSource, ProcessTable};
+use crate::source::tailer::Logs;
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -64,6 +65,8 @@ pub struct Sources {
     pub installation: Arc<InstallationSource>,
     /// The machine's processes.
     pub processes: Arc<ProcessSource>,
+    /// The modules' logs.
+    pub logs: Logs,
 }
 
 /// A collector that there is.
@@ -91,6 +94,12 @@ pub const COLLECTORS: &[Spec] = &[
         help: "the modules' processes: starts, CPU, memory, descriptors, states",
         default_on: true,
         build: |_| Box::new(process::Process),
+    },
+    Spec {
+        name: "logs",
+        help: "the modules' logs: messages by level, error codes, documented problems",
+        default_on: true,
+        build: |sources| Box::new(logs::LogsCollector::new(sources.logs.clone())),
     },
     Spec {
         name: "exporter",

@@ -12,6 +12,7 @@ mod exposition;
 mod layering;
 mod promql;
 mod rules;
+mod soak;
 mod specification;
 mod tailer;
 mod web;

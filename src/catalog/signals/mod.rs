@@ -71,6 +71,7 @@ mod tests {
         "build",
         "campaign_instance",
         "check",
+        "reason",
         "code",
         "collector",
         "file",
