@@ -20,15 +20,14 @@ const PROGRAM: &str = "campaign_exporter";
 /// The bounds of `--collector.process.sample-interval`.
 const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
+/// The value of `--log.start` that is not the default.
+const FROM_BEGINNING: &str = "beginning";
+
 /// The bounds of `--web.timeout-offset`.
 const TIMEOUT_OFFSETS: std::ops::RangeInclusive<f64> = 0.0..=60.0;
 
-/// The values of `--log.start`.
-const END: &str = "end";
-const BEGINNING: &str = "beginning";
-
-/// Two pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
-const PAGES: [&str; 2] = [crate::serve::ROOT, crate::serve::STATUS];
+/// Pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
+const PAGES: [&str; 3] = [crate::serve::ROOT, crate::serve::STATUS, crate::serve::PROBE];
 
 /// A collector, as far as flags are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +76,8 @@ pub enum Command {
         /// The `job` under which Prometheus scrapes the exporters.
         job: String,
     },
+    /// Check the file of `--config.file`, and end.
+    CheckConfig(PathBuf),
     /// Print the reference of metrics.
     Reference,
 }
@@ -92,9 +93,13 @@ pub struct Host {
     pub collectors: Vec<&'static str>,
     /// `--collector.process.sample-interval`.
     pub sample_interval: Duration,
-    /// `--log.start=beginning`: what was written before the first start is counted.
+    /// `--collector.indicators.directory`.
+    pub indicators_directory: Option<PathBuf>,
+    /// `--config.file`: the targets of the probes.
+    pub config_file: Option<PathBuf>,
+    /// `--log.start`: whether the first reading of a log begins at its beginning, not at its end.
     pub logs_from_beginning: bool,
-    /// `--storage.path`; `None` where nothing is to be kept.
+    /// `--storage.path`; `None` to keep nothing, as a single look does.
     pub storage: Option<PathBuf>,
 }
 
@@ -132,18 +137,20 @@ pub fn parse(
             (Command::Rules { lang, job: one(flags, "job").unwrap_or_default() }, flags)
         }
         Some(("reference", flags)) => (Command::Reference, flags),
-        Some((_, flags)) => {
-            (Command::Serve(host(flags, collectors), web(flags).map_err(|error| invalid(&mut parser, error))?), flags)
+        serve => {
+            let flags = serve.map_or(&matches, |(_, flags)| flags);
+            let host = host(flags, collectors);
+            match host.config_file {
+                Some(file) if flags.get_flag("config.check") => (Command::CheckConfig(file), flags),
+                _ => (Command::Serve(host, web(flags).map_err(|error| invalid(&mut parser, error))?), flags),
+            }
         }
-        None => (
-            Command::Serve(host(&matches, collectors), web(&matches).map_err(|error| invalid(&mut parser, error))?),
-            &matches,
-        ),
     };
+    let named = |id| flags.try_get_one::<String>(id).ok().flatten();
     Ok(Invocation {
         command,
-        log_level: named(flags, "log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
-        log_format: named(flags, "log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
+        log_level: named("log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
+        log_format: named("log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
     })
 }
 
@@ -173,10 +180,6 @@ fn one<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, id: &str) -> Option
     flags.get_one::<T>(id).cloned()
 }
 
-fn named(flags: &ArgMatches, id: &str) -> Option<String> {
-    flags.try_get_one::<String>(id).ok().flatten().cloned()
-}
-
 fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
     let no_defaults = flags.get_flag("collector.disable-defaults");
     let runs = |collector: &&CollectorFlag| {
@@ -189,8 +192,10 @@ fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
         procfs: one(flags, "path.procfs").unwrap_or_default(),
         collectors: collectors.iter().filter(runs).map(|collector| collector.name).collect(),
         sample_interval: one(flags, "collector.process.sample-interval").unwrap_or_default(),
-        logs_from_beginning: named(flags, "log.start").is_some_and(|place| place == BEGINNING),
-        storage: flags.try_get_one::<PathBuf>("storage.path").ok().flatten().cloned(),
+        indicators_directory: one(flags, "collector.indicators.directory"),
+        config_file: one(flags, "config.file"),
+        logs_from_beginning: one::<String>(flags, "log.start").is_some_and(|start| start == FROM_BEGINNING),
+        storage: flags.try_get_one("storage.path").ok().flatten().cloned(),
     }
 }
 
@@ -221,14 +226,14 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
         .disable_help_subcommand(true)
         .args(web_flags())
         .args(host_flags(collectors))
-        .args(storage_flags())
+        .args(serve_flags())
         .args(log_flags())
         .subcommand(
             Parser::new("serve")
                 .about("Serve the metrics: what is done without a command")
                 .args(web_flags())
                 .args(host_flags(collectors))
-                .args(storage_flags())
+                .args(serve_flags())
                 .args(log_flags()),
         )
         .subcommand(
@@ -314,27 +319,39 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
         .value_parser(sample_interval)
         .default_value("1s")
         .help_heading("Collectors"),
+        flag(
+            "collector.indicators.directory",
+            "A directory of *.xml files with custom indicators, as a cron job leaves them there",
+        )
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help_heading("Collectors"),
+        flag("config.file", "The YAML file of the probes' targets; without it, this host's own /r/test is probed")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help_heading("Campaign"),
+        flag("log.start", "Where the very first reading of a Campaign log begins")
+            .value_name("PLACE")
+            .value_parser(PossibleValuesParser::new(["end", FROM_BEGINNING]))
+            .default_value("end")
+            .help_heading("Campaign"),
     ]);
     flags
 }
 
-/// What only a process that goes on needs.
-fn storage_flags() -> Vec<Arg> {
-    let flags = [
-        flag(
-            "storage.path",
-            "Where positions in Campaign's logs and what was counted in them survive a restart: a folder of the \
-             exporter's own",
-        )
-        .value_name("PATH")
-        .value_parser(value_parser!(PathBuf))
-        .default_value("/var/lib/campaign_exporter"),
-        flag("log.start", "Where to begin in Campaign's logs the first time: what is before is not counted")
-            .value_name("PLACE")
-            .value_parser(PossibleValuesParser::new([END, BEGINNING]))
-            .default_value(END),
-    ];
-    flags.into_iter().map(|flag| flag.help_heading("Campaign")).collect()
+/// What only a lasting service needs.
+fn serve_flags() -> Vec<Arg> {
+    vec![
+        flag("storage.path", "The directory that keeps how far the logs were read, so that a restart loses nothing")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .default_value("/var/lib/campaign_exporter")
+            .help_heading("Campaign"),
+        flag("config.check", "Check the file of --config.file, and end")
+            .action(ArgAction::SetTrue)
+            .requires("config.file")
+            .help_heading("Campaign"),
+    ]
 }
 
 fn log_flags() -> Vec<Arg> {
@@ -451,6 +468,8 @@ mod tests {
             procfs: "/proc".into(),
             collectors: vec!["process", "logs"],
             sample_interval: Duration::from_secs(1),
+            indicators_directory: None,
+            config_file: None,
             logs_from_beginning: false,
             storage: Some("/var/lib/campaign_exporter".into()),
         };

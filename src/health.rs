@@ -13,6 +13,7 @@ use crate::catalog::signals::modules::{
     MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
     MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
+use crate::catalog::signals::probes::{PING, PROBE_SUCCESS, PROBE_TARGET_INFO, Probe, REDIRECTION, SERVING_MODULE};
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
 
@@ -49,6 +50,8 @@ const RULES: &[Rule] = &[
     (&DESCRIPTORS, descriptors),
     (&LOG_PRECISION, log_precision),
     (&STARTS_MODULES, starts_modules),
+    (&REDIRECTION, |subject| probes(subject, Probe::Redirection)),
+    (&PING, |subject| probes(subject, Probe::Ping)),
 ];
 
 /// Every check of every resident module that `evidence` allows, at the moment `now`.
@@ -162,6 +165,19 @@ fn starts_modules(subject: &Subject) -> Option<bool> {
     runs.reduce(|some, one| some || one)
 }
 
+/// Of the module that serves the end points: every target that is this host answers the probe.
+fn probes(subject: &Subject, probe: Probe) -> Option<bool> {
+    if subject.module != SERVING_MODULE.name || subject.instance != DEFAULT_INSTANCE {
+        return None;
+    }
+    let here = subject.evidence.of(&PROBE_TARGET_INFO).filter(|sample| sample.labels[2] == "yes");
+    let answers = here.filter_map(|sample| {
+        let success = subject.evidence.value(&PROBE_SUCCESS, &[probe.label(), &sample.labels[0]])?;
+        Some(success > 0.0)
+    });
+    answers.reduce(|all, one| all && one)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -248,6 +264,31 @@ mod tests {
         assert_eq!(verdict(&[(&MODULE_UP, MTA, 0.0)]), Some(false));
         assert_eq!(verdict(&[(&MODULE_UP, watchdog, 1.0)]), None, "the watchdog's own process says nothing");
         assert_eq!(verdict(&[]), None);
+    }
+
+    #[test]
+    fn the_targets_that_are_this_host_decide_on_its_end_points() {
+        let web: &[&str] = &["web", "default"];
+        let expected = (&MODULE_EXPECTED, web, 1.0);
+        let here: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["a", "http://a", "yes"], 1.0);
+        let also: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["b", "http://b", "yes"], 1.0);
+        let there: (&MetricDef, &[&str], f64) = (&PROBE_TARGET_INFO, &["c", "http://c", "no"], 1.0);
+        for check in ["redirection", "ping"] {
+            let verdict = |results: &[(&str, f64)]| {
+                let labels: Vec<[&str; 2]> = results.iter().map(|(target, _)| [check, *target]).collect();
+                let mut evidence = vec![expected, here, also, there];
+                for (labels, (_, value)) in labels.iter().zip(results) {
+                    evidence.push((&PROBE_SUCCESS, labels.as_slice(), *value));
+                }
+                let found = checks(&evidence);
+                found.into_iter().find(|(name, _)| *name == format!("web@default {check}")).map(|(_, passes)| passes)
+            };
+            assert_eq!(verdict(&[("a", 1.0), ("b", 1.0), ("c", 0.0)]), Some(true));
+            assert_eq!(verdict(&[("a", 1.0), ("b", 0.0)]), Some(false));
+            assert_eq!(verdict(&[("a", 0.0)]), Some(false));
+            assert_eq!(verdict(&[("c", 0.0)]), None, "another host says nothing of this one");
+            assert_eq!(verdict(&[]), None);
+        }
     }
 
     #[test]

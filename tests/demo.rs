@@ -6,6 +6,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use support::receiver::Receiver;
@@ -20,6 +21,7 @@ fn main() {
     let seconds = std::env::args().nth(1).map(|text| text.parse().expect("SECONDS is a whole number"));
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
+    let interrupt = interrupt();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path();
     let rules = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("alerts/en/campaign.rules.yml");
@@ -48,7 +50,10 @@ fn main() {
 
     let mut told = 0;
     loop {
-        std::thread::sleep(end.map_or(TELL_EVERY, |end| TELL_EVERY.min(end.saturating_duration_since(Instant::now()))));
+        let pause = end.map_or(TELL_EVERY, |end| TELL_EVERY.min(end.saturating_duration_since(Instant::now())));
+        if interrupt.recv_timeout(pause).is_ok() {
+            break;
+        }
         let notified = receiver.notified();
         for one in &notified[told..] {
             println!(
@@ -67,6 +72,18 @@ fn main() {
             break;
         }
     }
+}
+
+/// Tells of Ctrl-C, so that everything ends in order and leaves nothing behind.
+fn interrupt() -> mpsc::Receiver<()> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(tokio::signal::ctrl_c()).expect("the signal of Ctrl-C");
+        // The demo may just have ended by itself.
+        let _ = tell.send(());
+    });
+    told
 }
 
 /// How many alerting rules Prometheus has evaluated without an error.

@@ -139,3 +139,230 @@ fn ending(table: &ProcessTable) -> Result<Outcome, CollectError> {
 fn number(value: u64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::parse::cmdline;
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::parse::process::Io;
+    use crate::snapshot::Snapshot;
+    use crate::source::processes::{Failure, Present, ProcessSource, ReadLosses, Totals};
+
+    fn collected(installation: Installation, processes: ProcessTable) -> (Result<Outcome, CollectError>, Snapshot) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let cx = Context {
+            installation: Arc::new(installation),
+            processes: processes.into(),
+            ..Context::for_tests(deadline)
+        };
+        let mut out = Samples::default();
+        let outcome = Process.collect(&cx, &mut out);
+        assert_eq!(out.rejected(), 0);
+        (outcome, out.freeze())
+    }
+
+    /// An installation with the instances `default` and `prod`, where `prod` starts its mta with `args`.
+    fn installation(args: &str) -> Installation {
+        let xml = format!("<serverconf><mta autoStart='true' args='{args}'/></serverconf>");
+        let prod = Settings::overlay(None, Some(Arc::new(ServerConf::parse(xml.as_bytes()).unwrap())));
+        Installation {
+            instances: [("default".to_owned(), Settings::default()), ("prod".to_owned(), prod)].into(),
+            ..Installation::default()
+        }
+    }
+
+    fn group(module: &str, instance: &str, now: Present) -> Group {
+        Group { module: module.into(), instance: instance.into(), totals: Totals::default(), now }
+    }
+
+    fn table(groups: Vec<Group>) -> ProcessTable {
+        ProcessTable { groups, seen: true, ..ProcessTable::default() }
+    }
+
+    fn sleeping(processes: u64) -> Present {
+        Present { processes, states: [0, processes, 0, 0, 0, 0], ..Present::default() }
+    }
+
+    #[test]
+    fn every_value_of_a_group_is_told_under_its_name() {
+        let mut group = group(
+            "web",
+            "default",
+            Present {
+                processes: 3,
+                states: [1, 0, 1, 0, 1, 0],
+                oldest_start: Some(Duration::from_millis(1_500)),
+                resident_bytes: 30,
+                resident_bytes_max: 20,
+                virtual_bytes: 400,
+                threads: 50,
+                open_descriptors: Some(6),
+                descriptor_ratio: Some(0.5),
+                waiting: Duration::from_secs(7),
+                command_lines: Vec::new(),
+            },
+        );
+        group.totals = Totals {
+            starts: 9,
+            user_cpu: Duration::from_millis(2_500),
+            system_cpu: Duration::from_millis(500),
+            io: Some(Io { read_bytes: 11, written_bytes: 12 }),
+        };
+        let (outcome, snapshot) = collected(Installation::default(), table(vec![group]));
+        assert_eq!(outcome.unwrap(), Outcome::Complete);
+        let expected: &[(_, &[&str], f64)] = &[
+            (&PROCESSES_HIDDEN, &[], 0.0),
+            (&MODULE_UP, &["web", "default"], 1.0),
+            (&MODULE_PROCESSES, &["web", "default"], 3.0),
+            (&MODULE_STARTS, &["web", "default"], 9.0),
+            (&MODULE_START_TIME, &["web", "default"], 1.5),
+            (&MODULE_CPU, &["web", "default", "user"], 2.5),
+            (&MODULE_CPU, &["web", "default", "system"], 0.5),
+            (&MODULE_RESIDENT_MEMORY, &["web", "default"], 30.0),
+            (&MODULE_RESIDENT_MEMORY_MAX, &["web", "default"], 20.0),
+            (&MODULE_VIRTUAL_MEMORY, &["web", "default"], 400.0),
+            (&MODULE_THREADS, &["web", "default"], 50.0),
+            (&MODULE_OPEN_FDS, &["web", "default"], 6.0),
+            (&MODULE_OPEN_FDS_RATIO, &["web", "default"], 0.5),
+            (&MODULE_READ_BYTES, &["web", "default"], 11.0),
+            (&MODULE_WRITTEN_BYTES, &["web", "default"], 12.0),
+            (&MODULE_STATES, &["web", "default", "running"], 1.0),
+            (&MODULE_STATES, &["web", "default", "sleeping"], 0.0),
+            (&MODULE_STATES, &["web", "default", "waiting"], 1.0),
+            (&MODULE_STATES, &["web", "default", "stopped"], 0.0),
+            (&MODULE_STATES, &["web", "default", "zombie"], 1.0),
+            (&MODULE_STATES, &["web", "default", "other"], 0.0),
+            (&MODULE_WAITING, &["web", "default"], 7.0),
+            (&MODULE_VERBOSE, &["web", "default"], 0.0),
+        ];
+        for (def, labels, value) in expected {
+            assert_eq!(snapshot.value(def, labels), Some(*value), "{} {labels:?}", def.name);
+        }
+    }
+
+    #[test]
+    fn an_expected_module_without_a_process_is_down_and_has_nothing_else() {
+        let (outcome, snapshot) = collected(installation(""), table(Vec::new()));
+        assert_eq!(outcome.unwrap(), Outcome::Complete);
+        for (module, instance) in [("mta", "prod"), ("watchdog", "default")] {
+            assert_eq!(snapshot.value(&MODULE_UP, &[module, instance]), Some(0.0));
+            assert_eq!(snapshot.value(&MODULE_PROCESSES, &[module, instance]), Some(0.0));
+            assert_eq!(snapshot.value(&MODULE_STARTS, &[module, instance]), Some(0.0));
+        }
+        assert_eq!(snapshot.of(&MODULE_UP).count(), 2, "what is not started automatically is not down");
+        for def in [&MODULE_CPU, &MODULE_RESIDENT_MEMORY, &MODULE_STATES, &MODULE_WAITING, &MODULE_VERBOSE] {
+            assert_eq!(snapshot.of(def).count(), 0, "{}", def.name);
+        }
+    }
+
+    #[test]
+    fn a_zombie_alone_is_down_and_an_unexpected_module_that_runs_is_up() {
+        let zombie = Present { processes: 1, states: [0, 0, 0, 0, 1, 0], ..Present::default() };
+        let groups = vec![
+            group("import", "prod", sleeping(1)),
+            group("mta", "prod", zombie),
+            group("mtachild", "prod", sleeping(2)),
+            group("stat", "other", sleeping(1)),
+        ];
+        let (_, snapshot) = collected(installation(""), table(groups));
+        assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MODULE_PROCESSES, &["mta", "prod"]), Some(1.0));
+        assert_eq!(snapshot.value(&MODULE_UP, &["stat", "other"]), Some(1.0));
+        for (module, processes) in [("import", 1.0), ("mtachild", 2.0)] {
+            assert_eq!(snapshot.value(&MODULE_UP, &[module, "prod"]), None, "{module} need not run");
+            assert_eq!(snapshot.value(&MODULE_PROCESSES, &[module, "prod"]), Some(processes));
+        }
+    }
+
+    #[test]
+    fn counters_stay_when_the_last_process_is_gone_and_gauges_go() {
+        let mut gone = group("import", "prod", Present::default());
+        gone.totals.starts = 2;
+        let (_, snapshot) = collected(Installation::default(), table(vec![gone]));
+        assert_eq!(snapshot.value(&MODULE_STARTS, &["import", "prod"]), Some(2.0));
+        assert_eq!(snapshot.value(&MODULE_CPU, &["import", "prod", "user"]), Some(0.0));
+        assert_eq!(snapshot.of(&MODULE_READ_BYTES).count(), 0, "no process's could be read");
+        assert_eq!(snapshot.of(&MODULE_PROCESSES).count() + snapshot.of(&MODULE_THREADS).count(), 0);
+    }
+
+    #[test]
+    fn the_first_start_of_a_utility_is_visible() {
+        let (_, snapshot) = collected(installation(""), table(Vec::new()));
+        for utility in ["export", "import", "tracking"] {
+            assert_eq!(snapshot.value(&MODULE_STARTS, &[utility, "prod"]), Some(0.0));
+            assert_eq!(snapshot.value(&MODULE_STARTS, &[utility, "default"]), None);
+        }
+    }
+
+    #[test]
+    fn precision_beyond_the_configured_args_is_verbose() {
+        let line = |bytes: &[u8]| vec![Arc::new(cmdline::parse(bytes).unwrap())];
+        let verbose = |args: &str, bytes: &[u8]| {
+            let now = Present { command_lines: line(bytes), ..sleeping(1) };
+            let (_, snapshot) = collected(installation(args), table(vec![group("mta", "prod", now)]));
+            snapshot.value(&MODULE_VERBOSE, &["mta", "prod"])
+        };
+        assert_eq!(verbose("-tracefilter:nlmta", b"nlserver\0mta\0-tracefilter:nlmta\0"), Some(0.0));
+        assert_eq!(verbose("-tracefilter:nlmta", b"nlserver\0mta\0-tracefilter:*\0"), Some(1.0));
+        assert_eq!(verbose("-verbose", b"nlserver\0mta\0-verbose\0"), Some(0.0));
+    }
+
+    #[test]
+    fn hidden_processes_are_neither_up_nor_down() {
+        let hidden = ProcessTable { hidden: true, ..ProcessTable::default() };
+        let (outcome, snapshot) = collected(installation(""), hidden.clone());
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Permission);
+        assert!(error.message.contains("Campaign's user"), "{}", error.message);
+        assert_eq!(snapshot.value(&PROCESSES_HIDDEN, &[]), Some(1.0));
+        assert_eq!(snapshot.of(&MODULE_UP).count() + snapshot.of(&MODULE_PROCESSES).count(), 0);
+        // The exporter's user is shown Campaign's processes: what is not there is down.
+        let shown = ProcessTable { groups: vec![group("stat", "prod", sleeping(1))], seen: true, ..hidden };
+        let (outcome, snapshot) = collected(installation(""), shown);
+        assert_eq!(outcome.unwrap(), Outcome::Complete);
+        assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MODULE_UP, &["stat", "prod"]), Some(1.0));
+    }
+
+    #[test]
+    fn a_listing_that_failed_is_an_error_and_losses_make_the_rest_partial() {
+        for (denied, kind) in [(true, ErrorKind::Permission), (false, ErrorKind::Gone)] {
+            let failure = Some(Failure { denied, message: "/proc: on purpose".to_owned() });
+            let failed = ProcessTable { failure, ..table(vec![group("stat", "prod", sleeping(1))]) };
+            let (outcome, snapshot) = collected(installation(""), failed);
+            let error = outcome.unwrap_err();
+            assert_eq!((error.kind, error.message.as_str()), (kind, "/proc: on purpose"));
+            assert_eq!(snapshot.value(&MODULE_UP, &["stat", "prod"]), Some(1.0));
+            assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), None);
+        }
+        let losses = ReadLosses { permission: 4, broken: 1 };
+        let (outcome, _) = collected(installation(""), ProcessTable { losses, ..table(Vec::new()) });
+        let Ok(Outcome::Partial(losses)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(losses.iter().collect::<Vec<_>>(), [(ErrorKind::Permission, 4), (ErrorKind::Parse, 1)]);
+    }
+
+    #[test]
+    fn the_fixture_host_is_read_as_it_is() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/host/proc");
+        let processes = ProcessSource::new(&root).unwrap().walk();
+        let (outcome, snapshot) = collected(installation("-tracefilter:nlmta"), (*processes).clone());
+        assert_eq!(outcome.unwrap(), Outcome::Complete);
+        let labels = |module: &'static str, instance: &'static str| [module, instance];
+        let up = |module, instance| snapshot.value(&MODULE_UP, &labels(module, instance));
+        assert_eq!((up("web", "default"), up("mta", "prod"), up("stat", "stage")), (Some(1.0), Some(1.0), Some(1.0)));
+        let processes = |module, instance| snapshot.value(&MODULE_PROCESSES, &labels(module, instance));
+        assert_eq!((processes("mtachild", "prod"), processes("unknown", "default")), (Some(2.0), Some(2.0)));
+        assert_eq!(processes("caf\u{fffd}", "stage"), Some(1.0));
+        let verbose = |module, instance| snapshot.value(&MODULE_VERBOSE, &labels(module, instance));
+        assert_eq!((verbose("mta", "prod"), verbose("mta", "stage")), (Some(0.0), Some(1.0)));
+        assert_eq!(snapshot.value(&MODULE_OPEN_FDS_RATIO, &["web", "default"]), Some(0.75));
+        assert_eq!(snapshot.value(&MODULE_READ_BYTES, &["stat", "stage"]), None);
+        assert_eq!(snapshot.value(&MODULE_STATES, &["inMail", "prod", "waiting"]), Some(1.0));
+        assert_eq!(snapshot.value(&MODULE_START_TIME, &["watchdog", "default"]), Some(1_700_000_910.0));
+    }
+}

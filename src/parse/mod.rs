@@ -4,4 +4,6 @@ pub mod cmdline;
 pub mod conf;
 pub mod line;
 pub mod process;
+pub mod reply;
 pub mod tail;
+pub mod targets;

@@ -220,7 +220,7 @@ mod tests {
         assert_eq!((stat.user_ticks, stat.system_ticks), (reference.utime, reference.stime));
         assert_eq!((stat.start_ticks, stat.virtual_bytes), (reference.starttime, reference.vsize));
         assert_eq!((stat.resident_pages, stat.image.start_code), (reference.rss, reference.startcode));
-        assert_eq!(Some(stat.image.arg_start), reference.arg_start.map(|at| at as u64));
+        assert_eq!(Some(stat.image.arg_start), reference.arg_start);
         assert_eq!(Some(stat.exit_signal), reference.exit_signal.map(i64::from));
         assert!(!stat.is_inner_thread());
     }

@@ -19,7 +19,7 @@ pub(crate) struct Chain {
     pub(crate) receiver: Receiver,
     pub(crate) prometheus: Prometheus,
     _alertmanager: Alertmanager,
-    pub(crate) exporter: Exporter,
+    _exporter: Exporter,
     pub(crate) simulator: Simulator,
     _folder: tempfile::TempDir,
 }
@@ -36,7 +36,7 @@ impl Chain {
         let alertmanager = Alertmanager::start(path, Pace::TEST, Some(&receiver.url()));
         let prometheus = Prometheus::start(path, Pace::TEST, &exporter.address, &alertmanager.address, &rules);
         prometheus.wait_for_target();
-        Self { receiver, prometheus, _alertmanager: alertmanager, exporter, simulator, _folder: folder }
+        Self { receiver, prometheus, _alertmanager: alertmanager, _exporter: exporter, simulator, _folder: folder }
     }
 
     /// Waits for the notification `status` of `alert`.

@@ -46,7 +46,7 @@ impl Exporter {
         command
             .arg("--web.listen-address=127.0.0.1:0")
             .arg(concat_os("--campaign.home=", home))
-            .arg(concat_os("--storage.path=", &folder.join("exporter-state")))
+            .arg(concat_os("--storage.path=", &folder.join("state")))
             .args(arguments);
         let mut process = Running::start(&mut command, &folder.join("exporter.log"));
         let address = wait_for("exporter that listens", START_LIMIT, || {

@@ -1,8 +1,10 @@
 //! Every metric, check and alert there is, a file a theme. Nothing that is not here can be exported, judged or rendered.
 
 pub mod exporter;
+pub mod indicators;
 pub mod logs;
 pub mod modules;
+pub mod probes;
 
 use super::{AlertDef, CheckDef, MetricDef};
 
@@ -42,7 +44,7 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, probes::THEME, indicators::THEME, exporter::THEME];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {
@@ -89,11 +91,14 @@ mod tests {
         "probe",
         "problem",
         "protocol",
+        "reason",
         "revision",
         "rustc",
         "sha1",
         "state",
         "target",
+        "this_host",
+        "url",
         "version",
     ];
 

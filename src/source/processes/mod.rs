@@ -12,6 +12,7 @@ mod groups;
 mod root;
 mod tracker;
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -224,6 +225,9 @@ pub struct ProcessSource {
     tracker: Mutex<Tracker>,
     turn: Mutex<Turn>,
     turned: Condvar,
+    /// How often a scrape began to wait for another's walk.
+    #[cfg(test)]
+    waiting: std::sync::atomic::AtomicUsize,
 }
 
 /// Which walk is on, so that scrapes at the same time share one.
@@ -246,7 +250,14 @@ impl ProcessSource {
         let root = Root::open(procfs_root)
             .map_err(|errno| ProcessSourceError::Root { path: procfs_root.to_owned(), source: errno.into() })?;
         let tracker = Tracker::new(&root, root.abilities(), descriptor_budget());
-        Ok(ProcessSource { root, tracker: Mutex::new(tracker), turn: Mutex::default(), turned: Condvar::new() })
+        Ok(ProcessSource {
+            root,
+            tracker: Mutex::new(tracker),
+            turn: Mutex::default(),
+            turned: Condvar::new(),
+            #[cfg(test)]
+            waiting: std::sync::atomic::AtomicUsize::new(0),
+        })
     }
 
     /// Says which installation is ours: processes whose executable belongs to another are none of ours. While it is
@@ -273,6 +284,8 @@ impl ProcessSource {
             if !turn.walking {
                 break;
             }
+            #[cfg(test)]
+            self.waiting.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
         }
         turn.walking = true;
@@ -322,7 +335,8 @@ impl Sampler {
         let (stop, stopped) = channel();
         let run = move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                source.sample();
+                // A panic has been reported where it happened; the next sample looks at everything that it left.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| source.sample()));
             }
         };
         let thread =
@@ -357,3 +371,6 @@ fn descriptor_budget() -> usize {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(most.saturating_sub((most / 4).max(256))).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

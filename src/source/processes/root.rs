@@ -47,13 +47,16 @@ pub(super) struct Abilities {
     pub(super) tells_last_pid: bool,
 }
 
+/// Called with the path before each read: where tests let a process vanish, or be denied.
+#[cfg(test)]
+pub(super) type BeforeRead = Box<dyn FnMut(&str) -> Result<(), Miss> + Send>;
+
 /// A `/proc`.
 pub(super) struct Root {
     dir: OwnedFd,
     path: PathBuf,
-    /// Called with the path before each read: where tests let a process vanish.
     #[cfg(test)]
-    pub(super) before_read: std::sync::Mutex<Option<Box<dyn FnMut(&str) + Send>>>,
+    pub(super) before_read: std::sync::Mutex<Option<BeforeRead>>,
 }
 
 impl Root {
@@ -117,7 +120,7 @@ impl Root {
 
     /// Opens a file of the root for reading.
     pub(super) fn open_file(&self, path: &str) -> Result<OwnedFd, Miss> {
-        self.announce(path);
+        self.announce(path)?;
         Ok(rustix::fs::openat(&self.dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
@@ -129,7 +132,7 @@ impl Root {
     /// Takes a handle of a process's file or folder that answers questions about it but reads nothing.
     pub(super) fn handle_of(&self, pid: u32, name: &str) -> Result<OwnedFd, Miss> {
         of(pid, name, |path| {
-            self.announce(path);
+            self.announce(path)?;
             Ok(rustix::fs::openat(&self.dir, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
         })
     }
@@ -147,7 +150,7 @@ impl Root {
     /// Where a process's symbolic link points.
     pub(super) fn link_of(&self, pid: u32, name: &str) -> Result<PathBuf, Miss> {
         of(pid, name, |path| {
-            self.announce(path);
+            self.announce(path)?;
             let target = rustix::fs::readlinkat(&self.dir, path, Vec::new())?;
             Ok(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))
         })
@@ -156,7 +159,7 @@ impl Root {
     /// Whether the user may look at a process's file.
     pub(super) fn check_of(&self, pid: u32, name: &str) -> Result<(), Miss> {
         of(pid, name, |path| {
-            self.announce(path);
+            self.announce(path)?;
             Ok(rustix::fs::statat(&self.dir, path, AtFlags::empty()).map(|_| ())?)
         })
     }
@@ -165,7 +168,7 @@ impl Root {
     pub(super) fn entries_of(&self, pid: u32, name: &str, buffer: &mut [MaybeUninit<u8>]) -> Result<u64, Miss> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = of(pid, name, |path| {
-            self.announce(path);
+            self.announce(path)?;
             Ok::<_, Miss>(rustix::fs::openat(&self.dir, path, flags, Mode::empty())?)
         })?;
         let mut entries = 0;
@@ -175,7 +178,7 @@ impl Root {
 
     /// Every process id of the root, in ascending order, into `pids`.
     pub(super) fn list(&self, pids: &mut Vec<u32>, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Miss> {
-        self.announce("");
+        self.announce("")?;
         pids.clear();
         rustix::fs::seek(&self.dir, SeekFrom::Start(0))?;
         for_each_name(&self.dir, buffer, |name| pids.extend(parse::number::<u32>(name)))?;
@@ -187,15 +190,19 @@ impl Root {
     }
 
     #[cfg(test)]
-    fn announce(&self, path: &str) {
-        if let Some(hook) = self.before_read.lock().unwrap().as_mut() {
-            hook(path);
-        }
+    fn announce(&self, path: &str) -> Result<(), Miss> {
+        self.before_read
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .as_mut()
+            .map_or(Ok(()), |hook| hook(path))
     }
 
     #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "tests listen here")]
-    fn announce(&self, _path: &str) {}
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests listen here, and refuse")]
+    fn announce(&self, _path: &str) -> Result<(), Miss> {
+        Ok(())
+    }
 }
 
 /// The process id handed out last, of a descriptor kept open on `loadavg`.

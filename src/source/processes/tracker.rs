@@ -636,6 +636,13 @@ impl Tracker {
         }
     }
 
+    /// How many processes of a group have started.
+    #[cfg(test)]
+    pub(super) fn starts(&mut self, module: &str, instance: &str) -> u64 {
+        let id = self.groups.id(module, instance);
+        self.groups.get_mut(id).map_or(0, |group| group.totals.starts)
+    }
+
     /// Samples, and reads every known process.
     pub(super) fn walk(&mut self, root: &Root, now: Instant) -> ProcessTable {
         self.sample(root, now);

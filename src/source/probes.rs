@@ -1,0 +1,479 @@
+//! Asks the targets on its own schedule, in the background, and keeps the last result of each probe for the scrapes.
+//!
+//! No probe is made more often than the product's documentation allows, whoever asks for it; one that still runs is not
+//! started again; few run at once. Knows when to ask and what came back; what it means for health is for others.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
+use super::installation::Installation;
+use crate::catalog::modules::DEFAULT_INSTANCE;
+use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
+use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
+use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
+
+/// How many probes run at once.
+const CONCURRENCY: usize = 8;
+
+/// The first round is spread over this time, or over the interval when that is shorter.
+const FIRST_ROUND: Duration = Duration::from_secs(5);
+
+/// A result older than this many intervals (and the time limit) says nothing any more.
+const INTERVALS_BEFORE_STALE: u32 = 3;
+
+/// Probes that can't be made as they are configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbesError {
+    /// The configuration file can't be read.
+    #[error("{}: {source}; give the path of the configuration file that the exporter's user can read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration file is wrong.
+    #[error(transparent)]
+    Targets(#[from] TargetsError),
+    /// A target can't be asked.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A session token can't be used.
+    #[error("target {target}: {source}")]
+    Token {
+        /// The target.
+        target: String,
+        /// Why.
+        source: TokenError,
+    },
+}
+
+/// A probe that was asked for and is not configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownProbe {
+    /// No target has this name.
+    #[error("no target of this name is configured; --config.file names them")]
+    Target,
+    /// The target does not have this probe.
+    #[error("the target has no such probe; it has: {}", .0.join(", "))]
+    Probe(Vec<&'static str>),
+    /// The target does not serve it, or the answer was lost.
+    #[error("there is no result")]
+    NoResult,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `/r/test` answered OK.
+    Redirection(Redirection),
+    /// `ping.jsp` answered OK.
+    Ping,
+    /// `mcPing.jsp` answered, OK or not.
+    MessageCenter(MessageCenter),
+    /// The pipelined status page answered.
+    Pipelined(Pipelined),
+}
+
+/// One run of a probe.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When it started.
+    pub started: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// The HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// Why it failed; none when all is well.
+    pub failure: Option<Reason>,
+    /// What was understood; also there when the answer tells of an error that has values.
+    pub reply: Option<Reply>,
+}
+
+/// What is known of one probe of one target at this moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The target.
+    pub target: Arc<Target>,
+    /// The probe.
+    pub probe: Probe,
+    /// The last run; none before the first.
+    pub last: Option<Record>,
+    /// Whether the last run is too old to judge by: the schedule is stuck.
+    pub stale: bool,
+    /// Runs since the exporter started.
+    pub runs: u64,
+    /// Failed runs since the exporter started, by reason, in the order of [`Reason::ALL`].
+    pub failures: [u64; Reason::ALL.len()],
+}
+
+/// The probes of this exporter.
+#[derive(Debug)]
+pub struct Probes {
+    places: Places,
+    at_once: Arc<Semaphore>,
+}
+
+enum Places {
+    /// The configuration file's.
+    Configured(Vec<Arc<Entry>>),
+    /// This host's redirection server, wherever the function says that it is, and while it says so.
+    Local { port: Box<dyn Fn() -> Option<u16> + Send + Sync>, current: Mutex<Option<Arc<Entry>>> },
+}
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Places::Configured(entries) => {
+                f.debug_list().entries(entries.iter().map(|entry| &entry.target.name)).finish()
+            }
+            Places::Local { .. } => f.write_str("Local"),
+        }
+    }
+}
+
+/// One probe of one target.
+#[derive(Debug)]
+struct Entry {
+    target: Arc<Target>,
+    settings: ProbeSettings,
+    /// Not named by the administrator: it may be that nothing serves this path there.
+    automatic: bool,
+    endpoint: Arc<Endpoint>,
+    /// Held while it runs.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    started: Option<Instant>,
+    last: Option<Record>,
+    runs: u64,
+    failures: [u64; Reason::ALL.len()],
+    succeeded_once: bool,
+}
+
+/// Reads the configuration file.
+///
+/// # Errors
+/// When it can't be read or is wrong.
+pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| ProbesError::Read { path: path.to_owned(), source })?;
+    Ok(targets::read(&bytes, path)?)
+}
+
+/// `--config.check`: reads the configuration file and every file that it names, asks nobody, and tells the number of
+/// targets.
+///
+/// # Errors
+/// The first thing that would keep a probe from being made.
+pub fn check(path: &Path) -> Result<usize, ProbesError> {
+    let targets = load(path)?;
+    let client = Client::default();
+    for target in &targets {
+        Endpoint::new(target, &client)?;
+        if let Some(source) = &target.session_token {
+            Token::read(source).map_err(|source| ProbesError::Token { target: target.name.clone(), source })?;
+        }
+    }
+    Ok(targets.len())
+}
+
+/// Where the redirection server of this host is to be asked when nothing is configured: the port of the module that
+/// serves it, while the configuration starts that module here.
+#[must_use]
+pub fn local_port(installation: &Installation) -> Option<u16> {
+    let settings = installation.instances.get(DEFAULT_INSTANCE)?;
+    let port = SERVING_MODULE.ports.iter().find(|port| port.check == SERVING_PORT_CHECK)?;
+    if !settings.auto_start(SERVING_MODULE.name) {
+        return None;
+    }
+    let configured = port.attribute.and_then(|attribute| settings.number(SERVING_MODULE.name, attribute));
+    match configured {
+        Some(number) => u16::try_from(number).ok().filter(|number| *number != 0),
+        None => Some(port.number),
+    }
+}
+
+impl Probes {
+    /// The probes of a configuration file's targets.
+    ///
+    /// # Errors
+    /// When a target can't be asked as it is configured. A session token that can't be read is no error yet: each
+    /// probe reads it anew.
+    pub fn configured(targets: Vec<Target>) -> Result<Probes, ProbesError> {
+        let client = Client::default();
+        let mut entries = Vec::new();
+        for target in targets {
+            if target.session_token.is_some() && !target.base.tls && !target.base.is_loopback() {
+                tracing::warn!(
+                    "target {}: the session token is sent in clear text to {}; use https",
+                    target.name,
+                    target.base
+                );
+            }
+            entries.extend(Entry::all(target, false, &client)?);
+        }
+        Ok(Probes::new(Places::Configured(entries)))
+    }
+
+    /// The probe that needs no configuration: `/r/test` at the port of this host that `port` tells, while it tells one.
+    pub fn local(port: impl Fn() -> Option<u16> + Send + Sync + 'static) -> Probes {
+        Probes::new(Places::Local { port: Box::new(port), current: Mutex::default() })
+    }
+
+    fn new(places: Places) -> Probes {
+        Probes { places, at_once: Arc::new(Semaphore::new(CONCURRENCY)) }
+    }
+
+    /// Asks for ever, each probe at its interval; ends when the future is dropped. Only one call at a time is of use.
+    pub async fn run(&self) {
+        match &self.places {
+            Places::Configured(entries) => {
+                let mut loops = JoinSet::new();
+                for entry in entries {
+                    loops.spawn(keep_asking(Arc::clone(entry), Arc::clone(&self.at_once)));
+                }
+                while let Some(ended) = loops.join_next().await {
+                    tracing::error!("the schedule of a probe ended, which is a defect, please report it: {ended:?}");
+                }
+            }
+            Places::Local { .. } => {
+                let interval = Probe::Redirection.usual_interval();
+                tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
+                loop {
+                    for entry in self.entries() {
+                        entry.refresh(&self.at_once).await;
+                    }
+                    tokio::time::sleep(interval + up_to(interval / 10)).await;
+                }
+            }
+        }
+    }
+
+    /// Makes every probe once, but those that were made too shortly before: for a single look at the host.
+    pub async fn ask_all(&self) {
+        let mut asked = JoinSet::new();
+        for entry in self.entries() {
+            let at_once = Arc::clone(&self.at_once);
+            asked.spawn(async move { entry.refresh(&at_once).await });
+        }
+        asked.join_all().await;
+    }
+
+    /// What is known of every probe now; asks nobody.
+    #[must_use]
+    pub fn latest(&self) -> Vec<View> {
+        self.entries().iter().filter_map(|entry| entry.view()).collect()
+    }
+
+    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet.
+    ///
+    /// # Errors
+    /// When it is not configured.
+    pub async fn probe_once(&self, target: &str, probe: Probe) -> Result<View, UnknownProbe> {
+        let of_target: Vec<_> = self.entries().into_iter().filter(|entry| entry.target.name == target).collect();
+        if of_target.is_empty() {
+            return Err(UnknownProbe::Target);
+        }
+        let Some(entry) = of_target.iter().find(|entry| entry.settings.probe == probe) else {
+            return Err(UnknownProbe::Probe(of_target.iter().map(|entry| entry.settings.probe.label()).collect()));
+        };
+        entry.refresh(&self.at_once).await;
+        entry.view().filter(|view| view.last.is_some()).ok_or(UnknownProbe::NoResult)
+    }
+
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        match &self.places {
+            Places::Configured(entries) => entries.clone(),
+            Places::Local { port, current } => {
+                let port = port();
+                let mut current = lock(current);
+                if current.as_ref().map(|entry| entry.target.base.port) != port {
+                    *current = port.and_then(Entry::local);
+                }
+                current.iter().cloned().collect()
+            }
+        }
+    }
+}
+
+/// Asks at the entry's interval, spread by chance so that many exporters and targets make no burst.
+async fn keep_asking(entry: Arc<Entry>, at_once: Arc<Semaphore>) {
+    let interval = entry.settings.interval;
+    tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
+    loop {
+        let next = tokio::time::Instant::now() + interval + up_to(interval / 10);
+        entry.refresh(&at_once).await;
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+/// Some time from nothing to `most`.
+fn up_to(most: Duration) -> Duration {
+    // The standard library's hash keys are random, which is chance enough for a schedule.
+    let chance = RandomState::new().build_hasher().finish() % 1024;
+    most.mul_f64(f64::from(u16::try_from(chance).unwrap_or(0)) / 1024.0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Entry {
+    fn all(target: Target, automatic: bool, client: &Client) -> Result<Vec<Arc<Entry>>, EndpointError> {
+        let endpoint = Arc::new(Endpoint::new(&target, client)?);
+        let target = Arc::new(target);
+        let entry = |settings: &ProbeSettings| {
+            Arc::new(Entry {
+                target: Arc::clone(&target),
+                settings: settings.clone(),
+                automatic,
+                endpoint: Arc::clone(&endpoint),
+                turn: Arc::default(),
+                state: Mutex::default(),
+            })
+        };
+        Ok(target.probes.iter().map(entry).collect())
+    }
+
+    fn local(port: u16) -> Option<Arc<Entry>> {
+        let target = Target::local_redirection(LOCAL_TARGET, port);
+        // Plain HTTP to an address: nothing about it can be refused.
+        Entry::all(target, true, &Client::default()).ok()?.pop()
+    }
+
+    /// How long after a start the next one may be.
+    fn shortest_interval(&self) -> Duration {
+        self.settings.probe.shortest_interval().min(self.settings.interval)
+    }
+
+    /// Makes the probe, unless one was started too shortly before; waits for the one that is under way.
+    async fn refresh(self: &Arc<Self>, at_once: &Arc<Semaphore>) {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if lock(&self.state).started.is_some_and(|started| started.elapsed() < self.shortest_interval()) {
+            return;
+        }
+        let (entry, at_once) = (Arc::clone(self), Arc::clone(at_once));
+        // In a task of its own: the result counts even when the one who asked for it is gone.
+        let run = tokio::spawn(async move {
+            let _turn = turn;
+            let _place = at_once.acquire_owned().await;
+            entry.run().await;
+        });
+        if let Err(error) = run.await {
+            tracing::error!("a probe of target {} ended early, please report it: {error}", self.target.name);
+        }
+    }
+
+    async fn run(&self) {
+        let (started, at) = (SystemTime::now(), Instant::now());
+        lock(&self.state).started = Some(at);
+        let result = self.ask().await;
+        let duration = at.elapsed();
+        let (reply, failure) = match result {
+            Ok(Reply::MessageCenter(queue)) if !queue.ok => {
+                let message = format!("the server says {:?} instead of OK", queue.said);
+                let failure = Failure { reason: Reason::Body, message, status: Some(200) };
+                (Some(Reply::MessageCenter(queue)), Some(failure))
+            }
+            Ok(reply) => (Some(reply), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let status = failure.as_ref().map_or(Some(200), |failure| failure.status);
+        let reason = failure.as_ref().map(|failure| failure.reason);
+        let record = Record { started, duration, status, failure: reason, reply };
+        let mut state = lock(&self.state);
+        let before = state.last.as_ref().map(|last| last.failure);
+        state.runs += 1;
+        state.succeeded_once |= reason.is_none();
+        if let Some(place) = Reason::ALL.iter().position(|one| Some(*one) == reason) {
+            state.failures[place] += 1;
+        }
+        state.last = Some(record);
+        let not_served = self.not_served(&state);
+        drop(state);
+        self.log_change(before, failure.as_ref(), not_served);
+    }
+
+    /// Once when something changes, not at every run.
+    fn log_change(&self, before: Option<Option<Reason>>, failure: Option<&Failure>, not_served: bool) {
+        let (probe, target, base) = (self.settings.probe.label(), &self.target.name, &self.target.base);
+        match failure {
+            Some(failure) if before != Some(Some(failure.reason)) => {
+                if not_served {
+                    tracing::info!(
+                        "{base} serves no {}: name the redirection server of this host in --config.file",
+                        self.settings.path
+                    );
+                } else {
+                    let (reason, message) = (failure.reason.label(), &failure.message);
+                    tracing::warn!("the probe {probe} of target {target} at {base} fails ({reason}): {message}");
+                }
+            }
+            None if matches!(before, Some(Some(_))) => {
+                tracing::info!("the probe {probe} of target {target} at {base} is well again");
+            }
+            _ => {}
+        }
+    }
+
+    async fn ask(&self) -> Result<Reply, Failure> {
+        let token = self.token().await?;
+        let Answer { body, charset } = self.endpoint.get(&self.settings.path, token.as_ref()).await?;
+        let charset = charset.as_deref();
+        let reply = match self.settings.probe {
+            Probe::Redirection => reply::redirection(&body, charset).map(Reply::Redirection),
+            Probe::Ping => reply::ping(&body, charset).map(|()| Reply::Ping),
+            Probe::MessageCenter => reply::message_center(&body, charset).map(Reply::MessageCenter),
+            Probe::Pipelined => reply::pipelined(&body, charset).map(Reply::Pipelined),
+        };
+        reply.map_err(|error: ReplyError| Failure {
+            reason: Reason::Body,
+            message: error.to_string(),
+            status: Some(200),
+        })
+    }
+
+    async fn token(&self) -> Result<Option<Token>, Failure> {
+        match &self.target.session_token {
+            Some(source) if self.settings.probe.takes_session_token() => self.endpoint.token(source).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A port that was guessed need not serve this path: with "not found" and never anything better, there is nothing
+    /// to judge.
+    fn not_served(&self, state: &State) -> bool {
+        let not_found = state.last.as_ref().is_some_and(|last| last.status == Some(404));
+        self.automatic && !state.succeeded_once && not_found
+    }
+
+    fn view(&self) -> Option<View> {
+        let state = lock(&self.state);
+        if self.not_served(&state) {
+            return None;
+        }
+        let too_old = self.settings.interval * INTERVALS_BEFORE_STALE + self.target.timeout;
+        Some(View {
+            target: Arc::clone(&self.target),
+            probe: self.settings.probe,
+            last: state.last.clone(),
+            stale: state.started.is_some_and(|started| started.elapsed() > too_old),
+            runs: state.runs,
+            failures: state.failures,
+        })
+    }
+}
