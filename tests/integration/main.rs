@@ -14,6 +14,7 @@ mod layering;
 mod probes;
 mod promql;
 mod rules;
+mod soak;
 mod specification;
 mod tailer;
 mod web;
