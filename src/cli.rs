@@ -20,11 +20,14 @@ const PROGRAM: &str = "campaign_exporter";
 /// The bounds of `--collector.process.sample-interval`.
 const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
+/// The value of `--log.start` that is not the default.
+const FROM_BEGINNING: &str = "beginning";
+
 /// The bounds of `--web.timeout-offset`.
 const TIMEOUT_OFFSETS: std::ops::RangeInclusive<f64> = 0.0..=60.0;
 
-/// Two pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
-const PAGES: [&str; 2] = [crate::serve::ROOT, crate::serve::STATUS];
+/// Pages of the exporter that the telemetry path may not hide; so may nothing below [`RESERVED`].
+const PAGES: [&str; 3] = [crate::serve::ROOT, crate::serve::STATUS, crate::serve::PROBE];
 
 /// A collector, as far as flags are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub enum Command {
         /// The `job` under which Prometheus scrapes the exporters.
         job: String,
     },
+    /// Check the file of `--config.file`, and end.
+    CheckConfig(PathBuf),
     /// Print the reference of metrics.
     Reference,
 }
@@ -88,6 +93,14 @@ pub struct Host {
     pub collectors: Vec<&'static str>,
     /// `--collector.process.sample-interval`.
     pub sample_interval: Duration,
+    /// `--collector.indicators.directory`.
+    pub indicators_directory: Option<PathBuf>,
+    /// `--config.file`: the targets of the probes.
+    pub config_file: Option<PathBuf>,
+    /// `--log.start`: whether the first reading of a log begins at its beginning, not at its end.
+    pub logs_from_beginning: bool,
+    /// `--storage.path`; `None` to keep nothing, as a single look does.
+    pub storage: Option<PathBuf>,
 }
 
 /// How it is served.
@@ -124,13 +137,14 @@ pub fn parse(
             (Command::Rules { lang, job: one(flags, "job").unwrap_or_default() }, flags)
         }
         Some(("reference", flags)) => (Command::Reference, flags),
-        Some((_, flags)) => {
-            (Command::Serve(host(flags, collectors), web(flags).map_err(|error| invalid(&mut parser, error))?), flags)
+        serve => {
+            let flags = serve.map_or(&matches, |(_, flags)| flags);
+            let host = host(flags, collectors);
+            match host.config_file {
+                Some(file) if flags.get_flag("config.check") => (Command::CheckConfig(file), flags),
+                _ => (Command::Serve(host, web(flags).map_err(|error| invalid(&mut parser, error))?), flags),
+            }
         }
-        None => (
-            Command::Serve(host(&matches, collectors), web(&matches).map_err(|error| invalid(&mut parser, error))?),
-            &matches,
-        ),
     };
     let named = |id| flags.try_get_one::<String>(id).ok().flatten();
     Ok(Invocation {
@@ -178,6 +192,10 @@ fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
         procfs: one(flags, "path.procfs").unwrap_or_default(),
         collectors: collectors.iter().filter(runs).map(|collector| collector.name).collect(),
         sample_interval: one(flags, "collector.process.sample-interval").unwrap_or_default(),
+        indicators_directory: one(flags, "collector.indicators.directory"),
+        config_file: one(flags, "config.file"),
+        logs_from_beginning: one::<String>(flags, "log.start").is_some_and(|start| start == FROM_BEGINNING),
+        storage: flags.try_get_one("storage.path").ok().flatten().cloned(),
     }
 }
 
@@ -208,12 +226,14 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
         .disable_help_subcommand(true)
         .args(web_flags())
         .args(host_flags(collectors))
+        .args(serve_flags())
         .args(log_flags())
         .subcommand(
             Parser::new("serve")
                 .about("Serve the metrics: what is done without a command")
                 .args(web_flags())
                 .args(host_flags(collectors))
+                .args(serve_flags())
                 .args(log_flags()),
         )
         .subcommand(
@@ -299,8 +319,39 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
         .value_parser(sample_interval)
         .default_value("1s")
         .help_heading("Collectors"),
+        flag(
+            "collector.indicators.directory",
+            "A directory of *.xml files with custom indicators, as a cron job leaves them there",
+        )
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help_heading("Collectors"),
+        flag("config.file", "The YAML file of the probes' targets; without it, this host's own /r/test is probed")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help_heading("Campaign"),
+        flag("log.start", "Where the very first reading of a Campaign log begins")
+            .value_name("PLACE")
+            .value_parser(PossibleValuesParser::new(["end", FROM_BEGINNING]))
+            .default_value("end")
+            .help_heading("Campaign"),
     ]);
     flags
+}
+
+/// What only a lasting service needs.
+fn serve_flags() -> Vec<Arg> {
+    vec![
+        flag("storage.path", "The directory that keeps how far the logs were read, so that a restart loses nothing")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .default_value("/var/lib/campaign_exporter")
+            .help_heading("Campaign"),
+        flag("config.check", "Check the file of --config.file, and end")
+            .action(ArgAction::SetTrue)
+            .requires("config.file")
+            .help_heading("Campaign"),
+    ]
 }
 
 fn log_flags() -> Vec<Arg> {
@@ -417,6 +468,10 @@ mod tests {
             procfs: "/proc".into(),
             collectors: vec!["process", "logs"],
             sample_interval: Duration::from_secs(1),
+            indicators_directory: None,
+            config_file: None,
+            logs_from_beginning: false,
+            storage: Some("/var/lib/campaign_exporter".into()),
         };
         let web = Web {
             listen_addresses: vec![ListenAddress::All { port: 10777 }],

@@ -6,22 +6,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
 
 use crate::catalog::Lang;
 use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
+use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
-use crate::collect::{COLLECTORS, Context, Sources, Walk};
+use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, Walk, probe_once};
 use crate::health::{self, Judgement};
 use crate::render::status;
 use crate::serve::{self, Scrape};
 use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
+use crate::source::probes::{self, Probes};
 use crate::source::processes::{ProcessSource, Sampler};
+use crate::source::tailer::{Reader, Start};
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
 const PAGE_BUDGET: Duration = Duration::from_secs(10);
+
+/// How long a single look waits for the logs, and how often it asks.
+const SETTLE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What one look at the host found.
 #[derive(Clone, Debug)]
@@ -33,38 +41,93 @@ pub struct Findings {
 }
 
 /// A host that is watched until this is dropped.
+///
+/// Needs a Tokio runtime: the probes have their schedule there.
 pub struct CampaignHost {
     sources: Sources,
     engine: Engine,
     rejected: AtomicU64,
     _sampler: Sampler,
     _follower: Follower,
+    _reader: Option<Reader>,
+    _schedule: Option<AbortOnDropHandle>,
+}
+
+/// The schedule of the probes; it ends when this is dropped.
+struct AbortOnDropHandle(JoinHandle<()>);
+
+impl Drop for AbortOnDropHandle {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl CampaignHost {
     /// Starts to watch the host: reads the configuration once, takes the first sample of its processes, and goes on
-    /// with both in the background.
+    /// with both, with the logs and with the probes in the background.
     ///
     /// # Errors
-    /// When `/proc` can't be read or a thread can't be started. An installation that is not found is no error: it is
-    /// looked for again and again.
+    /// When `/proc` can't be read, the file of the probes' targets is wrong, or a thread can't be started. An
+    /// installation that is not found is no error: it is looked for again and again.
     pub fn open(options: &cli::Host) -> anyhow::Result<Self> {
+        let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
         installation.poll();
         let follower = installation.follow().context("the configuration can't be followed")?;
+        let home = installation.current().home.clone();
+
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
-        processes.set_home(installation.current().home.as_deref());
+        processes.set_home(home.as_deref());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
-        let sources = Sources { installation, processes };
-        let enabled = COLLECTORS.iter().filter(|spec| options.collectors.contains(&spec.name));
-        let collectors = enabled.map(|spec| (spec.name, (spec.build)(&sources)));
+
+        let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
+        let reader = runs(LOGS).then(|| Reader::start(home, start, options.storage.clone())).transpose()?;
+        let probes = if runs(PROBES) || runs(PIPELINED) { Some(probes(options, &installation)?) } else { None };
+        let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
+
+        let sources = Sources {
+            installation,
+            processes,
+            logs: reader.as_ref().map(Reader::logs),
+            probes,
+            indicators_directory: options.indicators_directory.clone(),
+        };
+        let enabled = COLLECTORS.iter().filter(|spec| runs(spec.name));
+        let collectors = enabled.filter_map(|spec| Some((spec.name, (spec.build)(&sources)?)));
         let engine = Engine::new(collectors.collect());
-        Ok(Self { sources, engine, rejected: AtomicU64::new(0), _sampler: sampler, _follower: follower })
+        Ok(Self {
+            sources,
+            engine,
+            rejected: AtomicU64::new(0),
+            _sampler: sampler,
+            _follower: follower,
+            _reader: reader,
+            _schedule: schedule,
+        })
+    }
+
+    /// Waits until what is watched in the background has been looked at once: for a single look.
+    pub async fn settle(&self) {
+        if let Some(probes) = &self.sources.probes {
+            probes.ask_all().await;
+        }
+        if let Some(logs) = &self.sources.logs {
+            let surveyed = async {
+                while !logs.published().view.surveyed {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            };
+            // Without an installation there is nothing to survey.
+            let _ = tokio::time::timeout(SETTLE, surveyed).await;
+        }
     }
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         let installation = self.sources.installation.current();
+        if let Some(logs) = &self.sources.logs {
+            logs.follow(installation.home.clone());
+        }
         let context = Context {
             processes: Walk::of(&self.sources.processes, &installation),
             installation,
@@ -88,6 +151,18 @@ impl CampaignHost {
     }
 }
 
+/// The probes of the configured targets; without a file, of this host's own redirection server.
+fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> anyhow::Result<Arc<Probes>> {
+    let probes = match &options.config_file {
+        Some(file) => Probes::configured(probes::load(file)?)?,
+        None => {
+            let installation = Arc::clone(installation);
+            Probes::local(move || probes::local_port(&installation.current()))
+        }
+    };
+    Ok(Arc::new(probes))
+}
+
 impl Scrape for CampaignHost {
     fn scrape(&self, selection: serve::Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move {
@@ -103,6 +178,17 @@ impl Scrape for CampaignHost {
         Box::pin(async move {
             let Findings { snapshot, judgements } = self.look_at_all().await;
             status::page(&snapshot, &judgements, lang)
+        })
+    }
+
+    fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async move {
+            let probes = self.sources.probes.as_ref().ok_or("the collectors of probes are switched off")?;
+            let known = || Probe::ALL.map(Probe::label).join(", ");
+            let probe =
+                Probe::named(&module).ok_or_else(|| format!("no probe is called so; there are: {}", known()))?;
+            let samples = probe_once(probes, &target, probe).await.map_err(|error| error.to_string())?;
+            samples.freeze().encode().map_err(|error| error.to_string())
         })
     }
 }

@@ -12,6 +12,7 @@ use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
 use campaign_exporter::host::{CampaignHost, Findings};
 use campaign_exporter::render::landing::{Landing, Link};
 use campaign_exporter::render::{reference, rules, status};
+use campaign_exporter::source::probes;
 use campaign_exporter::{catalog, logging, serve, web};
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
@@ -49,6 +50,10 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Serve(host, web) => runtime()?.block_on(serve(&host, web)),
         Command::Check(host) => runtime()?.block_on(check(&host)),
         Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
+        Command::CheckConfig(file) => {
+            let targets = probes::check(&file)?;
+            print(&format!("{}: {targets} targets, nothing to complain about\n", file.display()))
+        }
         Command::Reference => print(&reference::render()),
     }
 }
@@ -90,7 +95,9 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
 
 /// The health of this host in the terminal; exit code 1 when a check fails.
 async fn check(host: &cli::Host) -> anyhow::Result<ExitCode> {
-    let Findings { snapshot, judgements } = CampaignHost::open(host)?.look_at_all().await;
+    let host = CampaignHost::open(host)?;
+    host.settle().await;
+    let Findings { snapshot, judgements } = host.look_at_all().await;
     let table = status::terminal(&snapshot, &judgements, catalog::Lang::En);
     let is_healthy = !judgements.is_empty() && judgements.iter().all(|judgement| judgement.passes);
     print(&table)?;

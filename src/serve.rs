@@ -19,6 +19,8 @@ pub const HEALTHY: &str = "/-/healthy";
 pub const READY: &str = "/-/ready";
 /// The health of the modules, for people.
 pub const STATUS: &str = "/status";
+/// The metrics of one probe: `?target=NAME&module=NAME`, both of the configuration.
+pub const PROBE: &str = "/probe";
 /// Paths below this one are the exporter's own.
 pub const RESERVED: &str = "/-/";
 
@@ -44,6 +46,12 @@ pub trait Scrape: Send + Sync {
     /// What is wrong with the selection: an unknown collector, or both a choice and an exclusion. The client gets it
     /// with status 400.
     fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+
+    /// The metrics of one probe of one configured target.
+    ///
+    /// # Errors
+    /// What is unknown of the two. The client gets it with status 400.
+    fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 
     /// The page at [`STATUS`].
     fn status(&self, lang: Lang) -> BoxFuture<'_, String>;
@@ -96,7 +104,8 @@ struct Router {
 impl Router {
     async fn answer(&self, request: Request) -> Response {
         match request.path.as_str() {
-            path if path == self.options.telemetry_path || path == STATUS => self.in_place(request).await,
+            path if path == self.options.telemetry_path => self.in_place(request).await,
+            STATUS | PROBE => self.in_place(request).await,
             ROOT => Response::html(200, self.page.clone()),
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
@@ -115,10 +124,23 @@ impl Router {
             )
             .with("retry-after", "5");
         };
-        if request.path == STATUS {
-            return Response::html(200, self.scrape.status(language(&request.query)).await);
+        match request.path.as_str() {
+            STATUS => Response::html(200, self.scrape.status(language(&request.query)).await),
+            PROBE => self.probe(request).await,
+            _ => self.scrape(request).await,
         }
-        self.scrape(request).await
+    }
+
+    async fn probe(&self, request: Request) -> Response {
+        let asked =
+            |wanted: &str| request.query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let (Some(target), Some(module)) = (asked("target"), asked("module")) else {
+            return Response::text(
+                400,
+                format!("Name both: {PROBE}?target=NAME&module=NAME, as the configuration does."),
+            );
+        };
+        metrics(self.scrape.probe(target, module).await)
     }
 
     async fn scrape(&self, request: Request) -> Response {
@@ -131,10 +153,15 @@ impl Router {
                 _ => {}
             }
         }
-        match self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await {
-            Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
-            Err(refusal) => Response::text(400, refusal),
-        }
+        metrics(self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await)
+    }
+}
+
+/// An answer in the text format, or what is wrong with the question.
+fn metrics(result: Result<Vec<u8>, String>) -> Response {
+    match result {
+        Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
+        Err(refusal) => Response::text(400, refusal),
     }
 }
 
@@ -173,6 +200,10 @@ mod tests {
                 }
                 if selection.collect == ["nonsense"] { Err("no such collector".into()) } else { Ok(b"up 1\n".to_vec()) }
             })
+        }
+
+        fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+            Box::pin(async move { if target == "known" { Ok(module.into()) } else { Err("unknown".to_owned()) } })
         }
 
         fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
@@ -215,6 +246,13 @@ mod tests {
         {
             assert_eq!(answer(request("/status", query)).await.body, page);
         }
+        let probe = async |query: &[(&str, &str)]| {
+            let response = answer(request("/probe", query)).await;
+            (response.status, String::from_utf8(response.body.to_vec()).unwrap())
+        };
+        assert_eq!(probe(&[("target", "known"), ("module", "ping")]).await, (200, "ping".to_owned()));
+        assert_eq!(probe(&[("target", "other"), ("module", "ping")]).await, (400, "unknown\n".to_owned()));
+        assert_eq!(probe(&[("target", "known")]).await.0, 400);
         let metrics = answer(request("/m", &[])).await;
         assert_eq!((metrics.content_type, &metrics.body[..]), (CONTENT_TYPE, &b"up 1\n"[..]));
     }

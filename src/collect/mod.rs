@@ -11,6 +11,7 @@ pub mod process;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
@@ -19,6 +20,7 @@ use crate::snapshot::Samples;
 use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
+use crate::source::tailer::Logs;
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -69,6 +71,12 @@ pub struct Sources {
     pub installation: Arc<InstallationSource>,
     /// The machine's processes.
     pub processes: Arc<ProcessSource>,
+    /// The reader of the logs; none when nobody collects them.
+    pub logs: Option<Logs>,
+    /// The probes; none when nobody collects them.
+    pub probes: Option<Arc<Probes>>,
+    /// Where files with custom indicators are dropped.
+    pub indicators_directory: Option<PathBuf>,
 }
 
 /// A collector that there is.
@@ -79,9 +87,16 @@ pub struct Spec {
     pub help: &'static str,
     /// Whether it runs without being asked for.
     pub default_on: bool,
-    /// Makes it.
-    pub build: fn(&Sources) -> Box<dyn Collector>,
+    /// Makes it; none where its source is not open.
+    pub build: fn(&Sources) -> Option<Box<dyn Collector>>,
 }
+
+/// The collector of logs: the one that their reader is started for.
+pub const LOGS: &str = "logs";
+/// The collector of probes' results.
+pub const PROBES: &str = "probes";
+/// The collector of pipelined's indicators, which come from a probe too.
+pub const PIPELINED: &str = "pipelined";
 
 /// Every collector, in the order in which a scrape runs them.
 pub const COLLECTORS: &[Spec] = &[
@@ -89,19 +104,43 @@ pub const COLLECTORS: &[Spec] = &[
         name: "configuration",
         help: "the installation, its configuration files and what they expect to run",
         default_on: true,
-        build: |_| Box::new(configuration::Configuration),
+        build: |_| Some(Box::new(configuration::Configuration)),
     },
     Spec {
         name: "process",
         help: "the modules' processes: starts, CPU, memory, descriptors, states",
         default_on: true,
-        build: |_| Box::new(process::Process),
+        build: |_| Some(Box::new(process::Process)),
+    },
+    Spec {
+        name: LOGS,
+        help: "what the modules' logs tell: messages by level, errors, documented problems",
+        default_on: true,
+        build: |sources| Some(Box::new(logs::LogsCollector::new(sources.logs.clone()?))),
+    },
+    Spec {
+        name: PROBES,
+        help: "whether the redirection server, ping.jsp and the Message Center answer",
+        default_on: true,
+        build: |sources| Some(Box::new(probes::ProbeResults::new(sources.probes.clone()?))),
+    },
+    Spec {
+        name: PIPELINED,
+        help: "the indicators of pipelined's status page",
+        default_on: true,
+        build: |sources| Some(Box::new(pipelined::PipelinedStatus::new(sources.probes.clone()?))),
+    },
+    Spec {
+        name: "indicators",
+        help: "custom indicators from files in a directory",
+        default_on: true,
+        build: |sources| Some(Box::new(indicators::DroppedIndicators::new(sources.indicators_directory.clone()))),
     },
     Spec {
         name: "exporter",
         help: "the exporter's own process and build",
         default_on: true,
-        build: |_| Box::new(exporter::Exporter),
+        build: |_| Some(Box::new(exporter::Exporter)),
     },
 ];
 

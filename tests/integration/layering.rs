@@ -22,7 +22,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("cli", &["catalog", "logging", "serve", "web"]),
     ("host", &["catalog", "cli", "collect", "health", "render", "serve", "snapshot", "source", "web"]),
     ("lib", &[]),
-    ("main", &["catalog", "cli", "collect", "host", "logging", "render", "serve", "web"]),
+    ("main", &["catalog", "cli", "collect", "host", "logging", "render", "serve", "source", "web"]),
 ];
 
 /// What touches the machine or asks for the time.

@@ -593,6 +593,10 @@ impl Scrape for Gauges {
         })
     }
 
+    fn probe(&self, target: String, _: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async move { Err(target) })
+    }
+
     fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
         Box::pin(async move { lang.tag().to_owned() })
     }

@@ -43,7 +43,11 @@ impl Exporter {
     /// The same for another build of it.
     pub(crate) fn start_binary<A: AsRef<OsStr>>(binary: &Path, folder: &Path, home: &Path, arguments: &[A]) -> Self {
         let mut command = Command::new(binary);
-        command.arg("--web.listen-address=127.0.0.1:0").arg(concat_os("--campaign.home=", home)).args(arguments);
+        command
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(concat_os("--campaign.home=", home))
+            .arg(concat_os("--storage.path=", &folder.join("state")))
+            .args(arguments);
         let mut process = Running::start(&mut command, &folder.join("exporter.log"));
         let address = wait_for("exporter that listens", START_LIMIT, || {
             if let Some(status) = process.ended() {

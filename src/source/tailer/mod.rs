@@ -871,6 +871,5 @@ fn is_remote(path: &Path) -> bool {
     /// ext2 to 4, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS, bcachefs.
     const LOCAL: [u64; 8] =
         [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e];
-    rustix::fs::statfs(path)
-        .is_ok_and(|stat| !LOCAL.contains(&u64::from_ne_bytes(i64::from(stat.f_type).to_ne_bytes())))
+    rustix::fs::statfs(path).is_ok_and(|stat| !LOCAL.contains(&u64::from_ne_bytes(stat.f_type.to_ne_bytes())))
 }
