@@ -11,6 +11,7 @@ mod dashboard;
 mod dashboard_static;
 mod exposition;
 mod layering;
+mod log_chain;
 mod probes;
 mod promql;
 mod rules;
