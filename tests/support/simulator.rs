@@ -40,6 +40,19 @@ impl Simulator {
         rest.map(|line| format!("{line}\n")).collect()
     }
 
+    /// Runs a module that ends by itself, as an operator would, until it has ended: well, or with an error in its log.
+    #[track_caller]
+    pub(crate) fn run_utility(&self, module: &str, instance: &str, fails: bool) {
+        let mut command = Command::new(self.home.join("bin/nlserver"));
+        command.arg(module).arg(format!("-instance:{instance}")).env("CAMPAIGN_SIM_DURATION_MS", "50");
+        if fails {
+            command.env("CAMPAIGN_SIM_FAIL", "1");
+        }
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(i32::from(fails)), "{command:?}: {text}");
+    }
+
     /// Makes the host misbehave: `nlserver sim FAULT …`.
     pub(crate) fn fault(&self, fault: &[&str]) -> String {
         self.nlserver(&[&["sim"], fault].concat())

@@ -85,6 +85,7 @@ mod tests {
         "build",
         "campaign_instance",
         "check",
+        "reason",
         "code",
         "collector",
         "file",
