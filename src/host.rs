@@ -74,13 +74,13 @@ impl CampaignHost {
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
         installation.poll();
         let follower = installation.follow().context("the configuration can't be followed")?;
-        let home = installation.current().home.clone();
-
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
-        processes.set_home(home.as_deref());
+        processes.set_home(installation.current().home.as_deref());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
 
         let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
+        let whereabouts = Arc::clone(&installation);
+        let home = move || whereabouts.current().home.clone();
         let reader = runs(LOGS).then(|| Reader::start(home, start, options.storage.clone())).transpose()?;
         let probes = if runs(PROBES) || runs(PIPELINED) { Some(probes(options, &installation)?) } else { None };
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
@@ -125,9 +125,6 @@ impl CampaignHost {
     /// Looks at the host once with the collectors of `selection`, within `budget`.
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         let installation = self.sources.installation.current();
-        if let Some(logs) = &self.sources.logs {
-            logs.follow(installation.home.clone());
-        }
         let context = Context {
             processes: Walk::of(&self.sources.processes, &installation),
             installation,

@@ -3,8 +3,9 @@
 //! Knows bytes and fields; which processes there are and what their numbers mean for a module is for others.
 //!
 //! `stat` is read for each process at each scrape, so it has a parser of its own: it takes the fields that are needed
-//! from the bytes where they lie, in 0.3 µs; `procfs_core` takes 3 µs for all 52, allocates for the name and
-//! refuses one that is not UTF-8. At 1,100 processes that alone would be a twentieth of what a scrape may cost.
+//! from the bytes where they lie, in 0.9 µs where `procfs_core` takes 2.3 µs for all 52, allocates twice and makes
+//! text of the name. The difference is a quarter of what the kernel takes to write the
+//! process's files.
 
 /// The flag of kernel threads in [`Stat::flags`]: `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
 const KERNEL_THREAD: u64 = 0x0020_0000;
@@ -81,31 +82,52 @@ pub fn stat(bytes: &[u8]) -> Option<Stat<'_>> {
     let open = bytes.iter().position(|byte| *byte == b'(')?;
     let close = bytes.iter().rposition(|byte| *byte == b')').filter(|close| *close > open)?;
     let pid = number(bytes[..open].trim_ascii())?;
-    let mut fields = bytes[close + 1..].split(|byte| *byte == b' ' || *byte == b'\n').filter(|field| !field.is_empty());
-    let &[state] = fields.next()? else { return None };
+    let &[b' ', state, ref rest @ ..] = &bytes[close + 1..] else { return None };
     // Fields are numbered as in proc(5): the state is the third.
-    let mut values = [0_i64; 49];
-    let mut last = 3;
-    for (value, field) in values[4..].iter_mut().zip(fields) {
-        *value = signed(field)?;
-        last += 1;
-    }
-    let unsigned = |field: usize| u64::try_from(values[field]).unwrap_or_default();
+    let mut values = [0_u64; 49];
+    let last = 3 + fields(rest, &mut values[4..])?;
     (last >= 24).then(|| Stat {
         pid,
         comm: &bytes[open + 1..close],
         state,
         parent: u32::try_from(values[4]).unwrap_or_default(),
-        flags: unsigned(9),
-        user_ticks: unsigned(14),
-        system_ticks: unsigned(15),
-        threads: unsigned(20),
-        start_ticks: unsigned(22),
-        virtual_bytes: unsigned(23),
-        resident_pages: unsigned(24),
-        image: Image { start_code: unsigned(26), start_stack: unsigned(28), arg_start: unsigned(48) },
-        exit_signal: values[38],
+        flags: values[9],
+        user_ticks: values[14],
+        system_ticks: values[15],
+        threads: values[20],
+        start_ticks: values[22],
+        virtual_bytes: values[23],
+        resident_pages: values[24],
+        image: Image { start_code: values[26], start_stack: values[28], arg_start: values[48] },
+        exit_signal: values[38].cast_signed(),
     })
+}
+
+/// Reads numbers, each after a space, until `values` is full or the line ends; a negative one as its two's complement.
+/// Returns how many there were. None when something is no number.
+fn fields(bytes: &[u8], values: &mut [u64]) -> Option<usize> {
+    let mut at = 0;
+    for (count, field) in values.iter_mut().enumerate() {
+        match bytes.get(at) {
+            Some(b' ') => at += 1,
+            Some(b'\n') | None => return Some(count),
+            Some(_) => return None,
+        }
+        let negative = bytes.get(at) == Some(&b'-');
+        at += usize::from(negative);
+        let first = at;
+        let mut value = 0_u64;
+        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            at += 1;
+        }
+        // More digits than 64 bits have.
+        if at == first || at - first > 20 {
+            return None;
+        }
+        *field = if negative { value.wrapping_neg() } else { value };
+    }
+    Some(values.len())
 }
 
 /// What `/proc/PID/io` says of a process.
@@ -166,14 +188,6 @@ pub(crate) fn number<N: TryFrom<u64>>(digits: &[u8]) -> Option<N> {
         value = value.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0').filter(|digit| *digit <= 9)?))?;
     }
     N::try_from(value).ok()
-}
-
-/// A number that may be negative. One beyond 64 bits with a sign (the resident limit is) is cut to the largest.
-fn signed(field: &[u8]) -> Option<i64> {
-    match field.strip_prefix(b"-") {
-        Some(digits) => number::<i64>(digits).map(|value| -value),
-        None => number::<u64>(field).map(|value| i64::try_from(value).unwrap_or(i64::MAX)),
-    }
 }
 
 #[cfg(test)]
@@ -238,10 +252,29 @@ mod tests {
     #[test]
     fn a_stat_that_is_no_stat_is_refused() {
         let cut = LINE.iter().rposition(|byte| *byte == b')').unwrap();
-        for bytes in [b"".as_slice(), b"7", b"7 (x", b"7 )x(", b"x (x) S", &LINE[..cut + 40], b"7 (x) SS 1 2"] {
+        for bytes in [
+            b"".as_slice(),
+            b"7",
+            b"7 (x",
+            b"7 )x(",
+            b"x (x) S",
+            &LINE[..cut + 40],
+            b"7 (x) SS 1 2",
+            b"7 (x)",
+            b"7 (x) ",
+        ] {
             assert_eq!(stat(bytes), None);
         }
         assert_eq!(stat(b"7 (x) S 1 2 3 4 5 6 7 8 9 10 eleven 12 13 14 15 16 17 18 19 20 21"), None);
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_no_error_to_others() {
+        let line = String::from_utf8_lossy(LINE).replace(" 3059 ", " 18446744073709551615 ");
+        assert_eq!(stat(line.as_bytes()).unwrap().resident_pages, u64::MAX);
+        let line = String::from_utf8_lossy(LINE).replace(" 3059 ", " 999999999999999999999 ");
+        assert_eq!(stat(line.as_bytes()), None);
+        assert_eq!(stat(b"7 (x) S - 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod log_chain;
 mod probes;
 mod promql;
 mod rules;
+mod soak;
 mod specification;
 mod tailer;
 mod web;

@@ -639,10 +639,12 @@ fn a_busy_log_does_not_keep_the_others_waiting() {
     host.write("b.log", errors(1));
     host.write("c.log", errors(1));
     host.now += SURVEY;
-    host.tailer.turn(host.now);
-    assert!(host.log("a").lag > 0, "one turn was not to be enough");
+    for _ in 0..3 {
+        // A turn may be used up by one log, but the next begins with another.
+        assert_eq!(host.tailer.turn(host.now), Rest { at_least: Duration::ZERO, at_most: Duration::ZERO });
+    }
+    assert!(host.log("a").lag > 0, "three turns were not to be enough");
     assert_eq!((host.log("b").lag, host.log("c").lag), (0, 0));
-    assert_eq!(host.tailer.turn(host.now), Rest { at_least: Duration::ZERO, at_most: Duration::ZERO });
     host.poll();
     assert_eq!(host.log("a").counts.levels[0], 200_000);
 }
@@ -880,6 +882,11 @@ fn wait_for(reader: &Reader, what: &str, condition: impl Fn(&[LogView], Option<b
     }
 }
 
+fn start(host: &Host, start: Start, storage: &Path) -> Reader {
+    let home = host.root.path().to_owned();
+    Reader::start(move || Some(home.clone()), start, Some(storage.to_owned())).unwrap()
+}
+
 fn total(logs: &[LogView]) -> u64 {
     logs.iter().map(|log| log.counts.levels[0]).sum()
 }
@@ -888,7 +895,7 @@ fn total(logs: &[LogView]) -> u64 {
 fn what_is_published_has_been_stored() {
     let host = Host::new();
     let storage = host.root.path().join("state");
-    let start = || Reader::start(Some(host.root.path().to_owned()), Start::End, Some(storage.clone())).unwrap();
+    let start = || start(&host, Start::End, &storage);
     let stored = || {
         let mut storage = host.root.path().join("copy");
         fs::create_dir_all(&storage).unwrap();
@@ -918,7 +925,7 @@ fn a_storage_that_cannot_be_written_is_reported_and_done_without() {
     let storage = host.root.path().join("file");
     fs::write(&storage, "").unwrap();
     host.write("x.log", errors(10));
-    let reader = Reader::start(Some(host.root.path().to_owned()), Start::Beginning, Some(storage)).unwrap();
+    let reader = start(&host, Start::Beginning, &storage);
     wait_for(&reader, "what is not stored", |logs, stored| total(logs) == 10 && stored == Some(false));
 }
 
@@ -929,7 +936,7 @@ fn a_damaged_state_is_set_aside_and_done_without() {
     let storage = host.root.path().join("state");
     fs::create_dir_all(&storage).unwrap();
     fs::write(storage.join(FILE), "{\"format\":\"something else\"}\n{}\n").unwrap();
-    let reader = Reader::start(Some(host.root.path().to_owned()), Start::Beginning, Some(storage.clone())).unwrap();
+    let reader = start(&host, Start::Beginning, &storage);
     wait_for(&reader, "what is there", |logs, stored| total(logs) == 3 && stored == Some(true));
     assert!(storage.join("logs.json.damaged").exists());
 }

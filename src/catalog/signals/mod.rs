@@ -73,6 +73,7 @@ mod tests {
         "build",
         "campaign_instance",
         "check",
+        "reason",
         "code",
         "collector",
         "file",

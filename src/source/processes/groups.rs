@@ -92,10 +92,10 @@ impl Group {
         {
             now.oldest_start = Some(now.oldest_start.map_or(start, |oldest| oldest.min(start)));
         }
-        now.resident_bytes += process.resident_bytes;
+        now.resident_bytes = now.resident_bytes.saturating_add(process.resident_bytes);
         now.resident_bytes_max = now.resident_bytes_max.max(process.resident_bytes);
-        now.virtual_bytes += process.virtual_bytes;
-        now.threads += process.threads;
+        now.virtual_bytes = now.virtual_bytes.saturating_add(process.virtual_bytes);
+        now.threads = now.threads.saturating_add(process.threads);
         now.waiting = now.waiting.max(process.waiting);
         if let Some(open) = process.open_descriptors {
             now.open_descriptors = Some(now.open_descriptors.unwrap_or_default() + open);

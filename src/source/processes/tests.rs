@@ -578,7 +578,7 @@ fn what_may_not_be_read_is_left_out_and_counted() {
         let group = &table.groups[0];
         assert_eq!((group.totals.io, group.now.open_descriptors, group.now.descriptor_ratio), (None, None, None));
         assert_eq!(group.now.resident_bytes, 10 * rustix::param::page_size() as u64);
-        assert!(table.losses.permission >= 2 && table.losses.broken == 0, "{:?}", table.losses);
+        assert_eq!(table.losses, ReadLosses { permission: 2, broken: 0 });
     }
     // It is tried again, rarely.
     host.before_read(|_| Ok(()));
@@ -597,7 +597,7 @@ fn files_that_make_no_sense_are_counted() {
     fs::write(host.dir.path().join("10/limits"), "nonsense\n").unwrap();
     let table = host.walk();
     assert_eq!(told(&table), "web@default 1/0");
-    assert!(table.losses.broken >= 3 && table.losses.permission == 0, "{:?}", table.losses);
+    assert_eq!(table.losses, ReadLosses { permission: 0, broken: 3 });
 }
 
 #[test]
@@ -758,7 +758,7 @@ fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "it did not come");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 

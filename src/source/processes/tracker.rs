@@ -117,6 +117,8 @@ enum Why {
     New,
     /// It may have become another program.
     Again,
+    /// Everything is read.
+    Walk,
 }
 
 /// What a look at a process id found.
@@ -437,12 +439,20 @@ impl Tracker {
             let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
             match read.map(parse::stat) {
                 Ok(Some(stat)) if stat.start_ticks == process.start_ticks => {
-                    self.look_again(root, &stat, now, why == Why::Again);
+                    self.look_again(root, &stat, now, why);
                     return Found::Process;
                 }
                 // It ended. Another may have its id already.
                 Ok(Some(_)) | Err(Miss::Gone) => self.forget(pid),
                 Ok(None) | Err(Miss::Denied | Miss::Failed) => return Found::Process,
+            }
+        }
+        if why == Why::Again && self.abilities.keeps {
+            // Has it become Campaign's? To ask for the name alone costs half.
+            match root.read_of(pid, "comm", &mut buffer) {
+                Ok(comm) if comm.trim_ascii_end() != EXECUTABLE => return Found::Process,
+                Err(Miss::Denied) => return Found::Process,
+                Ok(_) | Err(Miss::Gone | Miss::Failed) => {}
             }
         }
         let bytes = match root.read_of(pid, "stat", &mut buffer) {
@@ -525,13 +535,13 @@ impl Tracker {
         self.fresh.push(Fresh { pid, since: now });
         if !(born && is_about_to_execute(root, stat, line)) {
             self.settle(root, pid, line, now, born);
-            self.account(root, pid, stat, now);
+            self.account(root, pid, stat, now, Why::New);
         }
         Found::Newcomer
     }
 
     /// A known process, at another look: what it used is counted, and what it became is noticed.
-    fn look_again(&mut self, root: &Root, stat: &Stat<'_>, now: Instant, fresh: bool) {
+    fn look_again(&mut self, root: &Root, stat: &Stat<'_>, now: Instant, why: Why) {
         let pid = stat.pid;
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let held = process.group.is_none();
@@ -547,7 +557,7 @@ impl Tracker {
             return;
         }
         // Without the image, other arguments in a young process mean another program; later they are a new title.
-        if held || moved || (fresh && (process.bare || !told)) {
+        if held || moved || (why == Why::Again && (process.bare || !told)) {
             let mut buffer = [0; LINE_BYTES];
             match root.read_of(pid, "cmdline", &mut buffer) {
                 Ok(line) => self.reconsider(root, stat, line, moved, now),
@@ -558,7 +568,7 @@ impl Tracker {
                 }
             }
         }
-        self.account(root, pid, stat, now);
+        self.account(root, pid, stat, now, why);
     }
 
     /// A known process, whose arguments may tell another group than before.
@@ -614,25 +624,29 @@ impl Tracker {
     }
 
     /// Adds what a process used since the last look to its group.
-    fn account(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant) {
+    fn account(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) {
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
         let totals = &mut group.totals;
-        totals.user_cpu += self.clock.duration(stat.user_ticks.saturating_sub(process.user_ticks));
-        totals.system_cpu += self.clock.duration(stat.system_ticks.saturating_sub(process.system_ticks));
+        let used = |now: u64, before: u64| self.clock.duration(now.saturating_sub(before));
+        totals.user_cpu = totals.user_cpu.saturating_add(used(stat.user_ticks, process.user_ticks));
+        totals.system_cpu = totals.system_cpu.saturating_add(used(stat.system_ticks, process.system_ticks));
         process.user_ticks = process.user_ticks.max(stat.user_ticks);
         process.system_ticks = process.system_ticks.max(stat.system_ticks);
         let mut buffer = [0; IO_BYTES];
         match self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
             Ok(Some(io)) => {
                 let sum = totals.io.get_or_insert_default();
-                sum.read_bytes += io.read_bytes.saturating_sub(process.io.read_bytes);
-                sum.written_bytes += io.written_bytes.saturating_sub(process.io.written_bytes);
+                sum.read_bytes = sum.read_bytes.saturating_add(io.read_bytes.saturating_sub(process.io.read_bytes));
+                sum.written_bytes =
+                    sum.written_bytes.saturating_add(io.written_bytes.saturating_sub(process.io.written_bytes));
                 process.io.read_bytes = process.io.read_bytes.max(io.read_bytes);
                 process.io.written_bytes = process.io.written_bytes.max(io.written_bytes);
             }
-            Ok(None) => self.losses.broken += 1,
-            Err(miss) => self.lose(miss),
+            // Each is counted once in a walk, however often it was looked at before.
+            Ok(None) if why == Why::Walk => self.losses.broken += 1,
+            Err(miss) if why == Why::Walk => self.lose(miss),
+            Ok(None) | Err(_) => {}
         }
     }
 
@@ -705,14 +719,14 @@ impl Tracker {
         let idle = stat.user_ticks == process.user_ticks && stat.system_ticks == process.system_ticks;
         process.waiting_since =
             (state == State::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
-        self.look_again(root, &stat, now, false);
+        self.look_again(root, &stat, now, Why::Walk);
         let open_descriptors = if state == State::Zombie { None } else { self.descriptors(root, pid, now) };
         let process = self.campaign.get_mut(&pid)?;
         let group = process.group?;
         let moment = Moment {
             state,
-            start: self.clock.boot.map(|boot| boot + self.clock.duration(stat.start_ticks)),
-            resident_bytes: stat.resident_pages * self.clock.page_bytes,
+            start: self.clock.boot.and_then(|boot| boot.checked_add(self.clock.duration(stat.start_ticks))),
+            resident_bytes: stat.resident_pages.saturating_mul(self.clock.page_bytes),
             virtual_bytes: stat.virtual_bytes,
             threads: stat.threads,
             waiting: process.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),

@@ -64,9 +64,11 @@ const FLOOD: Duration = Duration::from_secs(30);
 /// The reader's one buffer, in bytes. More than the longest line.
 const BUFFER: usize = 256 * 1024;
 
-/// What is read of one log in its turn, and of all logs in one turn, in bytes.
-const LOG_TURN: usize = 4 * BUFFER;
-const TURN: usize = 64 * BUFFER;
+/// What is read of one log in its turn, in bytes.
+const LOG_TURN: usize = 2 * BUFFER;
+
+/// How long a turn may read before it is time to look for rotations again.
+const TURN: Duration = Duration::from_millis(20);
 
 /// How long the counts of a log without files are kept, should it come again.
 const GONE: Duration = Duration::from_secs(3600);
@@ -683,6 +685,7 @@ impl Tailer {
     fn read(&mut self, now: Instant) -> usize {
         let count = self.logs.len();
         let mut read = 0;
+        let begin = Instant::now();
         for step in 0..count {
             let place = (self.cursor + step) % count;
             let log = &mut self.logs[place];
@@ -696,7 +699,7 @@ impl Tailer {
             self.changed |= before != log.follower.tally;
             self.rotated |= before.rotations != log.follower.tally.rotations;
             read += bytes;
-            if read >= TURN {
+            if begin.elapsed() >= TURN {
                 self.cursor = (place + 1) % count;
                 break;
             }

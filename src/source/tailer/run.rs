@@ -14,6 +14,9 @@ use super::watch::{Wake, Watch};
 use super::{Start, Tailer, View};
 use crate::source::positions::{State, Storage, StorageError};
 
+/// How often it is asked where the installation is.
+const HOME: Duration = Duration::from_secs(2);
+
 /// How often the state is stored while it changes.
 const STORE: Duration = Duration::from_secs(1);
 
@@ -79,11 +82,6 @@ impl Logs {
         self.0.alive.load(Ordering::Acquire) && lock(&self.0.turned).elapsed() < READER_PATIENCE
     }
 
-    /// The installation is at `home` from now on.
-    pub fn follow(&self, home: Option<PathBuf>) {
-        self.0.wake.follow(home);
-    }
-
     fn publish(&self, moment: &Moment, stored: Option<bool>) {
         let mut published = lock(&self.0.published);
         if moment.sequence >= published.sequence {
@@ -109,16 +107,20 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Starts to read the logs of the installation at `home`, and keeps its state in the directory `storage`.
+    /// Starts to read the logs of the installation that is where `home` says, which is asked again and again, and keeps
+    /// its state in the directory `storage`.
     ///
     /// A state that can't be read or kept is reported, and done without.
     ///
     /// # Errors
     /// The machine has no thread for it.
-    pub fn start(home: Option<PathBuf>, start: Start, storage: Option<PathBuf>) -> Result<Self, StartError> {
+    pub fn start(
+        home: impl Fn() -> Option<PathBuf> + Send + 'static,
+        start: Start,
+        storage: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let wake = Arc::new(Wake::default());
-        wake.follow(home);
         let shared = Shared {
             wake: Arc::clone(&wake),
             published: Mutex::new(Published { stored: storage.is_some().then_some(false), ..Published::default() }),
@@ -129,7 +131,7 @@ impl Reader {
         let theirs = logs.clone();
         let storage = storage.map(Storage::new);
         let reading = std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| read(&theirs, start, storage)));
+            let result = catch_unwind(AssertUnwindSafe(|| read(&theirs, home, start, storage)));
             theirs.0.alive.store(false, Ordering::Release);
             match result {
                 Ok(Ok(())) => {}
@@ -167,7 +169,12 @@ impl Drop for Reader {
 }
 
 /// The work of the reading thread.
-fn read(logs: &Logs, start: Start, storage: Option<Storage>) -> Result<(), StartError> {
+fn read(
+    logs: &Logs,
+    home: impl Fn() -> Option<PathBuf>,
+    start: Start,
+    storage: Option<Storage>,
+) -> Result<(), StartError> {
     let wake = Arc::clone(&logs.0.wake);
     let mut tailer = Tailer::new(start, Watch::kernel(Arc::clone(&wake)), Arc::clone(&wake));
     let mut storage = storage;
@@ -180,11 +187,17 @@ fn read(logs: &Logs, start: Start, storage: Option<Storage>) -> Result<(), Start
     }
     let keeper = storage.map(|storage| Keeper::start(storage, logs.clone())).transpose()?;
     let mut sequence = 0;
+    let mut at: Option<PathBuf> = None;
     let mut due: Option<Instant> = None;
     let mut last: Option<Instant> = None;
     loop {
         let now = Instant::now();
         *lock(&logs.0.turned) = now;
+        let home = home();
+        if at != home {
+            at.clone_from(&home);
+            wake.follow(home);
+        }
         let mut rest = tailer.turn(now);
         let now = Instant::now();
         match tailer.take_changed() {
@@ -215,6 +228,7 @@ fn read(logs: &Logs, start: Start, storage: Option<Storage>) -> Result<(), Start
                 due.map_or(rest.at_most, |due| due.saturating_duration_since(now).max(Duration::from_millis(5)));
             rest.at_most = rest.at_most.min(until);
         }
+        rest.at_most = rest.at_most.min(HOME);
         if !wake.sleep(rest.at_least, rest.at_most) {
             break;
         }
