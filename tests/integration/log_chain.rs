@@ -15,11 +15,8 @@ use crate::support::wait_for;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The modules that start when needed, each with the alert on its runs.
-const UTILITIES: [(&str, &str); 3] = [
-    ("export", "CampaignExportFailed"),
-    ("import", "CampaignImportFailed"),
-    ("tracking", "CampaignTrackingFailed"),
-];
+const UTILITIES: [(&str, &str); 3] =
+    [("export", "CampaignExportFailed"), ("import", "CampaignImportFailed"), ("tracking", "CampaignTrackingFailed")];
 
 /// The alerts on logs that the operator was told of.
 fn told_of_logs(chain: &Chain) -> BTreeSet<&'static str> {
