@@ -2,25 +2,11 @@
 //! checks and the log.
 
 use std::net::UdpSocket;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, Metrics};
 use crate::support::wait_for;
-
-/// The port that the simulated host has chosen for `name`.
-fn port(simulator: &Simulator, name: &str) -> u16 {
-    let path = simulator.home().join("var/run/ports");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
-}
-
-fn exporter(folder: &Path, simulator: &Simulator) -> Exporter {
-    let syslogd = format!("--collector.ports.syslogd-port={}", port(simulator, "syslogd.port"));
-    Exporter::start(folder, simulator.home(), &[syslogd])
-}
 
 /// Scrapes until `value` is what `series` has: what is looked for in the background may come a scrape later.
 #[track_caller]
@@ -40,7 +26,7 @@ fn check(module: &str, instance: &str, check: &str) -> String {
 fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
-    let exporter = exporter(folder.path(), &simulator);
+    let exporter = Exporter::watch(folder.path(), &simulator);
     let metrics = wait_for_value(&exporter, "campaign_mta_spool_files{campaign_instance=\"prod\"}", 0.0);
     for (module, instance, name) in [
         ("syslogd", "default", "port"),
@@ -59,7 +45,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     assert_eq!(metrics.series("campaign_port_owned").len(), 4);
     assert_eq!(metrics.value("campaign_core_files"), Some(0.0));
 
-    let number = port(&simulator, "syslogd.port");
+    let number = simulator.port("syslogd.port");
     let labels = format!("{{module=\"syslogd\",campaign_instance=\"default\",port=\"{number}\",protocol=\"udp\"}}");
     simulator.fault(&["close-port", "syslogd"]);
     let metrics = exporter.metrics();
@@ -93,7 +79,7 @@ fn mails_that_wait_and_a_core_file_are_seen_and_gone_again() {
     simulator.fault(&["children", "mta@prod", "0"]);
     simulator.fault(&["spool", "prod", "25"]);
     simulator.fault(&["core", "4711"]);
-    let exporter = exporter(folder.path(), &simulator);
+    let exporter = Exporter::watch(folder.path(), &simulator);
     let files = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
     let metrics = wait_for_value(&exporter, files, 25.0);
     assert_eq!(metrics.value(&check("mta", "prod", "children")), Some(0.0));

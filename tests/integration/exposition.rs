@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::committed::{assert_golden, project};
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Exporter, NO_FLAGS, concat_os};
+use crate::support::stack::{Exporter, concat_os};
 use crate::support::{program, wait_for};
 
 #[test]
 fn promtool_has_nothing_to_say_about_the_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path(), &[]);
-    let exporter = Exporter::start(folder.path(), simulator.home(), NO_FLAGS);
+    let exporter = Exporter::watch(folder.path(), &simulator);
     let text = exporter.metrics().0;
     assert!(text.contains("campaign_module_up{"), "{text}");
 

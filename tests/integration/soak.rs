@@ -93,7 +93,7 @@ impl Writer {
             self.block.extend_from_slice(line.as_bytes());
             self.truth.levels[*level] += 1;
             self.truth.codes += u64::from(*code);
-            if chosen % 16 == 0 {
+            if chosen.is_multiple_of(16) {
                 self.block.extend_from_slice(b"    and what it has to say on a second line\n");
                 self.truth.continuations += 1;
             }
@@ -257,7 +257,7 @@ fn soak(run: Run) {
     let rate = |took: Duration| total as f64 / 1e6 / took.as_secs_f64();
     let cpu = last.value("process_cpu_seconds_total").unwrap();
     let memory = last.value("process_resident_memory_bytes").unwrap() / 1e6;
-    println!(
+    eprintln!(
         "{run:?}: written at {:.0} MB/s, counted at {:.0} MB/s, {cpu:.2} CPU s, {memory:.1} MB resident",
         rate(took),
         rate(all)

@@ -33,6 +33,14 @@ impl Simulator {
         &self.home
     }
 
+    /// The port that the host has chosen for `name`, as in `web.httpPort`.
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        let path = self.home.join("var/run/ports");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a port is a number")
+    }
+
     /// Runs `nlserver` with `arguments` and returns what it printed, without the line that every command begins with.
     pub(crate) fn nlserver(&self, arguments: &[&str]) -> String {
         let text = output(Command::new(self.home.join("bin/nlserver")).args(arguments));
