@@ -8,13 +8,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::catalog::CheckDef;
 use crate::catalog::modules::{self, DEFAULT_INSTANCE};
+use crate::catalog::signals::crash::{SHARED_MEMORY, SHARED_MEMORY_SEGMENTS, SHARED_MEMORY_USER};
 use crate::catalog::signals::logs::{LAST_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS};
 use crate::catalog::signals::modules::{
     AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_CHECK, MODULE_EXPECTED,
     MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
     MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
+use crate::catalog::signals::ports::{CONTROL_PORT, HTTP_PORT, PORT, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::signals::probes::{PING, PROBE_SUCCESS, PROBE_TARGET_INFO, Probe, REDIRECTION, SERVING_MODULE};
+use crate::catalog::signals::spool::{CHILDREN, MTA_SPOOL_FILES, OWNER};
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
 
@@ -52,6 +55,11 @@ const RESIDENT_RULES: &[Rule] = &[
     (&DESCRIPTORS, descriptors),
     (&LOG_PRECISION, log_precision),
     (&STARTS_MODULES, starts_modules),
+    (&PORT, |subject| port(subject, &PORT)),
+    (&HTTP_PORT, |subject| port(subject, &HTTP_PORT)),
+    (&CONTROL_PORT, |subject| port(subject, &CONTROL_PORT)),
+    (&CHILDREN, children),
+    (&SHARED_MEMORY, shared_memory),
     (&REDIRECTION, |subject| probes(subject, Probe::Redirection)),
     (&PING, |subject| probes(subject, Probe::Ping)),
 ];
@@ -179,6 +187,37 @@ fn starts_modules(subject: &Subject) -> Option<bool> {
     runs.reduce(|some, one| some || one)
 }
 
+/// Bound, and not by somebody else alone. Who it is can't always be told.
+fn port(subject: &Subject, check: &CheckDef) -> Option<bool> {
+    let port = modules::module(subject.module)?.ports.iter().find(|port| port.check == check.name)?;
+    let number = subject.evidence.value(&PORT_NUMBER, &[subject.module, subject.instance, check.name])?.to_string();
+    let labels = [subject.module, subject.instance, &number, port.protocol.label()];
+    let is_bound = subject.evidence.value(&PORT_BOUND, &labels)? > 0.0;
+    Some(is_bound && subject.evidence.value(&PORT_OWNED, &labels) != Some(0.0))
+}
+
+/// Work waits => a child lives. Of a module that is down this says nothing.
+fn children(subject: &Subject) -> Option<bool> {
+    if subject.module != OWNER.name || !subject.holds(&MODULE_UP)? {
+        return None;
+    }
+    let waits = subject.evidence.value(&MTA_SPOOL_FILES, &[subject.instance])? > 0.0;
+    let lives = |child: &&str| {
+        let processes = subject.evidence.value(&MODULE_PROCESSES, &[child, subject.instance]).unwrap_or(0.0);
+        let zombies = subject.evidence.value(&MODULE_STATES, &[child, subject.instance, "zombie"]).unwrap_or(0.0);
+        processes > zombies
+    };
+    Some(!waits || OWNER.children.iter().any(lives))
+}
+
+/// Only its number is known, not whose each segment is.
+fn shared_memory(subject: &Subject) -> Option<bool> {
+    if subject.module != SHARED_MEMORY_USER.name || !subject.holds(&MODULE_UP)? {
+        return None;
+    }
+    Some(subject.evidence.value(&SHARED_MEMORY_SEGMENTS, &[])? >= 1.0)
+}
+
 /// Of the module that serves the end points: every target that is this host answers the probe.
 fn probes(subject: &Subject, probe: Probe) -> Option<bool> {
     if subject.module != SERVING_MODULE.name || subject.instance != DEFAULT_INSTANCE {
@@ -292,6 +331,76 @@ mod tests {
         assert_eq!(verdict(&[(&MODULE_UP, MTA, 0.0)]), Some(false));
         assert_eq!(verdict(&[(&MODULE_UP, watchdog, 1.0)]), None, "the watchdog's own process says nothing");
         assert_eq!(verdict(&[]), None);
+    }
+
+    /// What a check says of a module that is expected and up.
+    fn verdict(
+        module: &'static str,
+        instance: &'static str,
+        name: &str,
+        evidence: &[(&'static MetricDef, &[&str], f64)],
+    ) -> Option<bool> {
+        let mut evidence = evidence.to_vec();
+        let labels = [module, instance];
+        evidence.push((&MODULE_UP, &labels, 1.0));
+        let name = format!("{module}@{instance} {name}");
+        checks(&evidence).into_iter().find(|(check, _)| *check == name).map(|(_, passes)| passes)
+    }
+
+    #[test]
+    fn a_port_is_well_when_it_is_bound_and_nobody_elses() {
+        let number: (&'static MetricDef, &[&str], f64) = (&PORT_NUMBER, &["syslogd", "default", "port"], 6667.0);
+        let labels: &[&str] = &["syslogd", "default", "6667", "udp"];
+        let port = |evidence: &[(&'static MetricDef, &[&str], f64)]| {
+            verdict("syslogd", "default", "port", &[&[number], evidence].concat())
+        };
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0), (&PORT_OWNED, labels, 1.0)]), Some(true));
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0), (&PORT_OWNED, labels, 0.0)]), Some(false));
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0)]), Some(true), "who it is can't be told");
+        assert_eq!(port(&[(&PORT_BOUND, labels, 0.0)]), Some(false));
+        assert_eq!(port(&[]), None);
+        assert_eq!(
+            verdict("syslogd", "default", "port", &[(&PORT_BOUND, labels, 1.0)]),
+            None,
+            "which one is not known"
+        );
+    }
+
+    #[test]
+    fn each_port_of_a_module_has_a_check_of_its_own() {
+        let evidence: &[(&'static MetricDef, &[&str], f64)] = &[
+            (&PORT_NUMBER, &["web", "default", "http_port"], 8080.0),
+            (&PORT_NUMBER, &["web", "default", "control_port"], 8005.0),
+            (&PORT_BOUND, &["web", "default", "8080", "tcp"], 1.0),
+            (&PORT_BOUND, &["web", "default", "8005", "tcp"], 0.0),
+        ];
+        assert_eq!(verdict("web", "default", "http_port", evidence), Some(true));
+        assert_eq!(verdict("web", "default", "control_port", evidence), Some(false));
+        assert_eq!(verdict("web", "default", "port", evidence), None);
+    }
+
+    #[test]
+    fn work_that_waits_needs_a_child_that_lives() {
+        let files = |count| (&MTA_SPOOL_FILES, &["prod"] as &[&str], count);
+        let child: (&'static MetricDef, &[&str], f64) = (&MODULE_PROCESSES, &["mtachild", "prod"], 1.0);
+        let zombie: (&'static MetricDef, &[&str], f64) = (&MODULE_STATES, &["mtachild", "prod", "zombie"], 1.0);
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0), child]), Some(true));
+        assert_eq!(verdict("mta", "prod", "children", &[files(0.0)]), Some(true));
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0)]), Some(false));
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0), child, zombie]), Some(false));
+        assert_eq!(verdict("mta", "prod", "children", &[child]), None, "nothing is known of the spool");
+        assert_eq!(verdict("stat", "prod", "children", &[files(3.0)]), None);
+        assert_check("children", &[(&MODULE_UP, MTA, 0.0), files(3.0)], None);
+    }
+
+    #[test]
+    fn a_living_trackinglogd_has_a_segment() {
+        let segments = |count| [(&SHARED_MEMORY_SEGMENTS, &[] as &[&str], count)];
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(1.0)), Some(true));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(3.0)), Some(true));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(0.0)), Some(false));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &[]), None);
+        assert_eq!(verdict("web", "default", "shared_memory", &segments(0.0)), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod chain;
 mod committed;
 mod dashboard;
 mod dashboard_static;
+mod evidence;
 mod exposition;
 mod layering;
 mod log_chain;
