@@ -482,10 +482,14 @@ impl Follower {
     }
 
     fn remember(&mut self, finished: Kept) {
-        if self.finished.len() >= MAX_FINISHED {
-            self.finished.remove(0);
+        let mut known = std::mem::take(&mut self.finished);
+        if known.len() >= MAX_FINISHED {
+            // One that has lost its names is the one to forget.
+            let nameless = known.iter().position(|kept| !self.has_a_name(kept.identity()));
+            known.remove(nameless.unwrap_or(0));
         }
-        self.finished.push(finished);
+        known.push(finished);
+        self.finished = known;
     }
 
     fn let_go(&mut self, buffer: &mut [u8], each: impl FnMut(&[u8])) {
