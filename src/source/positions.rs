@@ -57,8 +57,8 @@ pub struct LogState {
     pub file: Name,
     /// The files that were not read to their end or may grow, the oldest first.
     pub files: Vec<Kept>,
-    /// The last file that was read to its end and left behind.
-    pub finished: Option<Kept>,
+    /// The last files that were read to their end and left behind.
+    pub finished: Vec<Kept>,
     /// What the reader did.
     pub tally: Tally,
     /// What the lines came to.
@@ -267,13 +267,22 @@ mod tests {
 
     fn state() -> State {
         let counts = Counts { levels: [1, 2, u64::MAX], ..Counts::default() };
-        let kept = Kept { device: 1, inode: u64::MAX, length: 256, hash: 7, offset: 9, skipping: true, size: 10 };
+        let kept = Kept {
+            device: 1,
+            inode: u64::MAX,
+            length: 256,
+            hash: 7,
+            offset: 9,
+            skipping: true,
+            size: 10,
+            current: true,
+        };
         let log = LogState {
             instance: Name("prod".into()),
             log: Name(OsString::from_vec(b"caf\xe9".to_vec())),
             file: Name("x.log".into()),
             files: vec![kept],
-            finished: Some(kept),
+            finished: vec![kept],
             tally: Tally { read_bytes: 1, skipped_bytes: 2, rotations: 3 },
             counts,
             memory: Memory { begun: true, searched: true, error: false, found: 3 },

@@ -869,6 +869,89 @@ fn a_home_that_moves_takes_its_logs_along() {
     assert_eq!(host.errors(), 4);
 }
 
+/// What happens to a log, at random but the same in every run.
+#[test]
+fn any_history_of_a_log_that_physics_allows_to_be_read_is_counted_to_the_line() {
+    for seed in 0..150_u64 {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut below = |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % limit
+        };
+        let mut host = Host::running();
+        let (mut written, mut rotations, mut open, mut history) = (0, 0, false, String::new());
+        for _ in 0..40 {
+            let action = below(12);
+            history.push_str(&format!("{action}/{times} ", times = written));
+            match action {
+                // It may be in pieces, and looked at in between.
+                0..=3 => {
+                    let times = 1 + below(4) as u32;
+                    let text = errors(times);
+                    let cut = below(text.len() as u64) as usize;
+                    host.write("x.log", &text[..cut]);
+                    if below(2) == 0 && (open || rotations == 0) {
+                        history.push_str("(polled) ");
+                        host.poll();
+                        (rotations, open) = (0, host.path("x.log").exists());
+                    }
+                    host.write("x.log", &text[cut..]);
+                    written += u64::from(times);
+                }
+                // When the reader holds the current file open, two rotations leave every other file a name; else one does.
+                4..=6 if host.path("x.log").exists() && rotations < if open { 2 } else { 1 } => {
+                    host.rotate("x");
+                    rotations += 1;
+                    if below(2) == 0 {
+                        history.push_str("(made again) ");
+                        host.write("x.log", "");
+                    }
+                }
+                7 => {
+                    host.poll();
+                    (rotations, open) = (0, host.path("x.log").exists());
+                }
+                8 => {
+                    host.surveys(1 + below(4) as u32);
+                    host.poll();
+                    (rotations, open) = (0, host.path("x.log").exists());
+                }
+                9 if rotations < 2 => {
+                    host.restart();
+                    open = false;
+                }
+                10 if host.path("x.log").exists() => {
+                    host.poll();
+                    fs::write(host.path("x.log"), "").unwrap();
+                    host.poll();
+                    (rotations, open) = (0, host.path("x.log").exists());
+                }
+                11 if host.path("x.log").exists() => {
+                    host.poll();
+                    fs::remove_file(host.path("x.log")).unwrap();
+                    // Unseen, it might have grown before: that is what would be reported after a restart.
+                    host.poll();
+                    (rotations, open) = (0, host.path("x.log").exists());
+                }
+                _ => {}
+            }
+            // After a restart nothing is shown of a log without a file.
+            let log = host.log_of("prod", "x").filter(|_| matches!(action, 7 | 8));
+            if let Some(log) = log {
+                let counted = (log.counts.levels[0], log.tally.skipped_bytes);
+                assert_eq!(counted, (written, 0), "seed {seed}: {history}");
+            }
+        }
+        host.write("x.log", errors(1));
+        host.poll();
+        host.surveys(4);
+        let log = host.log("x");
+        assert_eq!(log.counts.levels[0], written + 1, "seed {seed}: {history}");
+        assert_eq!((log.tally.skipped_bytes, log.lag), (0, 0), "seed {seed}: {history}");
+        assert_eq!((log.counts.unreadable, log.counts.continuations), (0, 0), "seed {seed}: {history}");
+    }
+}
+
 /// Waits until `condition` holds for what the reader publishes.
 fn wait_for(reader: &Reader, what: &str, condition: impl Fn(&[LogView], Option<bool>) -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);

@@ -22,6 +22,9 @@ use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, MAX_LINE_BYTES, Positio
 /// or deleted files would fill the disk.
 const MAX_GENERATIONS: usize = 32;
 
+/// How many files that were read to their end are remembered.
+const MAX_FINISHED: usize = 4;
+
 /// How often a file must have been looked at in vain, survey after survey, before its descriptor is given back.
 const RESTED: u8 = 2;
 
@@ -104,6 +107,8 @@ pub struct Kept {
     pub skipping: bool,
     /// How large it was.
     pub size: u64,
+    /// Whether it was being written, as far as was seen: under the log's own name, not under that of the file before.
+    pub current: bool,
 }
 
 impl Kept {
@@ -151,6 +156,8 @@ struct Generation {
     rested: u8,
     /// Whether its place was kept from before a restart.
     restored: bool,
+    /// Whether the log's own name was its name when last looked.
+    current: bool,
 }
 
 impl Generation {
@@ -166,6 +173,7 @@ impl Generation {
             quiet: false,
             rested: 0,
             restored: false,
+            current: false,
         }
     }
 
@@ -205,6 +213,7 @@ impl Generation {
             offset: self.position.offset,
             skipping: self.position.skipping,
             size: self.size,
+            current: self.current,
         }
     }
 
@@ -268,8 +277,9 @@ pub struct Follower {
     earlier: Vec<PathBuf>,
     begin: Begin,
     generations: VecDeque<Generation>,
-    /// The last file that was read to its end and closed: its name stays, and it must not be taken for a new one.
-    finished: Option<Kept>,
+    /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be taken for
+    /// new ones.
+    finished: Vec<Kept>,
     /// Files that were being read before a restart, and have not been found again yet.
     restore: Vec<Kept>,
     /// What was done so far.
@@ -286,7 +296,7 @@ impl Follower {
             earlier,
             begin,
             generations: VecDeque::new(),
-            finished: None,
+            finished: Vec::new(),
             restore: Vec::new(),
             tally: Tally::default(),
             trouble: None,
@@ -294,18 +304,20 @@ impl Follower {
     }
 
     /// Goes on where [`Follower::kept`] was taken.
-    pub fn restore(&mut self, files: Vec<Kept>, finished: Option<Kept>, tally: Tally) {
+    pub fn restore(&mut self, files: Vec<Kept>, finished: Vec<Kept>, tally: Tally) {
         self.begin = Begin::Beginning;
-        self.restore = files;
+        // A file without a beginning can't be known again: its inode number may be another one's now. Nothing was read
+        // of it either.
+        self.restore = files.into_iter().filter(|kept| kept.length > 0 || kept.offset > 0).collect();
         self.finished = finished;
         self.tally = tally;
     }
 
-    /// How far every file has been read, the oldest first, and the last one that was finished.
+    /// How far every file has been read, the oldest first, and the last ones that were finished.
     #[must_use]
-    pub fn kept(&self) -> (Vec<Kept>, Option<Kept>) {
+    pub fn kept(&self) -> (Vec<Kept>, Vec<Kept>) {
         let restore = self.restore.iter().copied();
-        (restore.chain(self.generations.iter().map(Generation::kept)).collect(), self.finished)
+        (restore.chain(self.generations.iter().map(Generation::kept)).collect(), self.finished.clone())
     }
 
     /// The name of the file that is being written.
@@ -356,6 +368,9 @@ impl Follower {
     pub fn observe(&mut self) -> bool {
         self.trouble = None;
         let mut looked_at = None;
+        for generation in &mut self.generations {
+            generation.current = false;
+        }
         // A rotation while we look is seen by looking again.
         for _ in 0..3 {
             match look(&self.current) {
@@ -368,6 +383,7 @@ impl Follower {
                     if let Some(place) = known {
                         looked_at = Some(identity(&meta));
                         self.generations[place].saw(&meta, &mut self.tally);
+                        self.generations[place].current = true;
                         if place + 1 < self.generations.len()
                             && let Some(back_again) = self.generations.remove(place)
                         {
@@ -465,9 +481,21 @@ impl Follower {
         }
     }
 
+    fn remember(&mut self, finished: Kept) {
+        let mut known = std::mem::take(&mut self.finished);
+        if known.len() >= MAX_FINISHED {
+            // One that has lost its names is the one to forget.
+            let nameless = known.iter().position(|kept| !self.has_a_name(kept.identity()));
+            known.remove(nameless.unwrap_or(0));
+        }
+        known.push(finished);
+        self.finished = known;
+    }
+
     fn let_go(&mut self, buffer: &mut [u8], each: impl FnMut(&[u8])) {
         if let Some(first) = self.generations.pop_front() {
-            self.finished = Some(first.finish(buffer, &mut self.tally, each));
+            let kept = first.finish(buffer, &mut self.tally, each);
+            self.remember(kept);
         }
     }
 
@@ -517,11 +545,13 @@ impl Follower {
         }
         self.account_for_what_was_kept(&mut found, oldest.as_ref());
         self.account_for_what_was_missed(oldest.as_ref());
-        let mut follows = !self.generations.is_empty() || self.finished.is_some();
+        let mut follows = !self.generations.is_empty() || !self.finished.is_empty();
         if self.begin == Begin::End {
             // What is before the current file belongs to the time before us.
             let newest = if had_newest { found.pop() } else { None };
-            self.finished = found.pop().map(|older| older.kept());
+            if let Some(older) = found.pop() {
+                self.remember(older.kept());
+            }
             found = newest.into_iter().collect();
             follows = false;
         }
@@ -534,7 +564,7 @@ impl Follower {
         while self.generations.len() > MAX_GENERATIONS {
             if let Some(first) = self.generations.pop_front() {
                 self.tally.skipped_bytes += first.unread();
-                self.finished = Some(first.kept());
+                self.remember(first.kept());
             }
         }
         true
@@ -562,11 +592,13 @@ impl Follower {
                 let length = self.note(read_at(&file, &mut beginning, 0))?;
                 let beginning = &beginning[..length];
                 let same = |kept: &Kept| kept.is(identity(&meta), meta.len(), beginning);
-                let finished = self.finished.filter(|kept| kept.length > 0 && same(kept));
-                if finished.is_some_and(|kept| kept.offset == meta.len()) {
+                let finished = self.finished.iter().position(|kept| kept.length > 0 && same(kept));
+                if finished.is_some_and(|place| self.finished[place].offset == meta.len()) {
                     return None;
                 }
-                let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place)).or(finished);
+                let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place));
+                // One that was finished and has grown since goes on.
+                let restored = restored.or_else(|| finished.map(|place| self.finished.remove(place)));
                 let start = match (restored, self.begin) {
                     (Some(kept), _) => kept.position(),
                     (None, Begin::End) => Position { offset: meta.len(), skipping: false },
@@ -632,17 +664,19 @@ impl Follower {
             // What is older than a file that was being read had been read before it.
             Some(first) => {
                 if let Some(older) = found.drain(..first).next_back() {
-                    self.finished = Some(older.kept());
+                    self.remember(older.kept());
                 }
                 self.tally.skipped_bytes += self.restore.iter().map(Kept::unread).sum::<u64>();
             }
-            // Two generations or more have passed. The last one that was being read grew on, by all appearances
-            // until it was as large as its successor.
+            // Two generations or more have passed. The one that was being written grew on, by all appearances until
+            // it was as large as its successor.
             None => {
                 let grown_to = oldest.map_or(0, Metadata::len);
-                let last = self.restore.pop();
-                let lost = last.map_or(0, |kept| kept.size.max(grown_to).saturating_sub(kept.offset));
-                self.tally.skipped_bytes += lost + self.restore.iter().map(Kept::unread).sum::<u64>();
+                let lost = |kept: &Kept| {
+                    let size = if kept.current { kept.size.max(grown_to) } else { kept.size };
+                    size.saturating_sub(kept.offset)
+                };
+                self.tally.skipped_bytes += self.restore.iter().map(lost).sum::<u64>();
             }
         }
         self.restore.clear();

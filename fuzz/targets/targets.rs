@@ -1,0 +1,11 @@
+//! Any file of probe targets is read or refused.
+#![no_main]
+
+use std::path::Path;
+
+use campaign_exporter::parse::targets::read;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = read(data, Path::new("targets.yml"));
+});
