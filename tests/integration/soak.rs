@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
@@ -204,7 +204,11 @@ fn counted(metrics: &Metrics, log: &str) -> Truth {
     }
 }
 
+/// One at a time: each run wants the machine for itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
 fn soak(run: Run) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let home = home();
     let directory = home.path().join("nl6/var/prod/log");
     let mut exporter = start(home.path(), run);
@@ -266,12 +270,16 @@ fn soak(run: Run) {
 
 #[test]
 fn a_gigabyte_as_fast_as_it_can_be_written_is_counted_to_the_line() {
-    soak(Run::default());
+    for _ in 0..3 {
+        soak(Run::default());
+    }
 }
 
+/// A descriptor that is open outlives the deletion of its file, but not the process: what a killed reader had not read
+/// is on the disk only while its file is there. So here a file lives long enough for the next reader to find it.
 #[test]
 fn a_gigabyte_is_counted_to_the_line_although_the_exporter_is_killed_ten_times() {
-    soak(Run { kills: 10, least_age: Duration::from_secs(1), ..Run::default() });
+    soak(Run { kills: 10, least_age: Duration::from_secs(3), ..Run::default() });
 }
 
 #[test]
