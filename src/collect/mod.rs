@@ -15,7 +15,7 @@ pub mod spool;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::catalog::signals::probes::Probe;
@@ -25,6 +25,7 @@ use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Logs;
+use crate::sync::locked;
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -273,7 +274,7 @@ struct Told(Mutex<BTreeMap<String, String>>);
 impl Told {
     /// Whether `message` is news of `subject`; none: nothing is the matter with it. Remembers it.
     fn is_news(&self, subject: &str, message: Option<&str>) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = locked(&self.0);
         if told.get(subject).map(String::as_str) == message {
             return false;
         }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, SHORT_WORK, Told};
@@ -21,6 +21,7 @@ use crate::source::Miss;
 use crate::source::background::Background;
 use crate::source::processes::State;
 use crate::source::sockets::{Descriptor, Holder, Search, Sockets};
+use crate::sync::locked;
 
 /// How often other programs are looked for, and how long it holds that a socket is none of a module's.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
@@ -339,10 +340,6 @@ impl HeldPort {
             tracing::warn!("{} {message}", self.subject());
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told};
@@ -23,6 +23,7 @@ use crate::snapshot::Samples;
 use crate::source::Miss;
 use crate::source::background::Background;
 use crate::source::spool::{MAX_ENTRIES, Spool as Found, look};
+use crate::sync::locked;
 
 /// How often a small folder is read.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -128,7 +129,7 @@ impl Spool {
     }
 
     fn show(&self, instance: &str, folder: &Path, found: &Result<Found, Miss>, losses: &mut Losses, out: &mut Samples) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = locked(&self.seen);
         let subject = format!("{instance} {}", folder.display());
         let problem = match found {
             Ok(found) => {
