@@ -39,13 +39,13 @@ test-all:
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) build --workspace --all-targets --locked
 	$(CARGO) test --workspace --locked -- --skip soak::
-	$(CARGO) test --locked --test integration -- soak::
+	$(CARGO) test --workspace --locked --test integration -- soak::
 
 .PHONY: soak
 soak: ## Write gigabytes of logs as fast as can be, and compare every counter with the truth
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) build --workspace --locked
-	$(CARGO) test --locked --test integration -- soak:: --nocapture
+	$(CARGO) test --workspace --locked --test integration -- soak:: --nocapture
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (60) each, over the kept corpus
@@ -54,11 +54,11 @@ fuzz: ## Fuzz every parser for FUZZ_SECONDS (60) each, over the kept corpus
 
 .PHONY: generate
 generate: ## Rewrite what is rendered from the catalog: alerts/, docs/metrics.md
-	CAMPAIGN_GENERATE=1 $(CARGO) test --locked --test integration current
+	CAMPAIGN_GENERATE=1 $(CARGO) test --workspace --locked --test integration current
 
 .PHONY: golden
 golden: ## Rewrite the golden files in tests/fixtures
-	CAMPAIGN_GOLDEN=1 $(CARGO) test --locked --test integration golden
+	CAMPAIGN_GOLDEN=1 $(CARGO) test --workspace --locked --test integration golden
 
 .PHONY: bench
 bench: ## Measure against prometheus-process-exporter and mtail, in one run each

@@ -20,7 +20,7 @@ define_metrics! {
     MODULE_START_TIME: Gauge "campaign_module_start_time_seconds" [module, campaign_instance]
         "When the module's oldest live process started, in seconds since 1970-01-01 UTC.";
     MODULE_CPU: Counter "campaign_module_cpu_seconds_total" [module, campaign_instance, mode]
-        "CPU time of the module's processes by mode (user, system), in seconds. Never falls when a process ends.";
+        "CPU time of the module's processes by mode (user, system), in seconds, counted from when the exporter first saw each. Never falls when a process ends.";
     MODULE_RESIDENT_MEMORY: Gauge "campaign_module_resident_memory_bytes" [module, campaign_instance]
         "Resident memory, summed over the module's processes, in bytes. Pages that processes share count for each.";
     MODULE_VIRTUAL_MEMORY: Gauge "campaign_module_virtual_memory_bytes" [module, campaign_instance]
@@ -38,9 +38,9 @@ define_metrics! {
     MODULE_OPEN_FDS_RATIO: Gauge "campaign_module_open_fds_ratio" [module, campaign_instance]
         "Open file descriptors divided by the soft limit, of the process where that is worst (0 to 1).";
     MODULE_READ_BYTES: Counter "campaign_module_read_bytes_total" [module, campaign_instance]
-        "Bytes that the module's processes had fetched from storage. Never falls when a process ends.";
+        "Bytes that the module's processes had fetched from storage, counted from when the exporter first saw each. Never falls when a process ends.";
     MODULE_WRITTEN_BYTES: Counter "campaign_module_written_bytes_total" [module, campaign_instance]
-        "Bytes that the module's processes had sent to storage. Never falls when a process ends.";
+        "Bytes that the module's processes had sent to storage, counted from when the exporter first saw each. Never falls when a process ends.";
     MODULE_STATES: Gauge "campaign_module_states" [module, campaign_instance, state]
         "Processes of the module by state: running, sleeping, waiting (uninterruptible), stopped, zombie, other.";
     MODULE_WAITING: Gauge "campaign_module_waiting_seconds" [module, campaign_instance]
