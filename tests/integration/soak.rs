@@ -1,7 +1,8 @@
 //! The exporter against a gigabyte of logs, written as fast as the machine does: what it counted is what was written,
 //! log by log and level by level.
 //!
-//! One of the runs is part of every `cargo test`; `make soak` runs them all.
+//! Five runs: three plain ones, one that kills the exporter, one without hints of the kernel. Without optimisation, when
+//! reading takes twenty times as long, everything is a tenth as large; `make soak` runs the whole gigabyte.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,8 +17,9 @@ use crate::support::stack::{Exporter, Metrics};
 use crate::support::wait_for;
 
 const LOGS: usize = 20;
-const TOTAL: u64 = 1_000_000_000;
-const ROTATE_AT: u64 = 10_000_000;
+const SCALE: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
+const TOTAL: u64 = 1_000_000_000 / SCALE;
+const ROTATE_AT: u64 = 10_000_000 / SCALE;
 const LEVELS: [&str; 4] = ["error", "warning", "info", "debug"];
 
 /// How long after the last byte the exporter may take to have counted it.
@@ -138,7 +140,7 @@ fn home() -> tempfile::TempDir {
 }
 
 fn start(home: &Path, run: Run) -> Exporter {
-    let arguments: &[&str] = &[];
+    let arguments: &[&str] = &["--log.level=debug"];
     if run.without_watches {
         let limited = home.join("limited");
         // In a namespace of its own the exporter gets one watch and no more.
@@ -231,8 +233,10 @@ fn soak(run: Run) {
         };
         let before = bytes(&exporter);
         assert!(before >= seen, "a counter fell from {seen} to {before}");
+        let (killed, output) = (Instant::now(), exporter.process.output());
         drop(exporter);
         exporter = start(home.path(), run);
+        println!("{output}killed, and back after {:?}", killed.elapsed());
         seen = wait_for("counters after the restart", LIMIT, || match bytes(&exporter) {
             0 => Err(0),
             after => Ok(after),
@@ -244,9 +248,10 @@ fn soak(run: Run) {
     let total: u64 = truth.values().map(|log| log.bytes).sum();
     let last = wait_for("counted bytes", LIMIT, || {
         let metrics = exporter.metrics();
-        let lost = metrics.series("campaign_log_skipped_bytes_total").iter().any(|(_, value)| *value > 0.0);
+        let skipped: f64 = metrics.series("campaign_log_skipped_bytes_total").iter().map(|(_, value)| *value).sum();
+        assert_eq!(skipped, 0.0, "{run:?} lost bytes, and says so: {}", exporter.process.output());
         let read: u64 = truth.keys().map(|log| value(&metrics, "campaign_log_read_bytes_total", log, "")).sum();
-        if read == total || lost { Ok(metrics) } else { Err(read) }
+        if read == total { Ok(metrics) } else { Err(read) }
     });
     let all = begin.elapsed();
     for (log, truth) in &truth {
@@ -266,12 +271,16 @@ fn soak(run: Run) {
 
 #[test]
 fn a_gigabyte_as_fast_as_it_can_be_written_is_counted_to_the_line() {
-    soak(Run::default());
+    for _ in 0..3 {
+        soak(Run::default());
+    }
 }
 
 #[test]
 fn a_gigabyte_is_counted_to_the_line_although_the_exporter_is_killed_ten_times() {
-    soak(Run { kills: 10, least_age: Duration::from_secs(1), ..Run::default() });
+    // What is read after the last stored state has to be read again from files that are still there: they have to
+    // outlive a second between two states, a disk that takes its time to store one, and the restart.
+    soak(Run { kills: 10, least_age: Duration::from_secs(3), ..Run::default() });
 }
 
 #[test]
