@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 
 # command=package: what the tests, the demo and the benches need of Debian.
 RUN_PROGRAMS := cc=gcc prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
-TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ python3=python3
+TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ unshare=util-linux ipcmk=util-linux
 BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 prometheus-process-exporter=prometheus-process-exporter mtail=mtail
 
 .PHONY: help
@@ -38,7 +38,14 @@ lint:
 test-all:
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) build --workspace --all-targets --locked
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked -- --skip soak::
+	$(CARGO) test --locked --test integration -- soak::
+
+.PHONY: soak
+soak: ## Write gigabytes of logs as fast as can be, and compare every counter with the truth
+	@.ci/need $(TEST_PROGRAMS)
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --locked --test integration -- soak:: --nocapture
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (60) each, over the kept corpus

@@ -93,6 +93,8 @@ pub struct Host {
     pub collectors: Vec<&'static str>,
     /// `--collector.process.sample-interval`.
     pub sample_interval: Duration,
+    /// `--collector.ports.syslogd-port`; `None` for the documented one.
+    pub syslogd_port: Option<u16>,
     /// `--collector.indicators.directory`.
     pub indicators_directory: Option<PathBuf>,
     /// `--config.file`: the targets of the probes.
@@ -192,6 +194,7 @@ fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
         procfs: one(flags, "path.procfs").unwrap_or_default(),
         collectors: collectors.iter().filter(runs).map(|collector| collector.name).collect(),
         sample_interval: one(flags, "collector.process.sample-interval").unwrap_or_default(),
+        syslogd_port: one(flags, "collector.ports.syslogd-port"),
         indicators_directory: one(flags, "collector.indicators.directory"),
         config_file: one(flags, "config.file"),
         logs_from_beginning: one::<String>(flags, "log.start").is_some_and(|start| start == FROM_BEGINNING),
@@ -319,6 +322,10 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
         .value_parser(sample_interval)
         .default_value("1s")
         .help_heading("Collectors"),
+        flag("collector.ports.syslogd-port", "Where syslogd listens, where that is not the documented 6666")
+            .value_name("PORT")
+            .value_parser(value_parser!(u16).range(1..))
+            .help_heading("Collectors"),
         flag(
             "collector.indicators.directory",
             "A directory of *.xml files with custom indicators, as a cron job leaves them there",
@@ -468,6 +475,7 @@ mod tests {
             procfs: "/proc".into(),
             collectors: vec!["process", "logs"],
             sample_interval: Duration::from_secs(1),
+            syslogd_port: None,
             indicators_directory: None,
             config_file: None,
             logs_from_beginning: false,
@@ -497,6 +505,7 @@ mod tests {
             "--path.procfs",
             "/p",
             "--collector.process.sample-interval=250ms",
+            "--collector.ports.syslogd-port=16666",
             "--log.level=debug",
             "--log.format=json",
         ];
@@ -506,6 +515,7 @@ mod tests {
         assert_eq!(host.campaign_home, Some("/srv/nl6".into()));
         assert_eq!(host.procfs, PathBuf::from("/p"));
         assert_eq!(host.sample_interval, Duration::from_millis(250));
+        assert_eq!(host.syslogd_port, Some(16666));
         let addresses: Vec<String> = web.listen_addresses.iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["127.0.0.1:1", "[::1]:2"]);
         assert_eq!((web.telemetry_path.as_str(), web.max_requests), ("/m/x", 0));
@@ -565,6 +575,7 @@ mod tests {
             (&["--web.timeout-offset=NaN"], &["from 0 to 60"]),
             (&["--web.timeout-offset=-1"], &["--web.timeout-offset"]),
             (&["--web.timeout-offset=61"], &["from 0 to 60"]),
+            (&["--collector.ports.syslogd-port=0"], &["syslogd-port", "1..=65535"]),
             (&["--collector.process.sample-interval=1"], &["100ms to 1m"]),
             (&["--collector.process.sample-interval=0s"], &["100ms to 1m"]),
             (&["--collector.process.sample-interval=2m"], &["100ms to 1m"]),
@@ -611,6 +622,7 @@ mod tests {
             ("--no-collector.costly", ""),
             ("--collector.disable-defaults", ""),
             ("--collector.process.sample-interval", "1s"),
+            ("--collector.ports.syslogd-port", ""),
             ("--log.level", "info"),
             ("--log.format", "logfmt"),
             ("--lang", "en"),

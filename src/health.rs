@@ -3,17 +3,21 @@
 //!
 //! Knows the catalog and samples; what needs time ("for five minutes", "too many restarts") is for the alert rules.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::catalog::CheckDef;
 use crate::catalog::modules::{self, DEFAULT_INSTANCE};
+use crate::catalog::signals::crash::{SHARED_MEMORY, SHARED_MEMORY_SEGMENTS, SHARED_MEMORY_USER};
+use crate::catalog::signals::logs::{LAST_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS};
 use crate::catalog::signals::modules::{
     AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_CHECK, MODULE_EXPECTED,
     MODULE_HEALTHY, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
     MODULE_START_TIME, MODULE_STATES, MODULE_UP, MODULE_VERBOSE, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
+use crate::catalog::signals::ports::{CONTROL_PORT, HTTP_PORT, PORT, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::signals::probes::{PING, PROBE_SUCCESS, PROBE_TARGET_INFO, Probe, REDIRECTION, SERVING_MODULE};
+use crate::catalog::signals::spool::{CHILDREN, MTA_SPOOL_FILES, OWNER};
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
 
@@ -42,7 +46,8 @@ struct Subject<'a> {
 /// Each check with the function that judges it; none: nothing to judge by.
 type Rule = (&'static CheckDef, fn(&Subject) -> Option<bool>);
 
-const RULES: &[Rule] = &[
+/// The checks of modules that are meant to live on.
+const RESIDENT_RULES: &[Rule] = &[
     (&RUNNING, running),
     (&MEMORY, memory),
     (&AGE, age),
@@ -50,16 +55,28 @@ const RULES: &[Rule] = &[
     (&DESCRIPTORS, descriptors),
     (&LOG_PRECISION, log_precision),
     (&STARTS_MODULES, starts_modules),
+    (&PORT, |subject| port(subject, &PORT)),
+    (&HTTP_PORT, |subject| port(subject, &HTTP_PORT)),
+    (&CONTROL_PORT, |subject| port(subject, &CONTROL_PORT)),
+    (&CHILDREN, children),
+    (&SHARED_MEMORY, shared_memory),
     (&REDIRECTION, |subject| probes(subject, Probe::Redirection)),
     (&PING, |subject| probes(subject, Probe::Ping)),
 ];
 
-/// Every check of every resident module that `evidence` allows, at the moment `now`.
+/// The checks of modules that start when needed and end by themselves.
+const UTILITY_RULES: &[Rule] = &[(&LAST_RUN, last_run)];
+
+const fn rules(kind: Kind) -> &'static [Rule] {
+    if kind.is_resident() { RESIDENT_RULES } else { UTILITY_RULES }
+}
+
+/// Every check of every module that `evidence` allows, at the moment `now`.
 #[must_use]
 pub fn judge(evidence: &Snapshot, now: SystemTime) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for subject in subjects(evidence, now) {
-        for (check, rule) in RULES {
+        for (check, rule) in rules(subject.kind) {
             if let Some(passes) = rule(&subject) {
                 judgements.push(Judgement {
                     module: subject.module.to_owned(),
@@ -94,17 +111,22 @@ fn number(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
-/// The resident modules that the evidence speaks of, each once.
+/// The modules that the evidence speaks of, each once: residents by what is expected and seen of them, utilities with a
+/// row by their logs.
 fn subjects(evidence: &Snapshot, now: SystemTime) -> impl Iterator<Item = Subject<'_>> {
-    let keys: BTreeSet<(&str, &str)> = [&MODULE_EXPECTED, &MODULE_UP]
-        .into_iter()
-        .flat_map(|def| evidence.of(def))
-        .map(|sample| (sample.labels[0].as_str(), sample.labels[1].as_str()))
-        .collect();
-    keys.into_iter().filter_map(move |(module, instance)| {
+    let expected_or_seen = [&MODULE_EXPECTED, &MODULE_UP].into_iter().flat_map(|def| evidence.of(def));
+    let residents = expected_or_seen.filter_map(|sample| {
+        let module = sample.labels[0].as_str();
         let kind = modules::residents().find(|(name, _)| *name == module)?.1;
-        Some(Subject { module, instance, kind, evidence, now })
-    })
+        Some((module, sample.labels[1].as_str(), kind))
+    });
+    let utilities = evidence.of(&LOG_LAST_RUN_ERRORS).filter_map(|sample| {
+        let kind = modules::module(&sample.labels[1])?.kind;
+        (!kind.is_resident()).then_some((sample.labels[1].as_str(), sample.labels[2].as_str(), kind))
+    });
+    let subjects: BTreeMap<(&str, &str), Kind> =
+        residents.chain(utilities).map(|(module, instance, kind)| ((module, instance), kind)).collect();
+    subjects.into_iter().map(move |((module, instance), kind)| Subject { module, instance, kind, evidence, now })
 }
 
 impl Subject<'_> {
@@ -165,6 +187,37 @@ fn starts_modules(subject: &Subject) -> Option<bool> {
     runs.reduce(|some, one| some || one)
 }
 
+/// Bound, and not by somebody else alone. Who it is can't always be told.
+fn port(subject: &Subject, check: &CheckDef) -> Option<bool> {
+    let port = modules::module(subject.module)?.ports.iter().find(|port| port.check == check.name)?;
+    let number = subject.evidence.value(&PORT_NUMBER, &[subject.module, subject.instance, check.name])?.to_string();
+    let labels = [subject.module, subject.instance, &number, port.protocol.label()];
+    let is_bound = subject.evidence.value(&PORT_BOUND, &labels)? > 0.0;
+    Some(is_bound && subject.evidence.value(&PORT_OWNED, &labels) != Some(0.0))
+}
+
+/// Work waits => a child lives. Of a module that is down this says nothing.
+fn children(subject: &Subject) -> Option<bool> {
+    if subject.module != OWNER.name || !subject.holds(&MODULE_UP)? {
+        return None;
+    }
+    let waits = subject.evidence.value(&MTA_SPOOL_FILES, &[subject.instance])? > 0.0;
+    let lives = |child: &&str| {
+        let processes = subject.evidence.value(&MODULE_PROCESSES, &[child, subject.instance]).unwrap_or(0.0);
+        let zombies = subject.evidence.value(&MODULE_STATES, &[child, subject.instance, "zombie"]).unwrap_or(0.0);
+        processes > zombies
+    };
+    Some(!waits || OWNER.children.iter().any(lives))
+}
+
+/// Only its number is known, not whose each segment is.
+fn shared_memory(subject: &Subject) -> Option<bool> {
+    if subject.module != SHARED_MEMORY_USER.name || !subject.holds(&MODULE_UP)? {
+        return None;
+    }
+    Some(subject.evidence.value(&SHARED_MEMORY_SEGMENTS, &[])? >= 1.0)
+}
+
 /// Of the module that serves the end points: every target that is this host answers the probe.
 fn probes(subject: &Subject, probe: Probe) -> Option<bool> {
     if subject.module != SERVING_MODULE.name || subject.instance != DEFAULT_INSTANCE {
@@ -176,6 +229,20 @@ fn probes(subject: &Subject, probe: Probe) -> Option<bool> {
         Some(success > 0.0)
     });
     answers.reduce(|all, one| all && one)
+}
+
+/// A utility's own check. It may have several logs (`-tracefile:`): the last run is the one that wrote last.
+fn last_run(subject: &Subject) -> Option<bool> {
+    let of_module = subject.evidence.of(&LOG_LAST_RUN_ERRORS).filter(|sample| {
+        let labels = &sample.labels;
+        labels[1] == subject.module && labels[2] == subject.instance
+    });
+    let timed = of_module.filter_map(|sample| {
+        let labels: Vec<_> = sample.labels.iter().map(String::as_str).collect();
+        Some((subject.evidence.value(&LOG_LAST_MESSAGE, &labels)?, sample.value))
+    });
+    let (_, errors) = timed.max_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)))?;
+    Some(errors == 0.0)
 }
 
 #[cfg(test)]
@@ -266,6 +333,76 @@ mod tests {
         assert_eq!(verdict(&[]), None);
     }
 
+    /// What a check says of a module that is expected and up.
+    fn verdict(
+        module: &'static str,
+        instance: &'static str,
+        name: &str,
+        evidence: &[(&'static MetricDef, &[&str], f64)],
+    ) -> Option<bool> {
+        let mut evidence = evidence.to_vec();
+        let labels = [module, instance];
+        evidence.push((&MODULE_UP, &labels, 1.0));
+        let name = format!("{module}@{instance} {name}");
+        checks(&evidence).into_iter().find(|(check, _)| *check == name).map(|(_, passes)| passes)
+    }
+
+    #[test]
+    fn a_port_is_well_when_it_is_bound_and_nobody_elses() {
+        let number: (&'static MetricDef, &[&str], f64) = (&PORT_NUMBER, &["syslogd", "default", "port"], 6667.0);
+        let labels: &[&str] = &["syslogd", "default", "6667", "udp"];
+        let port = |evidence: &[(&'static MetricDef, &[&str], f64)]| {
+            verdict("syslogd", "default", "port", &[&[number], evidence].concat())
+        };
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0), (&PORT_OWNED, labels, 1.0)]), Some(true));
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0), (&PORT_OWNED, labels, 0.0)]), Some(false));
+        assert_eq!(port(&[(&PORT_BOUND, labels, 1.0)]), Some(true), "who it is can't be told");
+        assert_eq!(port(&[(&PORT_BOUND, labels, 0.0)]), Some(false));
+        assert_eq!(port(&[]), None);
+        assert_eq!(
+            verdict("syslogd", "default", "port", &[(&PORT_BOUND, labels, 1.0)]),
+            None,
+            "which one is not known"
+        );
+    }
+
+    #[test]
+    fn each_port_of_a_module_has_a_check_of_its_own() {
+        let evidence: &[(&'static MetricDef, &[&str], f64)] = &[
+            (&PORT_NUMBER, &["web", "default", "http_port"], 8080.0),
+            (&PORT_NUMBER, &["web", "default", "control_port"], 8005.0),
+            (&PORT_BOUND, &["web", "default", "8080", "tcp"], 1.0),
+            (&PORT_BOUND, &["web", "default", "8005", "tcp"], 0.0),
+        ];
+        assert_eq!(verdict("web", "default", "http_port", evidence), Some(true));
+        assert_eq!(verdict("web", "default", "control_port", evidence), Some(false));
+        assert_eq!(verdict("web", "default", "port", evidence), None);
+    }
+
+    #[test]
+    fn work_that_waits_needs_a_child_that_lives() {
+        let files = |count| (&MTA_SPOOL_FILES, &["prod"] as &[&str], count);
+        let child: (&'static MetricDef, &[&str], f64) = (&MODULE_PROCESSES, &["mtachild", "prod"], 1.0);
+        let zombie: (&'static MetricDef, &[&str], f64) = (&MODULE_STATES, &["mtachild", "prod", "zombie"], 1.0);
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0), child]), Some(true));
+        assert_eq!(verdict("mta", "prod", "children", &[files(0.0)]), Some(true));
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0)]), Some(false));
+        assert_eq!(verdict("mta", "prod", "children", &[files(3.0), child, zombie]), Some(false));
+        assert_eq!(verdict("mta", "prod", "children", &[child]), None, "nothing is known of the spool");
+        assert_eq!(verdict("stat", "prod", "children", &[files(3.0)]), None);
+        assert_check("children", &[(&MODULE_UP, MTA, 0.0), files(3.0)], None);
+    }
+
+    #[test]
+    fn a_living_trackinglogd_has_a_segment() {
+        let segments = |count| [(&SHARED_MEMORY_SEGMENTS, &[] as &[&str], count)];
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(1.0)), Some(true));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(3.0)), Some(true));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(0.0)), Some(false));
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &[]), None);
+        assert_eq!(verdict("web", "default", "shared_memory", &segments(0.0)), None);
+    }
+
     #[test]
     fn the_targets_that_are_this_host_decide_on_its_end_points() {
         let web: &[&str] = &["web", "default"];
@@ -289,6 +426,51 @@ mod tests {
             assert_eq!(verdict(&[("c", 0.0)]), None, "another host says nothing of this one");
             assert_eq!(verdict(&[]), None);
         }
+    }
+
+    #[test]
+    fn a_utility_is_judged_by_the_errors_of_its_last_run() {
+        let run = |log: &'static [&'static str; 3], time: f64, errors: f64| {
+            [(&LOG_LAST_MESSAGE, &log[..], time), (&LOG_LAST_RUN_ERRORS, &log[..], errors)]
+        };
+        let own: &[&str; 3] = &["import", "import", "prod"];
+        let traced: &[&str; 3] = &["import_debug", "import", "prod"];
+        let verdict = |runs: &[[(&'static MetricDef, &[&str], f64); 2]]| checks(&runs.concat());
+        let passes = |passes| vec![("import@prod last_run".to_owned(), passes)];
+        assert_eq!(verdict(&[run(own, 5.0, 0.0)]), passes(true));
+        assert_eq!(verdict(&[run(own, 5.0, 2.0)]), passes(false));
+        assert_eq!(verdict(&[run(own, 5.0, 2.0), run(traced, 6.0, 0.0)]), passes(true), "the later one counts");
+        assert_eq!(verdict(&[run(own, 7.0, 0.0), run(traced, 6.0, 1.0)]), passes(true), "the later one counts");
+        assert_eq!(verdict(&[run(own, 6.0, 0.0), run(traced, 6.0, 1.0)]), passes(false), "both are the last");
+        assert_eq!(verdict(&[]), [], "a module that never ran has no last run");
+    }
+
+    #[test]
+    fn each_instance_has_its_own_last_run() {
+        let (prod, dev): (&[&str], &[&str]) = (&["export", "export", "prod"], &["export", "export", "dev"]);
+        let evidence = [
+            (&LOG_LAST_MESSAGE, prod, 1.0),
+            (&LOG_LAST_MESSAGE, dev, 1.0),
+            (&LOG_LAST_RUN_ERRORS, prod, 1.0),
+            (&LOG_LAST_RUN_ERRORS, dev, 0.0),
+        ];
+        let expected = [("export@dev last_run".to_owned(), true), ("export@prod last_run".to_owned(), false)];
+        assert_eq!(checks(&evidence), expected);
+    }
+
+    #[test]
+    fn the_log_of_a_resident_or_unknown_module_is_no_run() {
+        let resident: &[&str] = &["mta", "mta", "prod"];
+        let unknown: &[&str] = &["cleanup", "cleanup", "prod"];
+        let evidence = [
+            (&LOG_LAST_MESSAGE, resident, 1.0),
+            (&LOG_LAST_RUN_ERRORS, resident, 1.0),
+            (&LOG_LAST_MESSAGE, unknown, 1.0),
+            (&LOG_LAST_RUN_ERRORS, unknown, 1.0),
+            (&MODULE_EXPECTED, MTA, 1.0),
+            (&MODULE_UP, MTA, 1.0),
+        ];
+        assert_eq!(checks(&evidence), [("mta@prod running".to_owned(), true)]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
 use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
+use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, Walk, probe_once};
 use crate::health::{self, Judgement};
 use crate::render::status;
@@ -91,6 +92,8 @@ impl CampaignHost {
             logs: reader.as_ref().map(Reader::logs),
             probes,
             indicators_directory: options.indicators_directory.clone(),
+            procfs: options.procfs.clone(),
+            ports: PortOverrides { syslogd: options.syslogd_port },
         };
         let enabled = COLLECTORS.iter().filter(|spec| runs(spec.name));
         let collectors = enabled.filter_map(|spec| Some((spec.name, (spec.build)(&sources)?)));

@@ -17,7 +17,7 @@
 //! | [`cli`] | arguments into a validated configuration, no I/O | types of what it configures |
 //! | [`host`] | one Campaign host: sources, collectors and health together | all but `parse` |
 //!
-//! `main` composes them. `tests/integration/layering.rs` holds the code to this table.
+//! `sync` is a lock for all of them. `main` composes them. `tests/integration/layering.rs` holds the code to this table.
 
 pub mod catalog;
 pub mod cli;
@@ -30,4 +30,5 @@ pub mod render;
 pub mod serve;
 pub mod snapshot;
 pub mod source;
+mod sync;
 pub mod web;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use support::receiver::Receiver;
 use support::simulator::Simulator;
-use support::stack::{Alertmanager, Exporter, NO_FLAGS, Pace, Prometheus};
+use support::stack::{Alertmanager, Exporter, Pace, Prometheus};
 use support::{get_json, wait_for};
 
 /// How often the demo tells what it sees.
@@ -27,7 +27,7 @@ fn main() {
     let rules = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("alerts/en/campaign.rules.yml");
     let receiver = Receiver::start();
     let simulator = Simulator::start(path, &["--instances", "prod,dev"]);
-    let exporter = Exporter::start(path, simulator.home(), NO_FLAGS);
+    let exporter = Exporter::watch(path, &simulator);
     let alertmanager = Alertmanager::start(path, Pace::REAL, Some(&receiver.url()));
     let prometheus =
         Prometheus::start(path, Pace { scrape: "5s", ..Pace::REAL }, &exporter.address, &alertmanager.address, &rules);

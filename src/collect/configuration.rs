@@ -5,9 +5,11 @@
 use std::time::UNIX_EPOCH;
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use crate::catalog::modules::IN_MAIL;
 use crate::catalog::signals::exporter::{
     CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, INSTALLATION_INFO,
 };
+use crate::catalog::signals::logs::{DEFAULT_POP_MAIL_PERIOD, IN_MAIL_POP_PERIOD, POP_MAIL_PERIOD};
 use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
 use crate::snapshot::{Samples, label_text};
 use crate::source::installation::{Failure, Installation};
@@ -47,6 +49,11 @@ impl Collector for Configuration {
             out.push(&MODULE_EXPECTED, &labels, f64::from(u8::from(expected)));
             out.push(&MODULE_MEMORY_WARNING, &labels, settings.memory_warning_bytes as f64);
             out.push(&MODULE_MEMORY_ALERT, &labels, settings.memory_alert_bytes as f64);
+            if module == IN_MAIL.name {
+                let period = installation.settings(instance).number(module, POP_MAIL_PERIOD);
+                let period = period.unwrap_or(DEFAULT_POP_MAIL_PERIOD.as_secs());
+                out.push(&IN_MAIL_POP_PERIOD, &[instance], period as f64);
+            }
         }
         Ok(losses.into_outcome())
     }
@@ -117,6 +124,25 @@ mod tests {
         assert_eq!(snapshot.value(&MODULE_EXPECTED, &["watchdog", "default"]), Some(1.0));
         assert_eq!(snapshot.value(&MODULE_MEMORY_ALERT, &["mta", "prod"]), Some(2_097_152.0));
         assert_eq!(snapshot.value(&MODULE_MEMORY_WARNING, &["mta", "prod"]), Some(1_677_721_600.0));
+    }
+
+    #[test]
+    fn the_period_of_the_bounce_mailbox_is_told_with_its_default() {
+        let often = settings("<serverconf><inMail popMailPeriodSec='60'/></serverconf>");
+        let unreadable = settings("<serverconf><inMail popMailPeriodSec='often'/></serverconf>");
+        let (_, snapshot) = collected(Installation {
+            home: Some(PathBuf::from("/x")),
+            instances: [
+                ("default".to_owned(), Settings::default()),
+                ("often".to_owned(), often),
+                ("silent".to_owned(), Settings::default()),
+                ("unreadable".to_owned(), unreadable),
+            ]
+            .into(),
+            ..Installation::default()
+        });
+        let periods: Vec<_> = snapshot.of(&IN_MAIL_POP_PERIOD).map(|one| (one.labels[0].as_str(), one.value)).collect();
+        assert_eq!(periods, [("often", 60.0), ("silent", 300.0), ("unreadable", 300.0)]);
     }
 
     #[test]

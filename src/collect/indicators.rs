@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
@@ -16,6 +16,7 @@ use crate::catalog::signals::indicators::{
 use crate::parse::reply::{Indicator, Indicators, indicators};
 use crate::snapshot::{Samples, label_text};
 use crate::source::indicators::{DropFile, read};
+use crate::sync::locked;
 
 /// The most series of values that are taken from all files together.
 pub const MAX_VALUES: usize = 2_000;
@@ -36,7 +37,7 @@ impl DroppedIndicators {
     }
 
     fn tell(&self, problems: HashMap<String, String>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = locked(&self.told);
         for (file, problem) in &problems {
             if told.get(file) != Some(problem) {
                 tracing::warn!("the indicator file {file}: {problem}; correct the job that writes it");

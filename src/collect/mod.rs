@@ -1,26 +1,31 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
 pub mod configuration;
+pub mod crash;
 pub mod engine;
 pub mod exporter;
 pub mod indicators;
 pub mod logs;
 pub mod pipelined;
+pub mod ports;
 pub mod probes;
 pub mod process;
+pub mod spool;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::catalog::signals::probes::Probe;
 use crate::snapshot::Samples;
+use crate::source::Miss;
 use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Logs;
+use crate::sync::locked;
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -71,6 +76,10 @@ pub struct Sources {
     pub installation: Arc<InstallationSource>,
     /// The machine's processes.
     pub processes: Arc<ProcessSource>,
+    /// Where `/proc` is mounted.
+    pub procfs: PathBuf,
+    /// Ports that the operator says, because no configuration file does.
+    pub ports: ports::PortOverrides,
     /// The reader of the logs; none when nobody collects them.
     pub logs: Option<Logs>,
     /// The probes; none when nobody collects them.
@@ -135,6 +144,24 @@ pub const COLLECTORS: &[Spec] = &[
         help: "custom indicators from files in a directory",
         default_on: true,
         build: |sources| Some(Box::new(indicators::DroppedIndicators::new(sources.indicators_directory.clone()))),
+    },
+    Spec {
+        name: "ports",
+        help: "the documented ports: whether somebody listens, and whether it is the module",
+        default_on: true,
+        build: |sources| Some(Box::new(ports::Ports::new(&sources.procfs, sources.ports))),
+    },
+    Spec {
+        name: "spool",
+        help: "the files that wait in the mta's working folder",
+        default_on: true,
+        build: |_| Some(Box::new(spool::Spool::new())),
+    },
+    Spec {
+        name: "crash",
+        help: "what crashes leave behind: core files, shared memory",
+        default_on: true,
+        build: |sources| Some(Box::new(crash::Crash::new(&sources.procfs))),
     },
     Spec {
         name: "exporter",
@@ -229,6 +256,42 @@ impl Losses {
         if self.0.is_empty() { Outcome::Complete } else { Outcome::Partial(self) }
     }
 }
+
+impl From<Miss> for ErrorKind {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Denied => ErrorKind::Permission,
+            Miss::Gone => ErrorKind::Gone,
+            Miss::Failed => ErrorKind::Parse,
+        }
+    }
+}
+
+/// What has been told in the log of each subject, so that a state is told when it begins and not at each scrape.
+#[derive(Debug, Default)]
+struct Told(Mutex<BTreeMap<String, String>>);
+
+impl Told {
+    /// Whether `message` is news of `subject`; none: nothing is the matter with it. Remembers it.
+    fn is_news(&self, subject: &str, message: Option<&str>) -> bool {
+        let mut told = locked(&self.0);
+        if told.get(subject).map(String::as_str) == message {
+            return false;
+        }
+        match message {
+            Some(message) => told.insert(subject.to_owned(), message.to_owned()),
+            None => told.remove(subject),
+        };
+        true
+    }
+}
+
+/// How long a collector waits for work in the background that it has just begun, where that is known to be short: then
+/// a scrape shows the present, and not the scrape before.
+const SHORT_WORK: Duration = Duration::from_millis(50);
+
+/// When work in the background hangs: it runs for longer than any folder takes.
+const HANGS: Duration = Duration::from_secs(600);
 
 /// A collector that could not do its work.
 #[derive(Debug, thiserror::Error)]

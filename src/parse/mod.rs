@@ -2,8 +2,12 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod core_pattern;
 pub mod line;
 pub mod process;
 pub mod reply;
+pub mod sockets;
+pub mod sysvipc;
 pub mod tail;
 pub mod targets;
+pub mod variables;

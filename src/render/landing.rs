@@ -1,7 +1,9 @@
 //! The page at `/`: what this is and where to go. Values in, HTML out; knows nothing of who serves it.
 
-use std::borrow::Cow;
 use std::fmt::Write;
+
+use super::html::{document, escape};
+use crate::catalog::Lang;
 
 /// What the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,29 +37,10 @@ pub fn landing(page: &Landing) -> String {
         // Writing to a String cannot fail.
         let _ = write!(links, "\n    <li><a href=\"{path}\"><code>{path}</code><span>{help}</span></a></li>");
     }
-    format!(
-        r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>{name}</title>
-  <style>{STYLE}</style>
-</head>
-<body>
-<main>
-  <h1>{name}</h1>
-  <p class="version">{version}</p>
-  <p>{description}</p>
-  <ul>{links}
-  </ul>
-</main>
-</body>
-</html>
-"#,
-        description = escape(&page.description),
-    )
+    let description = escape(&page.description);
+    let main =
+        format!("<h1>{name}</h1>\n<p class=\"version\">{version}</p>\n<p>{description}</p>\n<ul>{links}\n</ul>",);
+    document(Lang::En, &page.name, STYLE, &main)
 }
 
 const STYLE: &str = "
@@ -78,26 +61,6 @@ const STYLE: &str = "
     code { min-width: 8rem; color: var(--accent); font: inherit; font-weight: 600; }
     span { color: var(--soft); }
   ";
-
-/// Makes a text safe inside elements and quoted attributes.
-#[must_use]
-pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    Cow::Owned(escaped)
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Values in, text out.
 
+pub mod html;
 pub mod landing;
 pub mod reference;
 pub mod rules;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::landing::escape;
+use super::html::{document, escape};
 use crate::catalog::signals::modules::{MODULE_PROCESSES, MODULE_RESIDENT_MEMORY};
 use crate::catalog::{Lang, Text, modules, signals};
 use crate::health::Judgement;
@@ -126,27 +126,9 @@ pub fn page(snapshot: &Snapshot, judgements: &[Judgement], lang: Lang) -> String
         }
         body.push_str("</tbody>\n</table>");
     }
-    let (title, tag) = (TITLE.get(lang), lang.tag());
-    format!(
-        r#"<!DOCTYPE html>
-<html lang="{tag}">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>{title}</title>
-  <style>{STYLE}</style>
-</head>
-<body>
-<main>
-<nav><a href="?lang=en" hreflang="en">English</a> <a href="?lang=pt-BR" hreflang="pt-BR">Português</a></nav>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"#
-    )
+    let title = TITLE.get(lang);
+    let languages = r#"<nav><a href="?lang=en" hreflang="en">English</a> <a href="?lang=pt-BR" hreflang="pt-BR">Português</a></nav>"#;
+    document(lang, title, STYLE, &format!("{languages}\n<h1>{title}</h1>\n{body}"))
 }
 
 fn table_row(body: &mut String, row: &Row, lang: Lang) {

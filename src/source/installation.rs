@@ -26,7 +26,7 @@ mod files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
@@ -35,6 +35,7 @@ use tracing::Level;
 use crate::catalog::Kind;
 use crate::catalog::modules::{DEFAULT_INSTANCE, module, residents};
 use crate::parse::conf::Settings;
+use crate::sync::locked;
 
 pub use files::MAX_FILE_BYTES;
 use files::{Files, Search};
@@ -161,12 +162,12 @@ impl InstallationSource {
     /// What is in force. Never waits for the disk.
     #[must_use]
     pub fn current(&self) -> Arc<Installation> {
-        lock(&self.current).clone()
+        locked(&self.current).clone()
     }
 
     /// Looks once for changes; whether there are any. Reports them in the log, each once. Takes as long as the disk.
     pub fn poll(&self) -> bool {
-        let mut files = lock(&self.files);
+        let mut files = locked(&self.files);
         let dirty = files.look((self.clock)());
         for notice in files.notices() {
             notice.log();
@@ -175,7 +176,7 @@ impl InstallationSource {
             return false;
         }
         let installation = Arc::new(files.installation());
-        let mut current = lock(&self.current);
+        let mut current = locked(&self.current);
         let changed = *current != installation;
         *current = installation;
         changed
@@ -191,7 +192,7 @@ impl InstallationSource {
         thread::Builder::new().name("configuration".to_owned()).spawn(move || {
             loop {
                 source.poll();
-                let pause = if lock(&source.files).must_be_confirmed() { SOON } else { INTERVAL };
+                let pause = if locked(&source.files).must_be_confirmed() { SOON } else { INTERVAL };
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
@@ -226,11 +227,6 @@ impl Notice {
             _ => tracing::info!(path = %path.display(), "{message}"),
         }
     }
-}
-
-/// What a lock holds is replaced as a whole, so that it is sound also after a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Semaphore;
@@ -19,6 +19,7 @@ use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
 use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
+use crate::sync::locked;
 
 /// How many probes run at once.
 const CONCURRENCY: usize = 8;
@@ -300,7 +301,7 @@ impl Probes {
             Places::Configured(entries) => entries.clone(),
             Places::Local { port, current } => {
                 let port = port();
-                let mut current = lock(current);
+                let mut current = locked(current);
                 if current.as_ref().map(|entry| entry.target.base.port) != port {
                     *current = port.and_then(Entry::local);
                 }
@@ -326,10 +327,6 @@ fn up_to(most: Duration) -> Duration {
     // The standard library's hash keys are random, which is chance enough for a schedule.
     let chance = RandomState::new().build_hasher().finish() % 1024;
     most.mul_f64(f64::from(u16::try_from(chance).unwrap_or(0)) / 1024.0)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Entry {
@@ -363,7 +360,7 @@ impl Entry {
     /// Makes the probe, unless one was started too shortly before; waits for the one that is under way.
     async fn refresh(self: &Arc<Self>, at_once: &Arc<Semaphore>) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        if lock(&self.state).started.is_some_and(|started| started.elapsed() < self.shortest_interval()) {
+        if locked(&self.state).started.is_some_and(|started| started.elapsed() < self.shortest_interval()) {
             return;
         }
         let (entry, at_once) = (Arc::clone(self), Arc::clone(at_once));
@@ -380,7 +377,7 @@ impl Entry {
 
     async fn run(&self) {
         let (started, at) = (SystemTime::now(), Instant::now());
-        lock(&self.state).started = Some(at);
+        locked(&self.state).started = Some(at);
         let result = self.ask().await;
         let duration = at.elapsed();
         let (reply, failure) = match result {
@@ -395,7 +392,7 @@ impl Entry {
         let status = failure.as_ref().map_or(Some(200), |failure| failure.status);
         let reason = failure.as_ref().map(|failure| failure.reason);
         let record = Record { started, duration, status, failure: reason, reply };
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         let before = state.last.as_ref().map(|last| last.failure);
         state.runs += 1;
         state.succeeded_once |= reason.is_none();
@@ -462,7 +459,7 @@ impl Entry {
     }
 
     fn view(&self) -> Option<View> {
-        let state = lock(&self.state);
+        let state = locked(&self.state);
         if self.not_served(&state) {
             return None;
         }

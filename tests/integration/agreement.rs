@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Exporter, Metrics, NO_FLAGS};
+use crate::support::stack::{Exporter, Metrics};
 
 /// The residents that a step may act on; the last ones are not configured to start.
 const MODULES: [&str; 15] = [
@@ -47,7 +47,7 @@ fn by_module(metrics: &Metrics, metric: &str) -> BTreeMap<String, f64> {
 fn two_hundred_random_starts_and_stops_are_seen_as_the_host_sees_them() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path(), &["--instances", "prod,dev"]);
-    let exporter = Exporter::start(folder.path(), simulator.home(), NO_FLAGS);
+    let exporter = Exporter::watch(folder.path(), &simulator);
 
     let step = (prop::sample::select(&["start", "stop", "restart"][..]), prop::sample::select(&MODULES[..]));
     // The runner is seeded: the same steps in every run.

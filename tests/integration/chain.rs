@@ -9,7 +9,7 @@ use crate::committed::project;
 use crate::specification;
 use crate::support::receiver::Receiver;
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Alertmanager, Exporter, NO_FLAGS, Pace, Prometheus, impatient_rules};
+use crate::support::stack::{Alertmanager, Exporter, Pace, Prometheus, impatient_rules};
 
 /// How long a notification may take with the pace of tests.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Chain {
         let rules = impatient_rules(path, &project(&format!("alerts/{}/campaign.rules.yml", lang.tag())));
         let receiver = Receiver::start();
         let simulator = Simulator::start(path, &[]);
-        let exporter = Exporter::start(path, simulator.home(), NO_FLAGS);
+        let exporter = Exporter::watch(path, &simulator);
         let alertmanager = Alertmanager::start(path, Pace::TEST, Some(&receiver.url()));
         let prometheus = Prometheus::start(path, Pace::TEST, &exporter.address, &alertmanager.address, &rules);
         prometheus.wait_for_target();

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use campaign_exporter::cli::{self, CollectorFlag};
+use campaign_exporter::collect::COLLECTORS;
+
 /// A path of the project.
 pub(crate) fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -41,4 +44,23 @@ fn assert_committed(path: &str, expected: &str, variable: &str, remedy: &str) {
 #[test]
 fn the_metrics_reference_is_current() {
     assert_generated("docs/metrics.md", &campaign_exporter::render::reference::render());
+}
+
+#[test]
+fn the_flags_in_the_readme_are_current() {
+    const START: &str = "<!-- flags: written by make generate -->\n";
+    const END: &str = "<!-- end of flags -->";
+    let collectors: Vec<_> = COLLECTORS
+        .iter()
+        .map(|spec| CollectorFlag { name: spec.name, help: spec.help, default_on: spec.default_on })
+        .collect();
+    let mut table = "| flag | default | what |\n|---|---|---|\n".to_owned();
+    for (name, default, help) in cli::flags(&collectors) {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        table.push_str(&format!("| `{name}` | {default} | {help} |\n"));
+    }
+    let readme = read("README.md");
+    let (before, rest) = readme.split_once(START).expect("the README has a place for the flags");
+    let (_, after) = rest.split_once(END).expect("the place for the flags ends");
+    assert_generated("README.md", &format!("{before}{START}{table}{END}{after}"));
 }

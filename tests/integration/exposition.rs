@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::committed::{assert_golden, project};
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Exporter, NO_FLAGS, concat_os};
+use crate::support::stack::{Exporter, concat_os};
 use crate::support::{program, wait_for};
 
 #[test]
 fn promtool_has_nothing_to_say_about_the_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path(), &[]);
-    let exporter = Exporter::start(folder.path(), simulator.home(), NO_FLAGS);
+    let exporter = Exporter::watch(folder.path(), &simulator);
     let text = exporter.metrics().0;
     assert!(text.contains("campaign_module_up{"), "{text}");
 
@@ -31,7 +31,11 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
 }
 
 /// Series whose values depend on the moment, the machine or the build.
-const CHANGING: [&str; 6] = [
+const CHANGING: [&str; 10] = [
+    "campaign_core_last_scan_timestamp_seconds",
+    "campaign_core_newest_timestamp_seconds",
+    "campaign_mta_spool_last_scan_timestamp_seconds",
+    "campaign_mta_spool_oldest_timestamp_seconds",
     "campaign_configuration_last_reload_timestamp_seconds",
     "campaign_exporter_build_info",
     "campaign_installation_info",
@@ -57,10 +61,13 @@ fn the_golden_metrics_are_what_the_fixture_host_gives() {
     let procfs = concat_os("--path.procfs=", &project("tests/fixtures/host/proc"));
     let flags = [procfs, "--no-collector.probes".into()];
     let exporter = Exporter::start(folder.path(), &project("tests/fixtures/host/nl6"), &flags);
-    // The logs are looked for in the background; once that is stored, nothing changes any more.
-    let metrics = wait_for("logs that were looked for", Duration::from_secs(10), || {
+    // Logs, core files and mails are looked for in the background; once that is stored, nothing changes any more.
+    let metrics = wait_for("results of the background", Duration::from_secs(60), || {
         let metrics = exporter.metrics();
-        if metrics.value("campaign_exporter_storage_successful") == Some(1.0) { Ok(metrics) } else { Err(metrics.0) }
+        let is_there = metrics.value("campaign_exporter_storage_successful") == Some(1.0)
+            && metrics.value("campaign_core_files").is_some()
+            && !metrics.series("campaign_mta_spool_files").is_empty();
+        if is_there { Ok(metrics) } else { Err(metrics.0) }
     });
     assert_golden("tests/fixtures/host/metrics.txt", &steady(&metrics.0));
 }

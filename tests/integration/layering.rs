@@ -11,9 +11,10 @@ use campaign_exporter::catalog::modules;
 const MAP: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("parse", &["catalog"]),
-    ("source", &["catalog", "parse"]),
+    ("sync", &[]),
+    ("source", &["catalog", "parse", "sync"]),
     ("snapshot", &["catalog"]),
-    ("collect", &["catalog", "parse", "source", "snapshot"]),
+    ("collect", &["catalog", "parse", "source", "snapshot", "sync"]),
     ("health", &["catalog", "snapshot"]),
     ("render", &["catalog", "snapshot", "health"]),
     ("web", &["parse::webconfig"]),

@@ -33,11 +33,32 @@ impl Simulator {
         &self.home
     }
 
+    /// The port that the host has chosen for `name`, as in `web.httpPort`.
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        let path = self.home.join("var/run/ports");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a port is a number")
+    }
+
     /// Runs `nlserver` with `arguments` and returns what it printed, without the line that every command begins with.
     pub(crate) fn nlserver(&self, arguments: &[&str]) -> String {
         let text = output(Command::new(self.home.join("bin/nlserver")).args(arguments));
         let rest = text.lines().filter(|line| !line.contains(" >   Application server for Adobe Campaign"));
         rest.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Runs a module that ends by itself, as an operator would, until it has ended: well, or with an error in its log.
+    #[track_caller]
+    pub(crate) fn run_utility(&self, module: &str, instance: &str, fails: bool) {
+        let mut command = Command::new(self.home.join("bin/nlserver"));
+        command.arg(module).arg(format!("-instance:{instance}")).env("CAMPAIGN_SIM_DURATION_MS", "50");
+        if fails {
+            command.env("CAMPAIGN_SIM_FAIL", "1");
+        }
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(i32::from(fails)), "{command:?}: {text}");
     }
 
     /// Makes the host misbehave: `nlserver sim FAULT …`.

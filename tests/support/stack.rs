@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::simulator::Simulator;
 use super::{Running, built, free_port, get, get_json, program, wait_for};
 
 /// How long a program may take until it answers.
@@ -25,9 +26,6 @@ impl Pace {
     pub(crate) const TEST: Pace = Pace { scrape: "250ms", group: "100ms" };
 }
 
-/// No further flags for the exporter.
-pub(crate) const NO_FLAGS: &[&str] = &[];
-
 /// The exporter under test.
 pub(crate) struct Exporter {
     pub(crate) process: Running,
@@ -38,6 +36,12 @@ impl Exporter {
     /// Starts the built exporter on a free port, for the installation in `home`, with `arguments` added.
     pub(crate) fn start<A: AsRef<OsStr>>(folder: &Path, home: &Path, arguments: &[A]) -> Self {
         Self::start_binary(&built("campaign_exporter"), folder, home, arguments)
+    }
+
+    /// Starts it on a simulated host, whose syslogd has another port than the documented one.
+    pub(crate) fn watch(folder: &Path, simulator: &Simulator) -> Self {
+        let syslogd = format!("--collector.ports.syslogd-port={}", simulator.port("syslogd.port"));
+        Self::start(folder, simulator.home(), &[syslogd])
     }
 
     /// The same for another build of it.

@@ -1,10 +1,13 @@
 //! Every metric, check and alert there is, a file a theme. Nothing that is not here can be exported, judged or rendered.
 
+pub mod crash;
 pub mod exporter;
 pub mod indicators;
 pub mod logs;
 pub mod modules;
+pub mod ports;
 pub mod probes;
+pub mod spool;
 
 use super::{AlertDef, CheckDef, MetricDef};
 
@@ -44,7 +47,16 @@ pub struct Theme {
 }
 
 /// Every theme, in the order of the documentation.
-pub static THEMES: &[Theme] = &[modules::THEME, logs::THEME, probes::THEME, indicators::THEME, exporter::THEME];
+pub static THEMES: &[Theme] = &[
+    modules::THEME,
+    logs::THEME,
+    ports::THEME,
+    spool::THEME,
+    crash::THEME,
+    probes::THEME,
+    indicators::THEME,
+    exporter::THEME,
+];
 
 /// Every metric.
 pub fn metrics() -> impl Iterator<Item = &'static MetricDef> {

@@ -133,8 +133,9 @@ pub static CHECKS: &[&CheckDef] =
 ///
 /// When the exporter goes away its series end at once, and an alert on them would tell its receiver that a dead module
 /// is well again. So the last known failure stands for up to an hour while Prometheus still has the target (`up`,
-/// be it 0) but no check of any module from it. As soon as one check is there again, the present alone counts: a
-/// module that was taken out of the configuration meanwhile is silent, and one that lives is resolved.
+/// be it 0) but cannot tell from it whether any module runs. As soon as one such check is there again, the present alone
+/// counts: a module that was taken out of the configuration meanwhile is silent, and one that lives is resolved. Checks
+/// with evidence other than processes (logs, probes) say nothing of that.
 ///
 /// Alerts that measure a living process (memory, age, …) have no need of this: without a process there is nothing to
 /// measure, and `CampaignExporterDown` tells the rest.
@@ -145,7 +146,7 @@ macro_rules! failing {
             "or\n",
             "(\n",
             "  last_over_time(campaign_module_check{", $($matchers,)* "}[1h]) == 0\n",
-            "  unless on (job, instance) campaign_module_check\n",
+            "  unless on (job, instance) campaign_module_check{check=\"running\"}\n",
             ")\n",
             "and on (job, instance) up",
         )

@@ -63,13 +63,13 @@ impl Host {
 
     /// Looks as the thread does when something has to be confirmed; what is reported, as `LEVEL text`.
     fn looks(&self) -> Vec<String> {
-        let mut files = lock(&self.source.files);
+        let mut files = locked(&self.source.files);
         let mut reported = Vec::new();
         for _ in 0..4 {
             files.look((self.source.clock)());
             reported.extend(files.notices().into_iter().map(|notice| format!("{} {}", notice.level, notice.message)));
             if !files.must_be_confirmed() {
-                *lock(&self.source.current) = Arc::new(files.installation());
+                *locked(&self.source.current) = Arc::new(files.installation());
                 return reported;
             }
         }
@@ -138,7 +138,7 @@ fn a_second_write_that_looks_like_the_first_is_not_missed() {
     assert!(host.source.poll());
     // As when both writes fall into one tick of the file system's clock: same inode, size and times.
     host.write("config-prod.xml", "<serverconf><mta runLevel='2'/></serverconf>");
-    lock(&host.source.files).take_for_seen("config-prod.xml", &path);
+    locked(&host.source.files).take_for_seen("config-prod.xml", &path);
     assert!(host.source.poll());
     assert_eq!(host.source.current().instances["prod"].number("mta", "runLevel"), Some(2));
 }

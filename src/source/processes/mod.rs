@@ -15,12 +15,13 @@ mod tracker;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
+use crate::sync::locked;
 use root::Root;
 use tracker::Tracker;
 
@@ -353,11 +354,6 @@ impl Drop for Sampler {
             let _ = thread.join();
         }
     }
-}
-
-/// What a panic left behind is still the truth of a moment ago, and the next walk reads it all anew.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many descriptors may be kept open: what the limit allows when it is raised, less what everything else needs.

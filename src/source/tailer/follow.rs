@@ -184,10 +184,6 @@ impl Generation {
     /// Takes note of how the file looks now.
     fn saw(&mut self, meta: &Metadata, tally: &mut Tally) {
         if meta.len() < self.size {
-            if self.follows && count > 0 {
-                self.follows = false;
-                tally.rotations += 1;
-            }
             self.grown_to = self.grown_to.max(self.size);
             self.restart(tally);
         } else if meta.len() != self.size || modified(meta) != self.modified {

@@ -6,13 +6,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::watch::{Wake, Watch};
 use super::{Start, Tailer, View};
 use crate::source::positions::{State, Storage, StorageError};
+use crate::sync::locked;
 
 /// How often it is asked where the installation is.
 const HOME: Duration = Duration::from_secs(2);
@@ -73,17 +74,17 @@ impl Logs {
     /// What is known now.
     #[must_use]
     pub fn published(&self) -> Published {
-        lock(&self.0.published).clone()
+        locked(&self.0.published).clone()
     }
 
     /// Whether the reader is at work: what is published is of now.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.0.alive.load(Ordering::Acquire) && lock(&self.0.turned).elapsed() < READER_PATIENCE
+        self.0.alive.load(Ordering::Acquire) && locked(&self.0.turned).elapsed() < READER_PATIENCE
     }
 
     fn publish(&self, moment: &Moment, stored: Option<bool>) {
-        let mut published = lock(&self.0.published);
+        let mut published = locked(&self.0.published);
         if moment.sequence >= published.sequence {
             published.view = Arc::clone(&moment.view);
             published.sequence = moment.sequence;
@@ -192,7 +193,7 @@ fn read(
     let mut last: Option<Instant> = None;
     loop {
         let now = Instant::now();
-        *lock(&logs.0.turned) = now;
+        *locked(&logs.0.turned) = now;
         let home = home();
         if at != home {
             at.clone_from(&home);
@@ -276,33 +277,33 @@ impl Keeper {
 
     /// Whether it has stored what it was given.
     fn is_ready(&self) -> bool {
-        let tray = lock(&self.desk.tray);
+        let tray = locked(&self.desk.tray);
         tray.next.is_none() && tray.busy_since.is_none()
     }
 
     fn has_failed(&self) -> bool {
-        lock(&self.desk.tray).failed
+        locked(&self.desk.tray).failed
     }
 
     fn is_stuck(&self) -> bool {
         self.thread.is_finished()
-            || lock(&self.desk.tray).busy_since.is_some_and(|since| since.elapsed() > STORE_PATIENCE)
+            || locked(&self.desk.tray).busy_since.is_some_and(|since| since.elapsed() > STORE_PATIENCE)
     }
 
     fn hand_over(&self, moment: Moment) {
-        lock(&self.desk.tray).next = Some(moment);
+        locked(&self.desk.tray).next = Some(moment);
         self.desk.signal.notify_one();
     }
 
     /// Stores a last state. A disk that hangs is not waited for.
     fn end(self, moment: Moment) {
-        let mut tray = lock(&self.desk.tray);
+        let mut tray = locked(&self.desk.tray);
         tray.next = Some(moment);
         tray.end = true;
         drop(tray);
         self.desk.signal.notify_one();
         let limit = Instant::now() + STORE_PATIENCE;
-        let mut tray = lock(&self.desk.tray);
+        let mut tray = locked(&self.desk.tray);
         while (tray.next.is_some() || tray.busy_since.is_some()) && !self.thread.is_finished() {
             let Some(left) = limit.checked_duration_since(Instant::now()) else { return };
             tray = self.desk.signal.wait_timeout(tray, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -312,7 +313,7 @@ impl Keeper {
 
 fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
     let mut reported: Option<String> = None;
-    let mut tray = lock(&desk.tray);
+    let mut tray = locked(&desk.tray);
     loop {
         if let Some(moment) = tray.next.take() {
             let begin = Instant::now();
@@ -323,7 +324,7 @@ fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
             logs.publish(&moment, Some(result.is_ok()));
             let failed = result.is_err();
             report(result, &mut reported);
-            tray = lock(&desk.tray);
+            tray = locked(&desk.tray);
             tray.failed = failed;
             tray.busy_since = None;
             desk.signal.notify_all();
@@ -364,8 +365,4 @@ fn raise_descriptor_limit() {
             tracing::warn!(%error, "can't raise the limit of open files");
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,91 @@
+//! The mails that wait to be delivered.
+
+use super::{Theme, define_metrics};
+use crate::catalog::modules::MTA;
+use crate::catalog::{AlertDef, CheckDef, Module, Severity, Subject, Text};
+
+define_metrics! {
+    MTA_SPOOL_FILES: Gauge "campaign_mta_spool_files" [campaign_instance]
+        "Files that wait in the mta's workingPath, two folders deep. Absent while that folder is not there or can't be read.";
+    MTA_SPOOL_OLDEST: Gauge "campaign_mta_spool_oldest_timestamp_seconds" [campaign_instance]
+        "When the oldest file in the mta's workingPath was last written, in seconds since 1970-01-01 UTC. Absent when none waits.";
+    MTA_SPOOL_LAST_SCAN: Gauge "campaign_mta_spool_last_scan_timestamp_seconds" [campaign_instance]
+        "When the mta's workingPath was last read to its end, in seconds since 1970-01-01 UTC: in the background, the more seldom the longer it takes.";
+}
+
+/// The module whose folder it is.
+pub static OWNER: &Module = &MTA;
+
+/// The attribute of its element that names the folder.
+pub const WORKING_PATH: &str = "workingPath";
+
+/// The documented default of [`WORKING_PATH`].
+pub const DEFAULT_WORKING_PATH: &str = "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/";
+
+/// The variable that stands for the installation.
+pub const INSTALLATION_VARIABLE: &str = "XTK_INSTALL_DIR";
+
+/// The variable that stands for the Campaign instance.
+pub const INSTANCE_VARIABLE: &str = "INSTANCE_NAME";
+
+/// Work waits => somebody does it.
+pub static CHILDREN: CheckDef = CheckDef {
+    name: "children",
+    passes_when: Text {
+        en: "No file waits in the workingPath, or a child process (mtachild) lives that delivers it.",
+        pt_br: "Nenhum arquivo espera no workingPath, ou há um processo filho (mtachild) ativo que o entrega.",
+    },
+};
+
+/// The checks of this theme.
+pub static CHECKS: &[&CheckDef] = &[&CHILDREN];
+
+/// The alerts of this theme.
+pub static ALERTS: &[AlertDef] = &[
+    AlertDef {
+        // The mta starts a child when work comes, and the folder may be a large one: ten minutes are neither.
+        name: "CampaignMtaBacklog",
+        expr: "campaign_mta_spool_files\n\
+               and on (job, instance, campaign_instance) campaign_module_check{module=\"mta\",check=\"children\"} == 0",
+        hold: "10m",
+        severity: Severity::Critical,
+        subject: Subject::Module(&MTA),
+        summary: Text {
+            en: "Mails wait, and no process delivers them.",
+            pt_br: "Há emails à espera e nenhum processo os entrega.",
+        },
+        description: Text {
+            en: "On {{$labels.instance}}, {{$value | printf \"%.0f\"}} files wait in the workingPath of the Campaign \
+                 instance {{$labels.campaign_instance}}, and no mtachild has been running for 10 minutes.",
+            pt_br: "Em {{$labels.instance}}, {{$value | printf \"%.0f\"}} arquivos esperam no workingPath da \
+                    instância {{$labels.campaign_instance}} do Campaign, e nenhum mtachild está em execução há 10 \
+                    minutos.",
+        },
+    },
+    AlertDef {
+        // A large delivery fills the folder and empties it again: only one that still grows while its oldest file has
+        // been waiting for an hour is more than the mta can do. A file that stays for good makes nothing grow.
+        name: "CampaignMtaBacklogGrowing",
+        expr: "time() - campaign_mta_spool_oldest_timestamp_seconds > 3600\n\
+               and deriv(campaign_mta_spool_files[30m]) > 0",
+        hold: "30m",
+        severity: Severity::Warning,
+        subject: Subject::Module(&MTA),
+        summary: Text {
+            en: "Mails come in faster than Campaign delivers them.",
+            pt_br: "Os emails chegam mais rápido do que o Campaign os entrega.",
+        },
+        description: Text {
+            en: "On {{$labels.instance}}, the number of files in the workingPath of the mta of the Campaign instance \
+                 {{$labels.campaign_instance}} keeps rising; the oldest has been waiting for \
+                 {{$value | humanizeDuration}}.",
+            pt_br: "Em {{$labels.instance}}, o número de arquivos no workingPath do mta da instância \
+                    {{$labels.campaign_instance}} do Campaign não para de subir; o mais antigo espera há \
+                    {{$value | humanizeDuration}}.",
+        },
+    },
+];
+
+/// This theme.
+pub const THEME: Theme =
+    Theme { title: "Spool", group: "campaign_spool", metrics: METRICS, checks: CHECKS, alerts: ALERTS };

@@ -1,0 +1,709 @@
+//! The collector `ports`: who listens at the documented ports.
+//!
+//! Knows modules and the ports that the configuration gives them; how sockets and descriptors are read is for
+//! `source::sockets`, what is healthy is for `health`.
+//!
+//! Whose a socket is costs a walk through descriptors, so it is remembered: while all is well, a scrape reads the kernel's
+//! socket tables and asks one question for each port. Which other program holds a port costs a walk through every process
+//! of the machine: that is done in the background, once a minute at most, and only while there is such a program.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, SHORT_WORK, Told};
+use crate::catalog::modules::MODULES;
+use crate::catalog::signals::ports::{PORT_BOUND, PORT_NUMBER, PORT_OWNED};
+use crate::catalog::{Kind, Module, Port, Protocol};
+use crate::snapshot::Samples;
+use crate::source::Miss;
+use crate::source::background::Background;
+use crate::source::processes::State;
+use crate::source::sockets::{Descriptor, Holder, Search, Sockets};
+use crate::sync::locked;
+
+/// How often other programs are looked for, and how long it holds that a socket is none of a module's.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Ports that the operator says, because the documentation names no attribute that would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortOverrides {
+    /// `--collector.ports.syslogd-port`: the one documented port without an attribute.
+    pub syslogd: Option<u16>,
+}
+
+/// A port of a module that another program holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldPort {
+    /// The module whose port it is.
+    pub module: &'static str,
+    /// The Campaign instance.
+    pub instance: String,
+    /// The port.
+    pub port: u16,
+    /// Its transport.
+    pub protocol: Protocol,
+    /// Who holds it: process id and program, in plain characters. None while that is not known, or where the exporter may
+    /// not look at that process.
+    pub holder: Option<(u32, String)>,
+}
+
+/// The ports that other programs hold, as of the latest scrape: for the log and the page, for a program's name is no label.
+#[derive(Clone, Debug, Default)]
+pub struct Holders(Arc<Mutex<Vec<HeldPort>>>);
+
+impl Holders {
+    /// Every port of a module that another program holds.
+    #[must_use]
+    pub fn list(&self) -> Vec<HeldPort> {
+        locked(&self.0).clone()
+    }
+}
+
+/// What the search for other programs answers.
+type Holding = Result<Vec<(u64, Holder)>, Miss>;
+
+/// Tells who listens at the documented ports.
+pub struct Ports {
+    sockets: Sockets,
+    overrides: PortOverrides,
+    known: Mutex<BTreeMap<Key, Known>>,
+    search: Background<Vec<u64>, Holding>,
+    holders: Holders,
+    told: Told,
+}
+
+/// A port of a module and instance, by the name of its check.
+type Key = (&'static str, String, &'static str);
+
+/// What is remembered of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Known {
+    /// The module holds this socket by this descriptor.
+    Own { inode: u64, descriptor: Descriptor },
+    /// None of these processes of the module holds one of these sockets.
+    NotOwn { inodes: Vec<u64>, pids: Vec<u32>, since: Instant },
+}
+
+/// A port that is looked for.
+struct Wanted<'a> {
+    module: &'static Module,
+    instance: &'a str,
+    port: &'static Port,
+    number: u16,
+}
+
+impl Ports {
+    /// Ports of the machine whose `/proc` is at `procfs`.
+    #[must_use]
+    pub fn new(procfs: &Path, overrides: PortOverrides) -> Self {
+        let sockets = Sockets::new(procfs);
+        let everywhere = sockets.clone();
+        let search = move |inodes: &Vec<u64>| everywhere.holders(inodes);
+        Self {
+            sockets,
+            overrides,
+            known: Mutex::default(),
+            search: Background::new("ports", SEARCH_INTERVAL, search).patient(),
+            holders: Holders::default(),
+            told: Told::default(),
+        }
+    }
+
+    /// The ports that other programs hold, kept up to date by each scrape.
+    #[must_use]
+    pub fn holders(&self) -> Holders {
+        self.holders.clone()
+    }
+
+    fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        let wanted = self.wanted(cx);
+        locked(&self.known).retain(|key, _| wanted.iter().any(|one| one.key() == *key));
+        if wanted.is_empty() {
+            self.show(Vec::new());
+            return Ok(Outcome::NotApplicable);
+        }
+        let mut ports: Vec<(Protocol, u16)> = wanted.iter().map(|one| (one.port.protocol, one.number)).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let listeners = self.sockets.listeners(&ports);
+        let mut losses = Losses::default();
+        for (_, miss) in &listeners.missing {
+            losses.add((*miss).into(), 1);
+        }
+        losses.add(ErrorKind::Parse, listeners.broken);
+
+        let mut held: Vec<(HeldPort, Vec<u64>)> = Vec::new();
+        let mut pushed: Vec<(&str, &str, u16, Protocol)> = Vec::new();
+        for one in &wanted {
+            let (module, protocol) = (one.module.name, one.port.protocol);
+            out.push(&PORT_NUMBER, &[module, one.instance, one.port.check], f64::from(one.number));
+            // Two attributes may name the same port.
+            let series = (module, one.instance, one.number, protocol);
+            if pushed.contains(&series) {
+                continue;
+            }
+            pushed.push(series);
+            let inodes: Vec<u64> = listeners.at(protocol, one.number).collect();
+            if inodes.is_empty() && !listeners.can_tell(protocol) {
+                continue;
+            }
+            let number = one.number.to_string();
+            let labels = [module, one.instance, &number, protocol.label()];
+            out.push(&PORT_BOUND, &labels, f64::from(u8::from(!inodes.is_empty())));
+            if inodes.is_empty() {
+                continue;
+            }
+            match self.is_own(one, &inodes, now, cx) {
+                Ok(Some(own)) => {
+                    out.push(&PORT_OWNED, &labels, f64::from(u8::from(own)));
+                    if !own {
+                        held.push((one.held(), inodes));
+                    }
+                }
+                Ok(None) => {}
+                Err(miss) => losses.add(miss.into(), 1),
+            }
+        }
+        self.name(held, now, cx)?;
+        Ok(losses.into_outcome())
+    }
+
+    /// The ports of every module that has to run or does.
+    fn wanted<'a>(&self, cx: &'a Context) -> Vec<Wanted<'a>> {
+        let expected = cx.installation.expected();
+        let mut wanted = Vec::new();
+        for module in MODULES.iter().copied().filter(|module| !module.ports.is_empty()) {
+            let configured = expected.iter().filter(|((_, name), starts)| **starts && *name == module.name);
+            let running =
+                cx.processes.groups.iter().filter(|group| *group.module == *module.name && group.now.live() > 0);
+            let mut instances: Vec<&str> = configured.map(|((instance, _), _)| *instance).collect();
+            instances.extend(running.map(|group| &*group.instance));
+            instances.sort_unstable();
+            instances.dedup();
+            for instance in instances {
+                for port in module.ports {
+                    wanted.push(Wanted { module, instance, port, number: self.number(module, instance, port, cx) });
+                }
+            }
+        }
+        wanted
+    }
+
+    /// The number of a port. What can be no port is left out, and told, where the configuration is read.
+    fn number(&self, module: &Module, instance: &str, port: &Port, cx: &Context) -> u16 {
+        let configured = match port.attribute {
+            Some(attribute) => cx.installation.settings(instance).number(module.name, attribute),
+            None => self.overrides.syslogd.map(u64::from),
+        };
+        configured.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(port.number)
+    }
+
+    /// Whether one of the sockets is the module's; none when that can't be told.
+    fn is_own(&self, one: &Wanted<'_>, inodes: &[u64], now: Instant, cx: &Context) -> Result<Option<bool>, Miss> {
+        let pids = one.pids(cx);
+        let mut known = locked(&self.known);
+        match known.get(&one.key()) {
+            Some(Known::Own { inode, descriptor })
+                if inodes.contains(inode)
+                    && pids.contains(&descriptor.pid)
+                    && self.sockets.is_socket(*descriptor, *inode) == Ok(true) =>
+            {
+                return Ok(Some(true));
+            }
+            Some(Known::NotOwn { inodes: before, pids: then, since })
+                if before == inodes && *then == pids && now.saturating_duration_since(*since) < SEARCH_INTERVAL =>
+            {
+                return Ok(Some(false));
+            }
+            _ => {}
+        }
+        known.remove(&one.key());
+        if pids.is_empty() {
+            return Ok(cx.processes.can_tell().then_some(false));
+        }
+        match self.sockets.search(pids.iter().copied(), inodes) {
+            Search::Found { descriptor, inode } => {
+                known.insert(one.key(), Known::Own { inode, descriptor });
+                Ok(Some(true))
+            }
+            // A socket that no process has any more.
+            Search::NotThere if inodes.contains(&0) => Ok(None),
+            Search::NotThere => {
+                known.insert(one.key(), Known::NotOwn { inodes: inodes.to_vec(), pids, since: now });
+                Ok(Some(false))
+            }
+            Search::Unknown(miss) => Err(miss),
+        }
+    }
+
+    /// Finds out which programs hold ports, and tells what is new of them.
+    fn name(&self, mut held: Vec<(HeldPort, Vec<u64>)>, now: Instant, cx: &Context) -> Result<(), CollectError> {
+        if held.is_empty() {
+            self.show(Vec::new());
+            return Ok(());
+        }
+        let mut inodes: Vec<u64> = held.iter().flat_map(|(_, inodes)| inodes.iter().copied()).collect();
+        inodes.sort_unstable();
+        inodes.dedup();
+        let began = self.search.ask(inodes, now).map_err(|error| CollectError {
+            kind: ErrorKind::Busy,
+            message: format!("no thread to look for the programs that hold Campaign's ports: {error}"),
+        });
+        if self.search.took() < SHORT_WORK {
+            self.search.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
+        }
+        if let Some(done) = self.search.latest()
+            && let Ok(found) = &done.output
+        {
+            for (port, inodes) in &mut held {
+                let holder = found.iter().find(|(inode, _)| inodes.contains(inode));
+                // Programs choose their names: nothing of them may change a terminal.
+                port.holder = holder.map(|(_, holder)| (holder.pid, holder.name.escape_ascii().to_string()));
+            }
+        }
+        let is_done = |inodes: &[u64]| {
+            self.search.latest().is_some_and(|done| inodes.iter().all(|inode| done.input.contains(inode)))
+        };
+        for (port, inodes) in &held {
+            port.tell(&self.told, is_done(inodes));
+        }
+        self.show(held.into_iter().map(|(port, _)| port).collect());
+        began.map(|_| ())
+    }
+
+    /// Replaces what other programs hold, and tells what none holds any more.
+    fn show(&self, held: Vec<HeldPort>) {
+        let before = std::mem::replace(&mut *locked(&self.holders.0), held);
+        let now = locked(&self.holders.0);
+        for port in before.iter().filter(|port| !now.iter().any(|held| held.subject() == port.subject())) {
+            if self.told.is_news(&port.subject(), None) {
+                tracing::info!("{} is not held by another program any more", port.subject());
+            }
+        }
+    }
+}
+
+impl Collector for Ports {
+    /// Partial when a table, or whose a socket is, could not be read; not applicable where no module with a port has to
+    /// run.
+    ///
+    /// # Errors
+    /// When the system has no room for the thread that looks for other programs.
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        self.collect_at(Instant::now(), cx, out)
+    }
+}
+
+impl Wanted<'_> {
+    fn key(&self) -> Key {
+        (self.module.name, self.instance.to_owned(), self.port.check)
+    }
+
+    /// The living processes that may hold the port: of any instance where the module is there once for all.
+    fn pids(&self, cx: &Context) -> Vec<u32> {
+        let is_of_module = |group: usize| {
+            cx.processes.groups.get(group).is_some_and(|group| {
+                let of_instance = self.module.kind != Kind::PerInstance || *group.instance == *self.instance;
+                *group.module == *self.module.name && of_instance
+            })
+        };
+        let alive = cx.processes.processes.iter().filter(|process| process.state != State::Zombie);
+        alive.filter(|process| is_of_module(process.group)).map(|process| process.pid).collect()
+    }
+
+    fn held(&self) -> HeldPort {
+        HeldPort {
+            module: self.module.name,
+            instance: self.instance.to_owned(),
+            port: self.number,
+            protocol: self.port.protocol,
+            holder: None,
+        }
+    }
+}
+
+impl HeldPort {
+    fn subject(&self) -> String {
+        format!("port {}/{} of {}@{}", self.port, self.protocol.label(), self.module, self.instance)
+    }
+
+    /// Tells who holds the port, once; nothing while the search is still on.
+    fn tell(&self, told: &Told, is_searched: bool) {
+        let message = match &self.holder {
+            Some((pid, program)) => format!("is held by PID {pid} ({program})"),
+            None if is_searched => "is held by a process that the exporter may not look at".to_owned(),
+            None => return,
+        };
+        if told.is_news(&self.subject(), Some(&message)) {
+            tracing::warn!("{} {message}", self.subject());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{create_dir_all, write};
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::snapshot::Snapshot;
+    use crate::source::installation::Installation;
+    use crate::source::processes::{Group, Present, Process, ProcessTable};
+
+    /// A host: what its configuration says, and which processes it has.
+    #[derive(Default)]
+    struct Host {
+        conf: String,
+        instances: Vec<(&'static str, String)>,
+        processes: Vec<(&'static str, &'static str, u32)>,
+        hidden: bool,
+    }
+
+    impl Host {
+        fn context(&self) -> Context {
+            let parse =
+                |xml: &str| Arc::new(ServerConf::parse(format!("<serverconf>{xml}</serverconf>").as_bytes()).unwrap());
+            let shared = Some(parse(&self.conf));
+            let mut installation = Installation { home: Some("/nl6".into()), ..Installation::default() };
+            installation.shared = Settings::overlay(shared.clone(), None);
+            installation.instances.insert("default".into(), Settings::overlay(shared.clone(), None));
+            for (name, xml) in &self.instances {
+                installation.instances.insert((*name).into(), Settings::overlay(shared.clone(), Some(parse(xml))));
+            }
+            let mut table = ProcessTable { hidden: self.hidden, ..ProcessTable::default() };
+            for (module, instance, _) in &self.processes {
+                let now = Present { processes: 1, ..Present::default() };
+                table.groups.push(Group {
+                    module: (*module).into(),
+                    instance: (*instance).into(),
+                    now,
+                    ..Group::default()
+                });
+            }
+            table.groups.sort_by(|a, b| (&a.module, &a.instance).cmp(&(&b.module, &b.instance)));
+            for (module, instance, pid) in &self.processes {
+                let is_it = |group: &Group| *group.module == **module && *group.instance == **instance;
+                let group = table.groups.iter().position(is_it).unwrap();
+                table.processes.push(Process { pid: *pid, group, state: State::Sleeping });
+            }
+            let mut cx = Context::for_tests(Instant::now() + Duration::from_secs(60));
+            cx.installation = Arc::new(installation);
+            cx.processes = table.into();
+            cx
+        }
+    }
+
+    /// A `/proc` of plain files.
+    struct Proc(tempfile::TempDir);
+
+    impl Proc {
+        fn new() -> Proc {
+            let root = tempfile::tempdir().unwrap();
+            create_dir_all(root.path().join("net")).unwrap();
+            let root = Proc(root);
+            for table in ["tcp", "tcp6", "udp", "udp6"] {
+                root.table(table, &[]);
+            }
+            root
+        }
+
+        fn table(&self, name: &str, rows: &[(&str, u16, u64)]) {
+            let mut text =
+                "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n".to_owned();
+            for (address, port, inode) in rows {
+                let state = if name.starts_with("tcp") { "0A" } else { "07" };
+                text += &format!("  1: {address}:{port:04X} {address}:0000 {state} 0:0 00:0 0 500 0 {inode} 1 0\n");
+            }
+            write(self.0.path().join("net").join(name), text).unwrap();
+        }
+
+        fn process(&self, pid: u32, name: &str, inodes: &[u64]) {
+            let folder = self.0.path().join(pid.to_string());
+            create_dir_all(folder.join("fd")).unwrap();
+            write(folder.join("comm"), format!("{name}\n")).unwrap();
+            for (number, inode) in inodes.iter().enumerate() {
+                let link = folder.join("fd").join((number + 3).to_string());
+                // The process may have been there with another socket.
+                let _ = std::fs::remove_file(&link);
+                symlink(format!("socket:[{inode}]"), link).unwrap();
+            }
+        }
+
+        fn ports(&self) -> Ports {
+            Ports::new(self.0.path(), PortOverrides::default())
+        }
+    }
+
+    const ANY4: &str = "00000000";
+    const ANY6: &str = "00000000000000000000000000000000";
+    const LOOPBACK: &str = "0100007F";
+
+    #[track_caller]
+    fn collect(ports: &Ports, host: &Host) -> (Snapshot, Outcome) {
+        let mut samples = Samples::default();
+        let outcome = ports.collect(&host.context(), &mut samples).unwrap();
+        let snapshot = samples.freeze();
+        assert_eq!(snapshot.rejected(), 0);
+        (snapshot, outcome)
+    }
+
+    /// Bound and owned.
+    fn port(snapshot: &Snapshot, labels: [&str; 4]) -> (Option<f64>, Option<f64>) {
+        (snapshot.value(&PORT_BOUND, &labels), snapshot.value(&PORT_OWNED, &labels))
+    }
+
+    const SYSLOGD: [&str; 4] = ["syslogd", "default", "6666", "udp"];
+    const WEB: [&str; 4] = ["web", "default", "8080", "tcp"];
+    const CONTROL: [&str; 4] = ["web", "default", "8005", "tcp"];
+
+    fn with_syslogd() -> Host {
+        Host {
+            conf: "<syslogd autoStart='true'/>".into(),
+            processes: vec![("syslogd", "default", 10)],
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn a_module_that_listens_at_its_ports_owns_them() {
+        let root = Proc::new();
+        root.table("tcp6", &[(ANY6, 8080, 1)]);
+        root.table("tcp", &[(LOOPBACK, 8005, 2)]);
+        root.process(20, "nlserver", &[1, 2]);
+        let host =
+            Host { conf: "<web autoStart='true'/>".into(), processes: vec![("web", "default", 20)], ..Host::default() };
+        let ports = root.ports();
+        let (snapshot, outcome) = collect(&ports, &host);
+        assert_eq!(outcome, Outcome::Complete);
+        assert_eq!(port(&snapshot, WEB), (Some(1.0), Some(1.0)));
+        assert_eq!(port(&snapshot, CONTROL), (Some(1.0), Some(1.0)));
+        assert_eq!(snapshot.value(&PORT_NUMBER, &["web", "default", "http_port"]), Some(8080.0));
+        assert_eq!(snapshot.of(&PORT_BOUND).count(), 2, "no other module has to run");
+        assert_eq!(ports.holders().list(), []);
+    }
+
+    #[test]
+    fn a_port_that_another_program_holds_is_bound_and_not_owned_and_the_program_is_named() {
+        let root = Proc::new();
+        root.table("udp6", &[(ANY6, 6666, 7)]);
+        root.process(10, "nlserver", &[1]);
+        root.process(123, "socat\x1b[31m", &[7]);
+        let ports = root.ports();
+        let (snapshot, outcome) = collect(&ports, &with_syslogd());
+        assert_eq!(outcome, Outcome::Complete);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        ports.search.settle(Instant::now() + Duration::from_secs(20));
+        collect(&ports, &with_syslogd());
+        let holders = ports.holders();
+        let expected = HeldPort {
+            module: "syslogd",
+            instance: "default".into(),
+            port: 6666,
+            protocol: Protocol::Udp,
+            holder: Some((123, "socat\\x1b[31m".into())),
+        };
+        assert_eq!(holders.list(), [expected]);
+
+        root.table("udp6", &[(ANY6, 6666, 1)]);
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
+        assert_eq!(holders.list(), []);
+    }
+
+    #[test]
+    fn a_port_that_nobody_listens_at_is_not_bound() {
+        let root = Proc::new();
+        root.process(10, "nlserver", &[]);
+        let (snapshot, _) = collect(&root.ports(), &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(0.0), None));
+    }
+
+    #[test]
+    fn the_port_of_an_expected_module_that_does_not_run_is_not_its_own() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 6666, 7)]);
+        let mut host = with_syslogd();
+        host.processes.clear();
+        let (snapshot, _) = collect(&root.ports(), &host);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        host.hidden = true;
+        let (snapshot, _) = collect(&root.ports(), &host);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None), "it may run, hidden");
+    }
+
+    #[test]
+    fn where_descriptors_can_not_be_read_the_port_is_bound_and_the_owner_absent() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 6666, 7)]);
+        // Even root can't list a file.
+        create_dir_all(root.0.path().join("10")).unwrap();
+        write(root.0.path().join("10/fd"), "").unwrap();
+        let (snapshot, outcome) = collect(&root.ports(), &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None));
+        let mut losses = Losses::default();
+        losses.add(ErrorKind::Parse, 1);
+        assert_eq!(outcome, Outcome::Partial(losses));
+    }
+
+    #[test]
+    fn a_port_that_was_moved_by_configuration_is_looked_for_where_it_is_now() {
+        let root = Proc::new();
+        root.table("tcp", &[(ANY4, 8080, 1), (ANY4, 9090, 2)]);
+        root.process(20, "nlserver", &[2]);
+        let mut host = Host {
+            conf: "<web autoStart='true' httpPort='9090' controlPort=''/>".into(),
+            processes: vec![("web", "default", 20)],
+            ..Host::default()
+        };
+        let ports = root.ports();
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, ["web", "default", "9090", "tcp"]), (Some(1.0), Some(1.0)));
+        assert_eq!(port(&snapshot, WEB), (None, None));
+        assert_eq!(port(&snapshot, CONTROL), (Some(0.0), None), "an empty value means the default");
+        host.conf = "<web autoStart='true'/>".into();
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, WEB), (Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn a_number_that_can_be_no_port_is_passed_over_for_the_documented_one() {
+        let root = Proc::new();
+        for number in ["0", "65536", "http"] {
+            let host = Host { conf: format!("<web autoStart='true' httpPort='{number}'/>"), ..Host::default() };
+            let (snapshot, _) = collect(&root.ports(), &host);
+            assert_eq!(port(&snapshot, WEB), (Some(0.0), None), "{number}");
+        }
+    }
+
+    #[test]
+    fn two_ports_with_one_number_are_one_series() {
+        let root = Proc::new();
+        let host = Host { conf: "<web autoStart='true' controlPort='8080'/>".into(), ..Host::default() };
+        let (snapshot, _) = collect(&root.ports(), &host);
+        assert_eq!(snapshot.of(&PORT_BOUND).count(), 1);
+        assert_eq!(snapshot.of(&PORT_NUMBER).count(), 2);
+    }
+
+    #[test]
+    fn two_instances_with_one_port_are_told_apart_by_who_has_it() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 7777, 5)]);
+        root.process(31, "nlserver", &[5]);
+        root.process(32, "nlserver", &[]);
+        let stat = || "<stat autoStart='true'/>".to_owned();
+        let host = Host {
+            instances: vec![("prod", stat()), ("test", stat())],
+            processes: vec![("stat", "prod", 31), ("stat", "test", 32)],
+            ..Host::default()
+        };
+        let ports = root.ports();
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, ["stat", "prod", "7777", "udp"]), (Some(1.0), Some(1.0)));
+        assert_eq!(port(&snapshot, ["stat", "test", "7777", "udp"]), (Some(1.0), Some(0.0)));
+        ports.search.settle(Instant::now() + Duration::from_secs(20));
+        collect(&ports, &host);
+        assert_eq!(ports.holders().list()[0].holder, Some((31, "nlserver".into())));
+    }
+
+    #[test]
+    fn the_operator_may_say_where_syslogd_listens() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 16666, 5)]);
+        root.process(10, "nlserver", &[5]);
+        let ports = Ports::new(root.0.path(), PortOverrides { syslogd: Some(16666) });
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, ["syslogd", "default", "16666", "udp"]), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn a_host_without_such_modules_has_no_ports() {
+        let root = Proc::new();
+        let (snapshot, outcome) = collect(&root.ports(), &Host::default());
+        assert_eq!(outcome, Outcome::NotApplicable);
+        assert_eq!(snapshot.of(&PORT_BOUND).count(), 0);
+        let running = Host { processes: vec![("syslogd", "default", 10)], ..Host::default() };
+        let (snapshot, _) = collect(&root.ports(), &running);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(0.0), None), "not expected, but it runs");
+    }
+
+    #[test]
+    fn tables_that_are_not_there_leave_their_ports_untold() {
+        let root = Proc::new();
+        for table in ["udp", "udp6"] {
+            std::fs::remove_file(root.0.path().join("net").join(table)).unwrap();
+        }
+        let mut host = with_syslogd();
+        host.conf += "<web autoStart='true'/>";
+        let (snapshot, outcome) = collect(&root.ports(), &host);
+        assert_eq!(port(&snapshot, SYSLOGD), (None, None));
+        assert_eq!(port(&snapshot, WEB), (Some(0.0), None));
+        let mut losses = Losses::default();
+        losses.add(ErrorKind::Gone, 1);
+        assert_eq!(outcome, Outcome::Partial(losses));
+    }
+
+    #[test]
+    fn a_socket_that_changed_hands_is_noticed() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 6666, 1)]);
+        root.process(10, "nlserver", &[1]);
+        let ports = root.ports();
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
+        // The descriptor is another socket now, and the port still is bound to the old one.
+        root.process(10, "nlserver", &[2]);
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        // The process was started anew.
+        root.process(11, "nlserver", &[1]);
+        let restarted = Host { processes: vec![("syslogd", "default", 11)], ..with_syslogd() };
+        let (snapshot, _) = collect(&ports, &restarted);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn descriptors_are_searched_once_while_nothing_changes() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 6666, 9)]);
+        root.process(10, "nlserver", &[1]);
+        let ports = root.ports();
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        // Only a new search would see this.
+        root.process(10, "nlserver", &[9]);
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        let mut samples = Samples::default();
+        ports.collect_at(Instant::now() + SEARCH_INTERVAL, &with_syslogd().context(), &mut samples).unwrap();
+        assert_eq!(port(&samples.freeze(), SYSLOGD), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn real_sockets_of_this_process_are_its_own_and_no_others() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let http = tcp.local_addr().unwrap().port();
+        let host = Host {
+            conf: format!("<web autoStart='true' httpPort='{http}' controlPort='{http}'/><syslogd autoStart='true'/>"),
+            processes: vec![("web", "default", std::process::id())],
+            ..Host::default()
+        };
+        let overrides = PortOverrides { syslogd: Some(udp.local_addr().unwrap().port()) };
+        let ports = Ports::new(Path::new("/proc"), overrides);
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(1.0), Some(1.0)));
+        let number = udp.local_addr().unwrap().port().to_string();
+        assert_eq!(port(&snapshot, ["syslogd", "default", &number, "udp"]), (Some(1.0), Some(0.0)));
+        ports.search.settle(Instant::now() + Duration::from_secs(60));
+        collect(&ports, &host);
+        let holders = ports.holders().list();
+        assert_eq!(holders[0].holder.as_ref().map(|(pid, _)| *pid), Some(std::process::id()));
+        drop((udp, tcp));
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(0.0), None));
+    }
+}

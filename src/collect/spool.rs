@@ -1,0 +1,367 @@
+//! The collector `spool`: the mails that wait in the mta's `workingPath`.
+//!
+//! Knows instances and the folder that the configuration gives to each; how a folder is read is for `source::spool`,
+//! what is healthy is for `health`.
+//!
+//! The folders are read in the background and at a pace of their own: a scrape shows the last result, or waits a moment for
+//! one where folders are known to be small.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told};
+use crate::catalog::signals::spool::{
+    DEFAULT_WORKING_PATH, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN,
+    MTA_SPOOL_OLDEST, OWNER, WORKING_PATH,
+};
+use crate::parse::variables::expand;
+use crate::snapshot::Samples;
+use crate::source::Miss;
+use crate::source::background::Background;
+use crate::source::spool::{MAX_ENTRIES, Spool as Found, look};
+use crate::sync::locked;
+
+/// How often a small folder is read.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The folder of each instance.
+type Folders = BTreeMap<String, PathBuf>;
+
+/// What is in the folder of each instance.
+type Looks = BTreeMap<String, Result<Found, Miss>>;
+
+/// Tells how many mails wait.
+pub struct Spool {
+    looks: Background<Folders, Looks>,
+    /// Folders that could be read once.
+    seen: Mutex<BTreeSet<PathBuf>>,
+    told: Told,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Spool {
+    /// A collector that has read nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(look)
+    }
+
+    fn with(look: impl Fn(&Path) -> Result<Found, Miss> + Send + Sync + 'static) -> Self {
+        let looks = move |folders: &Folders| {
+            folders.iter().map(|(instance, folder)| (instance.clone(), look(folder))).collect::<Looks>()
+        };
+        Self { looks: Background::new("spool", INTERVAL, looks), seen: Mutex::default(), told: Told::default() }
+    }
+
+    fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        let folders = self.folders(cx);
+        if folders.is_empty() {
+            return Ok(Outcome::NotApplicable);
+        }
+        let began = self.looks.ask(folders.clone(), now);
+        if self.looks.took() < SHORT_WORK {
+            self.looks.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
+        }
+        let mut losses = Losses::default();
+        if self.looks.running_for(now).is_some_and(|time| time >= HANGS) {
+            losses.add(ErrorKind::Timeout, 1);
+        }
+        if let Some(done) = self.looks.latest() {
+            for (instance, folder) in &folders {
+                // What was found where the folder was before says nothing of the one where it is now.
+                if let Some(found) = done.output.get(instance).filter(|_| done.input.get(instance) == Some(folder)) {
+                    self.show(instance, folder, found, &mut losses, out);
+                }
+            }
+        }
+        began.map_err(|error| CollectError {
+            kind: ErrorKind::Busy,
+            message: format!("no thread to read the folders of mails that wait: {error}"),
+        })?;
+        Ok(losses.into_outcome())
+    }
+
+    /// The folder of every instance whose mta has to run or does.
+    fn folders(&self, cx: &Context) -> Folders {
+        let expected = cx.installation.expected();
+        let configured = expected.iter().filter(|((_, name), starts)| **starts && *name == OWNER.name);
+        let groups = cx.processes.groups.iter();
+        let running = groups.filter(|group| *group.module == *OWNER.name && group.now.live() > 0);
+        let instances: BTreeSet<&str> =
+            configured.map(|((instance, _), _)| *instance).chain(running.map(|group| &*group.instance)).collect();
+        let folders =
+            instances.into_iter().filter_map(|instance| Some((instance.to_owned(), self.folder(instance, cx)?)));
+        folders.collect()
+    }
+
+    /// The folder of an instance; none, and a line in the log, where it can't be told.
+    fn folder(&self, instance: &str, cx: &Context) -> Option<PathBuf> {
+        let configured = cx.installation.settings(instance).value(OWNER.name, WORKING_PATH);
+        let template = configured.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(DEFAULT_WORKING_PATH);
+        let home = cx.installation.home.as_deref();
+        let path = expand(template, |name| match name {
+            INSTALLATION_VARIABLE => home.map(|home| home.as_os_str().as_bytes()),
+            INSTANCE_VARIABLE => Some(instance.as_bytes()),
+            _ => None,
+        });
+        let problem = match path {
+            Ok(path) if path.starts_with(b"/") && !path.contains(&0) => {
+                self.told.is_news(instance, None);
+                return Some(PathBuf::from(OsString::from_vec(path)));
+            }
+            Ok(_) => "it is no absolute path".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // Without an installation there is another alert, and no configuration to correct.
+        if home.is_some() && self.told.is_news(instance, Some(&problem)) {
+            tracing::warn!(instance, "no mails are counted: {WORKING_PATH} {template:?} can't be followed: {problem}");
+        }
+        None
+    }
+
+    fn show(&self, instance: &str, folder: &Path, found: &Result<Found, Miss>, losses: &mut Losses, out: &mut Samples) {
+        let mut seen = locked(&self.seen);
+        let subject = format!("{instance} {}", folder.display());
+        let problem = match found {
+            Ok(found) => {
+                seen.insert(folder.to_owned());
+                #[expect(clippy::cast_precision_loss, reason = "a look ends long before 2^53 files")]
+                out.push(&MTA_SPOOL_FILES, &[instance], found.files as f64);
+                if let Some(oldest) = found.oldest {
+                    out.push(&MTA_SPOOL_OLDEST, &[instance], oldest);
+                }
+                if let Ok(at) = found.at.duration_since(UNIX_EPOCH) {
+                    out.push(&MTA_SPOOL_LAST_SCAN, &[instance], at.as_secs_f64());
+                }
+                losses.add(ErrorKind::Permission, found.denied);
+                losses.add(ErrorKind::Parse, found.failed);
+                losses.add(ErrorKind::Timeout, found.is_cut.into());
+                (found.is_cut).then(|| format!("has more than {MAX_ENTRIES} files; the others are not counted"))
+            }
+            // An mta that has never had anything to do may not have made it.
+            Err(Miss::Gone) if !seen.contains(folder) => Some("is not there yet".to_owned()),
+            Err(miss) => {
+                losses.add((*miss).into(), 1);
+                Some(match miss {
+                    Miss::Denied => "may not be read by the exporter's user".to_owned(),
+                    Miss::Gone => "is not there any more".to_owned(),
+                    Miss::Failed => "can't be read, or is no folder".to_owned(),
+                })
+            }
+        };
+        drop(seen);
+        if self.told.is_news(&subject, problem.as_deref())
+            && let Some(problem) = problem
+        {
+            tracing::warn!(instance, ?folder, "the folder of mails that wait {problem}");
+        }
+    }
+}
+
+impl Collector for Spool {
+    /// Partial when a folder could not be read; not applicable where no mta has to run, or none's folder can be told.
+    ///
+    /// # Errors
+    /// When the system has no room for the thread that reads the folders.
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        self.collect_at(Instant::now(), cx, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{create_dir_all, remove_dir_all, write};
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::snapshot::Snapshot;
+    use crate::source::installation::Installation;
+
+    /// A host whose instance `prod` has this `workingPath`.
+    fn context(home: &Path, mta: &str) -> Context {
+        let conf = ServerConf::parse(format!("<serverconf><mta autoStart='true' {mta}/></serverconf>").as_bytes());
+        let conf = Arc::new(conf.unwrap());
+        let mut installation = Installation { home: Some(home.to_owned()), ..Installation::default() };
+        installation.instances.insert("prod".into(), Settings::overlay(None, Some(conf)));
+        let mut cx = Context::for_tests(Instant::now() + Duration::from_secs(60));
+        cx.installation = Arc::new(installation);
+        cx
+    }
+
+    fn kind(kind: ErrorKind) -> Outcome {
+        let mut losses = Losses::default();
+        losses.add(kind, 1);
+        Outcome::Partial(losses)
+    }
+
+    /// Collects until the background has looked at the moment `now`.
+    fn collect_after(spool: &Spool, cx: &Context, now: Instant) -> (Snapshot, Outcome) {
+        let mut samples = Samples::default();
+        spool.collect_at(now, cx, &mut samples).unwrap();
+        spool.looks.settle(Instant::now() + Duration::from_secs(60));
+        let mut samples = Samples::default();
+        let outcome = spool.collect_at(now, cx, &mut samples).unwrap();
+        (samples.freeze(), outcome)
+    }
+
+    fn collect(spool: &Spool, cx: &Context) -> (Snapshot, Outcome) {
+        collect_after(spool, cx, Instant::now())
+    }
+
+    /// So much later that everything is due again.
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    #[test]
+    fn files_that_wait_are_counted_in_the_documented_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("var/prod/mta/1");
+        create_dir_all(&folder).unwrap();
+        write(folder.join("a"), "").unwrap();
+        write(folder.join("../b"), "").unwrap();
+        let (snapshot, outcome) = collect(&Spool::new(), &context(home.path(), ""));
+        assert_eq!(outcome, Outcome::Complete);
+        assert_eq!(snapshot.value(&MTA_SPOOL_FILES, &["prod"]), Some(2.0));
+        let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        for def in [&MTA_SPOOL_OLDEST, &MTA_SPOOL_LAST_SCAN] {
+            let time = snapshot.value(def, &["prod"]).unwrap();
+            assert!((now - time).abs() < 3600.0, "{} {time}", def.name);
+        }
+    }
+
+    #[test]
+    fn an_empty_folder_has_files_but_no_oldest() {
+        let home = tempfile::tempdir().unwrap();
+        let (snapshot, _) = collect(&Spool::new(), &context(home.path(), "workingPath='$(XTK_INSTALL_DIR)'"));
+        assert_eq!(snapshot.value(&MTA_SPOOL_FILES, &["prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MTA_SPOOL_OLDEST, &["prod"]), None);
+    }
+
+    #[test]
+    fn a_configured_folder_wins_and_a_new_one_is_read_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        create_dir_all(home.path().join("prod-spool")).unwrap();
+        write(home.path().join("prod-spool/a"), "").unwrap();
+        create_dir_all(home.path().join("other")).unwrap();
+        let spool = Spool::new();
+        let cx = context(home.path(), "workingPath='$(XTK_INSTALL_DIR)/$(INSTANCE_NAME)-spool'");
+        assert_eq!(collect(&spool, &cx).0.value(&MTA_SPOOL_FILES, &["prod"]), Some(1.0));
+        let cx = context(home.path(), &format!("workingPath='{}/other/'", home.path().display()));
+        let (snapshot, _) = collect_after(&spool, &cx, later());
+        assert_eq!(snapshot.value(&MTA_SPOOL_FILES, &["prod"]), Some(0.0));
+    }
+
+    #[test]
+    fn a_path_that_can_not_be_told_is_not_applicable() {
+        let home = tempfile::tempdir().unwrap();
+        for path in ["$(HOME)/spool", "/spool/$(INSTANCE_NAME", "spool"] {
+            let (snapshot, outcome) = collect(&Spool::new(), &context(home.path(), &format!("workingPath='{path}'")));
+            assert_eq!(outcome, Outcome::NotApplicable, "{path}");
+            assert_eq!(snapshot.of(&MTA_SPOOL_FILES).count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_host_without_an_mta_has_no_spool() {
+        let home = tempfile::tempdir().unwrap();
+        let (_, outcome) = collect(&Spool::new(), &context(home.path(), "autostart='x'"));
+        assert_eq!(outcome, Outcome::Complete, "it is expected");
+        let nothing = Context::for_tests(Instant::now() + Duration::from_secs(60));
+        assert_eq!(collect(&Spool::new(), &nothing).1, Outcome::NotApplicable);
+    }
+
+    #[test]
+    fn a_folder_that_was_never_there_is_no_failure_and_one_that_vanished_is() {
+        let home = tempfile::tempdir().unwrap();
+        let cx = context(home.path(), "");
+        let spool = Spool::new();
+        let (snapshot, outcome) = collect(&spool, &cx);
+        assert_eq!((snapshot.of(&MTA_SPOOL_FILES).count(), outcome), (0, Outcome::Complete));
+        create_dir_all(home.path().join("var/prod/mta")).unwrap();
+        let mut now = later();
+        assert_eq!(collect_after(&spool, &cx, now).1, Outcome::Complete);
+        remove_dir_all(home.path().join("var")).unwrap();
+        now += Duration::from_secs(3600);
+        let (snapshot, outcome) = collect_after(&spool, &cx, now);
+        assert_eq!((snapshot.of(&MTA_SPOOL_FILES).count(), outcome), (0, kind(ErrorKind::Gone)));
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_folder_is_a_loss() {
+        let home = tempfile::tempdir().unwrap();
+        create_dir_all(home.path().join("var/prod")).unwrap();
+        write(home.path().join("var/prod/mta"), "").unwrap();
+        assert_eq!(collect(&Spool::new(), &context(home.path(), "")).1, kind(ErrorKind::Parse));
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_read_is_a_loss_of_permission() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::with(|_| Err(Miss::Denied));
+        let (snapshot, outcome) = collect(&spool, &context(home.path(), ""));
+        assert_eq!(outcome, kind(ErrorKind::Permission));
+        assert_eq!(snapshot.of(&MTA_SPOOL_FILES).count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_takes_for_ever_costs_no_scrape_its_deadline() {
+        let home = tempfile::tempdir().unwrap();
+        let (release, wait) = channel::<()>();
+        let wait = Mutex::new(wait);
+        let spool = Spool::with(move |_| {
+            let _ = wait.lock().unwrap().recv();
+            Err(Miss::Gone)
+        });
+        let cx = context(home.path(), "");
+        let now = Instant::now();
+        let mut samples = Samples::default();
+        assert_eq!(spool.collect_at(now, &cx, &mut samples).unwrap(), Outcome::Complete);
+        assert!(now.elapsed() < Duration::from_secs(10), "{:?}", now.elapsed());
+        assert_eq!(spool.collect_at(now + HANGS, &cx, &mut samples).unwrap(), kind(ErrorKind::Timeout));
+        release.send(()).unwrap();
+        spool.looks.settle(Instant::now() + Duration::from_secs(60));
+        assert_eq!(spool.collect_at(now + HANGS, &cx, &mut samples).unwrap(), Outcome::Complete);
+    }
+
+    #[test]
+    fn two_hundred_thousand_files_cost_a_scrape_next_to_nothing() {
+        // In memory where there is such a place: it is the number that counts.
+        let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = home.path().join("var/prod/mta");
+        create_dir_all(&folder).unwrap();
+        // Links to one file: as many entries, and much faster made. A file has at most 65,000 names on some systems.
+        for part in 0..4 {
+            let inner = folder.join(part.to_string());
+            create_dir_all(&inner).unwrap();
+            write(inner.join("0"), "").unwrap();
+            for number in 1..50_000 {
+                std::fs::hard_link(inner.join("0"), inner.join(number.to_string())).unwrap();
+            }
+        }
+        let spool = Spool::new();
+        let cx = context(home.path(), "");
+        let mut samples = Samples::default();
+        let now = Instant::now();
+        spool.collect_at(now, &cx, &mut samples).unwrap();
+        let first = now.elapsed();
+        spool.looks.settle(Instant::now() + Duration::from_secs(60));
+        let now = Instant::now();
+        let mut samples = Samples::default();
+        spool.collect_at(now, &cx, &mut samples).unwrap();
+        let next = now.elapsed();
+        assert_eq!(samples.freeze().value(&MTA_SPOOL_FILES, &["prod"]), Some(200_000.0));
+        assert!(first.max(next) < Duration::from_secs(2), "{first:?}, then {next:?}");
+    }
+}
