@@ -158,6 +158,9 @@ struct Generation {
     restored: bool,
     /// Whether the log's own name was its name when last looked.
     current: bool,
+    /// Whether it took the place of another and that is to be counted when its first bytes are there: until then it
+    /// can't be known again after a restart, and would be counted again.
+    follows: bool,
 }
 
 impl Generation {
@@ -174,6 +177,7 @@ impl Generation {
             rested: 0,
             restored: false,
             current: false,
+            follows: false,
         }
     }
 
@@ -192,7 +196,7 @@ impl Generation {
     /// The file was truncated: what is in it now is new. What had been seen in it and not read is lost.
     fn restart(&mut self, tally: &mut Tally) {
         tally.skipped_bytes += self.grown_to.saturating_sub(self.position.offset);
-        tally.rotations += 1;
+        self.follows = true;
         self.position = Position::default();
         self.print = Fingerprint::default();
         self.grown_to = 0;
@@ -243,6 +247,10 @@ impl Generation {
             if self.print.length < FINGERPRINT_BYTES {
                 self.print = Fingerprint::of(&beginning[..length]);
             }
+        }
+        if self.follows && count > 0 {
+            self.follows = false;
+            tally.rotations += 1;
         }
         self.grown_to = self.grown_to.max(self.size).max(self.position.offset + count as u64);
         let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, each);
@@ -556,8 +564,8 @@ impl Follower {
             follows = false;
         }
         self.begin = Begin::Beginning;
-        for generation in found {
-            self.tally.rotations += u64::from(follows && !generation.restored);
+        for mut generation in found {
+            generation.follows = follows && !generation.restored;
             follows = true;
             self.generations.push_back(generation);
         }

@@ -316,9 +316,11 @@ fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
     let mut tray = locked(&desk.tray);
     loop {
         if let Some(moment) = tray.next.take() {
-            tray.busy_since = Some(Instant::now());
+            let begin = Instant::now();
+            tray.busy_since = Some(begin);
             drop(tray);
             let result = storage.save(&moment.state);
+            tracing::debug!(sequence = moment.sequence, took = ?begin.elapsed(), "stored the logs' positions and counters");
             logs.publish(&moment, Some(result.is_ok()));
             let failed = result.is_err();
             report(result, &mut reported);
