@@ -276,6 +276,7 @@ mod tests {
             skipping: true,
             size: 10,
             current: true,
+            follows: true,
         };
         let log = LogState {
             instance: Name("prod".into()),

@@ -138,7 +138,7 @@ fn home() -> tempfile::TempDir {
 }
 
 fn start(home: &Path, run: Run) -> Exporter {
-    let arguments: &[&str] = &["--log.level=debug"];
+    let arguments: &[&str] = &[];
     if run.without_watches {
         let limited = home.join("limited");
         // In a namespace of its own the exporter gets one watch and no more.
@@ -235,10 +235,8 @@ fn soak(run: Run) {
         };
         let before = bytes(&exporter);
         assert!(before >= seen, "a counter fell from {seen} to {before}");
-        let (killed, output) = (Instant::now(), exporter.process.output());
         drop(exporter);
         exporter = start(home.path(), run);
-        println!("{output}killed, and back after {:?}", killed.elapsed());
         seen = wait_for("counters after the restart", LIMIT, || match bytes(&exporter) {
             0 => Err(0),
             after => Ok(after),

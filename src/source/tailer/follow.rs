@@ -109,6 +109,9 @@ pub struct Kept {
     pub size: u64,
     /// Whether it was being written, as far as was seen: under the log's own name, not under that of the file before.
     pub current: bool,
+    /// Whether it took the place of another and that is not counted yet.
+    #[serde(default)]
+    pub follows: bool,
 }
 
 impl Kept {
@@ -218,6 +221,7 @@ impl Generation {
             skipping: self.position.skipping,
             size: self.size,
             current: self.current,
+            follows: self.follows,
         }
     }
 
@@ -565,7 +569,9 @@ impl Follower {
         }
         self.begin = Begin::Beginning;
         for mut generation in found {
-            generation.follows = follows && !generation.restored;
+            if !generation.restored {
+                generation.follows = follows;
+            }
             follows = true;
             self.generations.push_back(generation);
         }
@@ -613,7 +619,10 @@ impl Follower {
                     (None, Begin::Beginning) => Position::default(),
                 };
                 let mut generation = Generation::new(Some(file), &meta, beginning, start);
-                generation.restored = restored.is_some();
+                if let Some(kept) = restored {
+                    generation.restored = true;
+                    generation.follows = kept.follows;
+                }
                 Some((generation, meta))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -634,6 +643,7 @@ impl Follower {
                 let mut generation = Generation::new(None, &meta, &[], start);
                 if let Some(kept) = restored {
                     generation.restored = true;
+                    generation.follows = kept.follows;
                     generation.print = Fingerprint { length: kept.length, hash: kept.hash };
                 }
                 Some((generation, meta))
