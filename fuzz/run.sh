@@ -23,7 +23,6 @@ flags=(
     -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares
     --cfg=fuzzing
-    -Ccodegen-units=1
 )
 # With a --target the flags are not those of build scripts and macros.
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -173,7 +173,7 @@ pub struct Reader {
     memory: Memory,
     /// The last time's bytes up to its minute, and what they mean: lines come many a minute.
     minute: [u8; MINUTE],
-    minute_starts: i64,
+    minute_starts: Option<i64>,
 }
 
 /// What a [`Reader`] knows of the message that a continuation line would continue.
@@ -213,7 +213,7 @@ impl Reader {
     /// A reader that goes on where another one's [`Reader::memory`] was taken.
     #[must_use]
     pub const fn new(memory: Memory) -> Self {
-        Reader { memory, minute: [0; MINUTE], minute_starts: 0 }
+        Reader { memory, minute: [0; MINUTE], minute_starts: None }
     }
 
     /// What must be kept to go on reading another time.
@@ -224,7 +224,8 @@ impl Reader {
 
     /// What `line` is, its line end taken off.
     pub fn read<'a>(&mut self, line: &'a [u8]) -> Line<'a> {
-        let same_minute = line.first_chunk().is_some_and(|minute| *minute == self.minute);
+        let same_minute =
+            self.minute_starts.is_some() && line.first_chunk().is_some_and(|minute| *minute == self.minute);
         if !same_minute && !starts_like_a_time(line) {
             if !self.memory.begun {
                 return Line::Unreadable;
@@ -279,12 +280,16 @@ impl Reader {
         if seconds > 60 {
             return None;
         }
-        if *minute != self.minute {
-            self.minute_starts = minute_starts(minute)?;
-            self.minute = *minute;
-        }
+        let starts = match self.minute_starts.filter(|_| *minute == self.minute) {
+            Some(starts) => starts,
+            None => {
+                let starts = minute_starts(minute)?;
+                (self.minute, self.minute_starts) = (*minute, Some(starts));
+                starts
+            }
+        };
         let milliseconds = i64::from(m1 - b'0') * 100 + i64::from(m2 - b'0') * 10 + i64::from(m3 - b'0');
-        Some(self.minute_starts + seconds * 1000 + milliseconds)
+        Some(starts + seconds * 1000 + milliseconds)
     }
 
     /// The problems that become known with `text`.
@@ -555,7 +560,9 @@ mod tests {
         for line in [&b"  at line 3"[..], b"", b"2021-05-31 is a day", b"2021-05-31"] {
             assert_eq!(reader.read(line), Line::Continuation(Problems::default()));
         }
+        assert_eq!(reader.read(&[0; 100]), Line::Continuation(Problems::default()));
         let mut later = Reader::new(reader.memory());
+        assert_eq!(later.read(&[0; 100]), Line::Continuation(Problems::default()));
         assert_eq!(later.read(b"after a restart"), Line::Continuation(Problems::default()));
     }
 
