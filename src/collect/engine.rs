@@ -324,7 +324,7 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(60);
-    const SHORT: Duration = Duration::from_millis(150);
+    const SHORT: Duration = Duration::from_millis(1500);
 
     #[tokio::test]
     async fn a_panic_is_counted_and_the_others_still_answer() {
