@@ -207,9 +207,11 @@ class Bench:
         for tool in tools:
             used = after[tool.name] - before[tool.name]
             lost = messages - (tool.messages() - counted[tool.name])
-            speed[tool.name], memory[tool.name] = written / 1e6 / used, tool.memory()
+            # What was lost took no time.
+            read = written * (1 - lost / messages)
+            speed[tool.name], memory[tool.name] = read / 1e6 / used, tool.memory()
             print(
-                f"  {tool.name:18} {used / (written / 1e9):7.2f} CPU s/GB  {written / 1e6 / used:7.0f} MB per CPU s"
+                f"  {tool.name:18} {used / (read / 1e9):7.2f} CPU s/GB  {read / 1e6 / used:7.0f} MB per CPU s"
                 f"  {lost:9} lost ({lost / messages:.2%})  {memory[tool.name]:6.1f} MB at most"
             )
             if tool.name == "campaign_exporter":
