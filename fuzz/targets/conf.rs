@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use campaign_exporter::catalog::modules::MODULES;
-use campaign_exporter::parse::conf::{ServerConf, Settings};
+use campaign_exporter_fuzz::catalog::modules::MODULES;
+use campaign_exporter_fuzz::parse::conf::{ServerConf, Settings};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

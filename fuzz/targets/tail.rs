@@ -1,7 +1,7 @@
 //! However bytes are split into reads, the same lines come out, and every byte is accounted for.
 #![no_main]
 
-use campaign_exporter::parse::tail::{Fingerprint, Position};
+use campaign_exporter_fuzz::parse::tail::{Fingerprint, Position};
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8], sizes: &[u8], max_line: usize) -> (Vec<Vec<u8>>, u64, Position) {

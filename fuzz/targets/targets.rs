@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use campaign_exporter::parse::targets::read;
+use campaign_exporter_fuzz::parse::targets::read;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
