@@ -72,7 +72,7 @@ impl<'w> Table<'w> {
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = (&piece[..end], &piece[end + 1..]);
             piece = rest;
-            if self.partial.is_empty() && !self.too_long {
+            if self.partial.is_empty() && !self.too_long && line.len() <= MAX_ROW {
                 self.line(line);
             } else {
                 self.keep(line);
@@ -88,6 +88,7 @@ impl<'w> Table<'w> {
     pub fn end(&mut self) {
         let line = std::mem::take(&mut self.partial);
         if std::mem::take(&mut self.too_long) {
+            self.heading_is_read = true;
             self.broken += 1;
         } else if !line.is_empty() {
             self.line(&line);
@@ -259,6 +260,21 @@ mod tests {
         let long = format!("  4: {}\n", "0".repeat(5000));
         let text = [HEADING, &bad, &long, &row(ANY4, 8080, 0x0a, 7)].concat();
         assert_eq!(read(Protocol::Tcp, &[8080], text.as_bytes()), (vec![7], false, 4));
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_broken_however_it_was_read() {
+        let long = |bytes: usize| row(ANY4, 8080, 0x0a, 7).replace('\n', &" ".repeat(bytes)) + "\n";
+        for (text, expected) in
+            [(long(10), (1, 0)), (long(MAX_ROW), (0, 1)), (HEADING.to_owned() + &long(MAX_ROW), (0, 1))]
+        {
+            for size in [1, 7, 1000, text.len()] {
+                let mut table = Table::new(Protocol::Tcp, &[8080]);
+                text.as_bytes().chunks(size).for_each(|piece| table.feed(piece));
+                table.end();
+                assert_eq!((table.listeners().len(), table.broken()), expected, "pieces of {size}");
+            }
+        }
     }
 
     #[test]
