@@ -274,6 +274,7 @@ mod tests {
             hash: 7,
             offset: 9,
             skipping: true,
+            after_nul: false,
             size: 10,
             current: true,
             follows: true,

@@ -26,6 +26,7 @@ use self::counts::{Counter, Counts};
 use self::follow::{Begin, Follower, Tally, Trouble};
 use self::watch::{Pending, Wake, Watch};
 use super::positions::{LogState, Name, State};
+use crate::parse::tail::RawLine;
 pub use run::{Logs, Published, Reader, StartError};
 
 /// How often everything is looked at, whatever was hinted.
@@ -450,7 +451,7 @@ impl Tailer {
             let log = &mut self.logs[place];
             let before = log.follower.tally;
             let counter = &mut log.counter;
-            log.follower.settle(&mut self.buffer, |line| counter.line(line));
+            log.follower.settle(&mut self.buffer, counter);
             self.changed |= log.follower.tally != before;
             let gone = log.begun && log.follower.is_gone();
             log.gone_since = log.gone_since.or(Some(now)).filter(|_| gone);
@@ -652,7 +653,7 @@ impl Tailer {
             log.follower.observe();
             if first {
                 let counter = &mut log.counter;
-                if log.follower.peek(&mut self.buffer, |line| counter.glance(line)) {
+                if log.follower.peek(&mut self.buffer, &mut |line: RawLine<'_>| counter.glance(line.text())) {
                     counter.assume_lines_before();
                 }
             }
@@ -694,7 +695,7 @@ impl Tailer {
             }
             let before = log.follower.tally;
             let counter = &mut log.counter;
-            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, |line| counter.line(line));
+            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, counter);
             log.grew = Some(now);
             self.changed |= before != log.follower.tally;
             self.rotated |= before.rotations != log.follower.tally.rotations;
