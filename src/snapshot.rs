@@ -1,5 +1,5 @@
 //! Samples: a checked sink that takes nothing but what the catalog documents; the snapshot that a scrape is made of;
-//! its encoding in the Prometheus text format 0.0.4.
+//! its encoding in the Prometheus text format 0.0.4. Remarks travel with them, for people alone: they are never encoded.
 //!
 //! Knows the catalog and nothing of where samples come from.
 
@@ -10,13 +10,35 @@ use std::collections::btree_map::Entry;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
-use crate::catalog::{MetricDef, MetricKind};
+use crate::catalog::{MetricDef, MetricKind, Text};
 
 /// The content type of [`Snapshot::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The most bytes that a label value may have; a longer one is cut at a character's boundary.
 pub const MAX_LABEL_BYTES: usize = 256;
+
+/// The most bytes that a remark's detail may have; a longer one is cut at a character's boundary.
+pub const MAX_REMARK_BYTES: usize = 512;
+
+/// The most remarks that are kept; further ones are counted.
+pub const MAX_REMARKS: usize = 100;
+
+/// Evidence for people, of what a check judges: it belongs in the log and on the page, and never in a label, for it
+/// names programs, files and places without bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The module that it is about.
+    pub module: &'static str,
+    /// Its Campaign instance.
+    pub instance: String,
+    /// The name of the check that it belongs to.
+    pub check: &'static str,
+    /// What is remarked, such as "another program holds this port".
+    pub text: Text,
+    /// What it is remarked of, in no language: a program, a file and a line.
+    pub detail: String,
+}
 
 /// One series' value.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +61,8 @@ struct Family {
 pub struct Samples {
     families: BTreeMap<&'static str, Family>,
     rejected: u64,
+    remarks: Vec<Remark>,
+    unkept_remarks: u64,
 }
 
 impl Samples {
@@ -55,9 +79,24 @@ impl Samples {
         self.family(def).samples.push(Sample { labels, value });
     }
 
+    /// Adds one remark. Its detail is cut to [`MAX_REMARK_BYTES`], and control characters in it are replaced: what the
+    /// machine calls its files must not change a terminal. The remarks after [`MAX_REMARKS`] are only counted.
+    pub fn remark(&mut self, mut remark: Remark) {
+        if self.remarks.len() >= MAX_REMARKS {
+            self.unkept_remarks += 1;
+            return;
+        }
+        remark.detail = cut(&remark.detail, MAX_REMARK_BYTES).replace(char::is_control, "\u{fffd}");
+        remark.detail.truncate(cut(&remark.detail, MAX_REMARK_BYTES).len());
+        self.remarks.push(remark);
+    }
+
     /// Adds everything that `other` holds.
     pub fn append(&mut self, other: Samples) {
         self.rejected += other.rejected;
+        let room = MAX_REMARKS.saturating_sub(self.remarks.len());
+        self.unkept_remarks += other.unkept_remarks + other.remarks.len().saturating_sub(room) as u64;
+        self.remarks.extend(other.remarks.into_iter().take(room));
         for (name, family) in other.families {
             match self.families.entry(name) {
                 Entry::Vacant(place) => {
@@ -79,7 +118,8 @@ impl Samples {
         self.families.get(def.name).into_iter().flat_map(|family| &family.samples)
     }
 
-    /// Freezes what was collected: sorted by labels, without the second of two samples of the same series.
+    /// Freezes what was collected: sorted by labels, without the second of two samples of the same series. Remarks are
+    /// sorted by module, instance and check, those of one check as they came.
     #[must_use]
     pub fn freeze(mut self) -> Snapshot {
         for family in self.families.values_mut() {
@@ -90,6 +130,7 @@ impl Samples {
                 self.rejected += (before - family.samples.len()) as u64;
             }
         }
+        self.remarks.sort_by(|a, b| (a.module, &a.instance, a.check).cmp(&(b.module, &b.instance, b.check)));
         Snapshot { samples: self }
     }
 
@@ -132,7 +173,19 @@ impl Snapshot {
         self.samples.rejected
     }
 
-    /// The text format 0.0.4, families ordered by name.
+    /// What was remarked for people, ordered by module, instance and check.
+    #[must_use]
+    pub fn remarks(&self) -> &[Remark] {
+        &self.samples.remarks
+    }
+
+    /// How many remarks there were beyond [`MAX_REMARKS`].
+    #[must_use]
+    pub fn unkept_remarks(&self) -> u64 {
+        self.samples.unkept_remarks
+    }
+
+    /// The text format 0.0.4, families ordered by name. Remarks are no part of it.
     ///
     /// # Errors
     /// Only what the encoder refuses, which the checks of [`Samples::push`] keep out.
@@ -203,7 +256,11 @@ pub fn label_text(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 fn bounded(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_LABEL_BYTES)]
+    cut(text, MAX_LABEL_BYTES)
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 #[cfg(test)]
@@ -250,5 +307,60 @@ mod tests {
         let mut samples = Samples::default();
         samples.push(&GAUGE, &[&"x".repeat(1000), ""], 1.0);
         assert_eq!(samples.of(&GAUGE).next().unwrap().labels[0].len(), MAX_LABEL_BYTES);
+    }
+
+    fn remark(module: &'static str, detail: &str) -> Remark {
+        let text = Text { en: "held by", pt_br: "ocupada por" };
+        Remark { module, instance: "prod".into(), check: "port", text, detail: detail.into() }
+    }
+
+    #[test]
+    fn remarks_travel_with_the_samples_and_are_never_encoded() {
+        let mut first = Samples::default();
+        first.remark(remark("web", "b"));
+        first.push(&COUNTER, &[], 3.0);
+        let mut second = Samples::default();
+        second.remark(remark("web", "a"));
+        second.remark(remark("mta", "python3 (PID 123)"));
+        first.append(second);
+        let mut conclusions = Samples::default();
+        conclusions.remark(remark("stat", "c"));
+        let snapshot = first.freeze().with(conclusions);
+        let details: Vec<_> = snapshot.remarks().iter().map(|one| (one.module, one.detail.as_str())).collect();
+        assert_eq!(details, [("mta", "python3 (PID 123)"), ("stat", "c"), ("web", "b"), ("web", "a")]);
+        assert_eq!((snapshot.rejected(), snapshot.unkept_remarks()), (0, 0));
+        let text = String::from_utf8(snapshot.encode().unwrap()).unwrap();
+        assert_eq!(
+            text,
+            "# HELP campaign_test_total A test.\n# TYPE campaign_test_total counter\ncampaign_test_total 3\n"
+        );
+    }
+
+    #[test]
+    fn a_remark_is_bounded_and_can_not_change_a_terminal() {
+        let mut samples = Samples::default();
+        samples.remark(remark("web", &"é".repeat(1000)));
+        samples.remark(remark("web", "a\u{1b}[31mb\nc"));
+        samples.remark(remark("web", &"\u{1b}".repeat(1000)));
+        let snapshot = samples.freeze();
+        let details: Vec<_> = snapshot.remarks().iter().map(|one| one.detail.as_str()).collect();
+        assert_eq!(details[0].len(), MAX_REMARK_BYTES);
+        assert_eq!(details[1], "a\u{fffd}[31mb\u{fffd}c");
+        assert_eq!(details[2], "\u{fffd}".repeat(MAX_REMARK_BYTES / 3));
+    }
+
+    #[test]
+    fn the_number_of_remarks_is_bounded_and_the_rest_is_counted() {
+        let many = |count: usize| {
+            let mut samples = Samples::default();
+            (0..count).for_each(|number| samples.remark(remark("web", &number.to_string())));
+            samples
+        };
+        let mut samples = many(MAX_REMARKS - 1);
+        samples.append(many(MAX_REMARKS + 3));
+        let snapshot = samples.freeze();
+        assert_eq!(snapshot.remarks().len(), MAX_REMARKS);
+        assert_eq!(snapshot.unkept_remarks(), (MAX_REMARKS - 1) as u64 + 3);
+        assert_eq!(snapshot.with(many(1)).unkept_remarks(), (MAX_REMARKS - 1) as u64 + 4);
     }
 }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, SHORT_WORK, Told};
 use crate::catalog::modules::MODULES;
-use crate::catalog::signals::ports::{PORT_BOUND, PORT_NUMBER, PORT_OWNED};
+use crate::catalog::signals::ports::{HELD_BY_ANOTHER, HELD_BY_UNKNOWN, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::{Kind, Module, Port, Protocol};
-use crate::snapshot::Samples;
+use crate::snapshot::{Remark, Samples};
 use crate::source::Miss;
 use crate::source::background::Background;
 use crate::source::processes::State;
@@ -35,42 +35,35 @@ pub struct PortOverrides {
 
 /// A port of a module that another program holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldPort {
-    /// The module whose port it is.
-    pub module: &'static str,
-    /// The Campaign instance.
-    pub instance: String,
-    /// The port.
-    pub port: u16,
-    /// Its transport.
-    pub protocol: Protocol,
-    /// Who holds it: process id and program, in plain characters. None while that is not known, or where the exporter may
-    /// not look at that process.
-    pub holder: Option<(u32, String)>,
+struct HeldPort {
+    module: &'static str,
+    instance: String,
+    port: &'static Port,
+    number: u16,
+    holder: Holding,
 }
 
-/// The ports that other programs hold, as of the latest scrape: for the log and the page, for a program's name is no label.
-#[derive(Clone, Debug, Default)]
-pub struct Holders(Arc<Mutex<Vec<HeldPort>>>);
-
-impl Holders {
-    /// Every port of a module that another program holds.
-    #[must_use]
-    pub fn list(&self) -> Vec<HeldPort> {
-        locked(&self.0).clone()
-    }
+/// What is known of who holds a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holding {
+    /// The search has not come to it yet.
+    Sought,
+    /// This process: its id and its program, in plain characters.
+    By(u32, String),
+    /// None of the processes that the exporter may look at.
+    Hidden,
 }
 
 /// What the search for other programs answers.
-type Holding = Result<Vec<(u64, Holder)>, Miss>;
+type Found = Result<Vec<(u64, Holder)>, Miss>;
 
 /// Tells who listens at the documented ports.
 pub struct Ports {
     sockets: Sockets,
     overrides: PortOverrides,
     known: Mutex<BTreeMap<Key, Known>>,
-    search: Background<Vec<u64>, Holding>,
-    holders: Holders,
+    search: Background<Vec<u64>, Found>,
+    held: Mutex<Vec<HeldPort>>,
     told: Told,
 }
 
@@ -106,22 +99,16 @@ impl Ports {
             overrides,
             known: Mutex::default(),
             search: Background::new("ports", SEARCH_INTERVAL, search).patient(),
-            holders: Holders::default(),
+            held: Mutex::default(),
             told: Told::default(),
         }
-    }
-
-    /// The ports that other programs hold, kept up to date by each scrape.
-    #[must_use]
-    pub fn holders(&self) -> Holders {
-        self.holders.clone()
     }
 
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let wanted = self.wanted(cx);
         locked(&self.known).retain(|key, _| wanted.iter().any(|one| one.key() == *key));
         if wanted.is_empty() {
-            self.show(Vec::new());
+            self.remember(Vec::new());
             return Ok(Outcome::NotApplicable);
         }
         let mut ports: Vec<(Protocol, u16)> = wanted.iter().map(|one| (one.port.protocol, one.number)).collect();
@@ -166,7 +153,7 @@ impl Ports {
                 Err(miss) => losses.add(miss.into(), 1),
             }
         }
-        self.name(held, now, cx)?;
+        self.name(held, now, cx, out)?;
         Ok(losses.into_outcome())
     }
 
@@ -238,10 +225,16 @@ impl Ports {
         }
     }
 
-    /// Finds out which programs hold ports, and tells what is new of them.
-    fn name(&self, mut held: Vec<(HeldPort, Vec<u64>)>, now: Instant, cx: &Context) -> Result<(), CollectError> {
+    /// Finds out which programs hold ports, remarks them, and logs what is new of them.
+    fn name(
+        &self,
+        mut held: Vec<(HeldPort, Vec<u64>)>,
+        now: Instant,
+        cx: &Context,
+        out: &mut Samples,
+    ) -> Result<(), CollectError> {
         if held.is_empty() {
-            self.show(Vec::new());
+            self.remember(Vec::new());
             return Ok(());
         }
         let mut inodes: Vec<u64> = held.iter().flat_map(|(_, inodes)| inodes.iter().copied()).collect();
@@ -254,34 +247,34 @@ impl Ports {
         if self.search.took() < SHORT_WORK {
             self.search.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
         }
-        if let Some(done) = self.search.latest()
-            && let Ok(found) = &done.output
-        {
+        if let Some(done) = self.search.latest() {
             for (port, inodes) in &mut held {
-                let holder = found.iter().find(|(inode, _)| inodes.contains(inode));
-                // Programs choose their names: nothing of them may change a terminal.
-                port.holder = holder.map(|(_, holder)| (holder.pid, holder.name.escape_ascii().to_string()));
+                let found = done.output.iter().flatten().find(|(inode, _)| inodes.contains(inode));
+                port.holder = match found {
+                    // Programs choose their names: nothing of them may change a terminal.
+                    Some((_, holder)) => Holding::By(holder.pid, holder.name.escape_ascii().to_string()),
+                    None if inodes.iter().all(|inode| done.input.contains(inode)) => Holding::Hidden,
+                    None => Holding::Sought,
+                };
             }
         }
-        let is_done = |inodes: &[u64]| {
-            self.search.latest().is_some_and(|done| inodes.iter().all(|inode| done.input.contains(inode)))
-        };
-        for (port, inodes) in &held {
-            port.tell(&self.told, is_done(inodes));
+        for (port, _) in &held {
+            port.tell(&self.told);
+            port.remark(out);
         }
-        self.show(held.into_iter().map(|(port, _)| port).collect());
+        self.remember(held.into_iter().map(|(port, _)| port).collect());
         began.map(|_| ())
     }
 
-    /// Replaces what other programs hold, and tells what none holds any more.
-    fn show(&self, held: Vec<HeldPort>) {
-        let before = std::mem::replace(&mut *locked(&self.holders.0), held);
-        let now = locked(&self.holders.0);
-        for port in before.iter().filter(|port| !now.iter().any(|held| held.subject() == port.subject())) {
+    /// Remembers what other programs hold, and tells what none holds any more.
+    fn remember(&self, now: Vec<HeldPort>) {
+        let mut held = locked(&self.held);
+        for port in held.iter().filter(|port| !now.iter().any(|held| held.subject() == port.subject())) {
             if self.told.is_news(&port.subject(), None) {
                 tracing::info!("{} is not held by another program any more", port.subject());
             }
         }
+        *held = now;
     }
 }
 
@@ -317,28 +310,44 @@ impl Wanted<'_> {
         HeldPort {
             module: self.module.name,
             instance: self.instance.to_owned(),
-            port: self.number,
-            protocol: self.port.protocol,
-            holder: None,
+            port: self.port,
+            number: self.number,
+            holder: Holding::Sought,
         }
     }
 }
 
 impl HeldPort {
+    /// The port as people write it.
+    fn name(&self) -> String {
+        format!("{}/{}", self.number, self.port.protocol.label())
+    }
+
     fn subject(&self) -> String {
-        format!("port {}/{} of {}@{}", self.port, self.protocol.label(), self.module, self.instance)
+        format!("port {} of {}@{}", self.name(), self.module, self.instance)
     }
 
     /// Tells who holds the port, once; nothing while the search is still on.
-    fn tell(&self, told: &Told, is_searched: bool) {
+    fn tell(&self, told: &Told) {
         let message = match &self.holder {
-            Some((pid, program)) => format!("is held by PID {pid} ({program})"),
-            None if is_searched => "is held by a process that the exporter may not look at".to_owned(),
-            None => return,
+            Holding::Sought => return,
+            Holding::By(pid, program) => format!("is held by PID {pid} ({program})"),
+            Holding::Hidden => "is held by a process that the exporter may not look at".to_owned(),
         };
         if told.is_news(&self.subject(), Some(&message)) {
             tracing::warn!("{} {message}", self.subject());
         }
+    }
+
+    /// Remarks who holds the port; nothing while the search is still on.
+    fn remark(&self, out: &mut Samples) {
+        let (text, detail) = match &self.holder {
+            Holding::Sought => return,
+            Holding::By(pid, program) => (HELD_BY_ANOTHER, format!("{}, {program} (PID {pid})", self.name())),
+            Holding::Hidden => (HELD_BY_UNKNOWN, self.name()),
+        };
+        let (module, instance, check) = (self.module, self.instance.clone(), self.port.check);
+        out.remark(Remark { module, instance, check, text, detail });
     }
 }
 
@@ -483,7 +492,7 @@ mod tests {
         assert_eq!(port(&snapshot, CONTROL), (Some(1.0), Some(1.0)));
         assert_eq!(snapshot.value(&PORT_NUMBER, &["web", "default", "http_port"]), Some(8080.0));
         assert_eq!(snapshot.of(&PORT_BOUND).count(), 2, "no other module has to run");
-        assert_eq!(ports.holders().list(), []);
+        assert_eq!(snapshot.remarks(), []);
     }
 
     #[test]
@@ -497,21 +506,33 @@ mod tests {
         assert_eq!(outcome, Outcome::Complete);
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
         ports.search.settle(Instant::now() + Duration::from_secs(20));
-        collect(&ports, &with_syslogd());
-        let holders = ports.holders();
-        let expected = HeldPort {
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        let expected = Remark {
             module: "syslogd",
             instance: "default".into(),
-            port: 6666,
-            protocol: Protocol::Udp,
-            holder: Some((123, "socat\\x1b[31m".into())),
+            check: "port",
+            text: HELD_BY_ANOTHER,
+            detail: "6666/udp, socat\\x1b[31m (PID 123)".into(),
         };
-        assert_eq!(holders.list(), [expected]);
+        assert_eq!(snapshot.remarks(), [expected]);
 
         root.table("udp6", &[(ANY6, 6666, 1)]);
         let (snapshot, _) = collect(&ports, &with_syslogd());
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
-        assert_eq!(holders.list(), []);
+        assert_eq!(snapshot.remarks(), []);
+    }
+
+    #[test]
+    fn a_holder_that_can_not_be_seen_is_remarked_as_such_once_it_was_looked_for() {
+        let root = Proc::new();
+        root.table("udp", &[(ANY4, 6666, 7)]);
+        root.process(10, "nlserver", &[1]);
+        let ports = root.ports();
+        collect(&ports, &with_syslogd());
+        ports.search.settle(Instant::now() + Duration::from_secs(20));
+        let (snapshot, _) = collect(&ports, &with_syslogd());
+        let remark = &snapshot.remarks()[0];
+        assert_eq!((remark.text, &*remark.detail), (HELD_BY_UNKNOWN, "6666/udp"));
     }
 
     #[test]
@@ -605,8 +626,9 @@ mod tests {
         assert_eq!(port(&snapshot, ["stat", "prod", "7777", "udp"]), (Some(1.0), Some(1.0)));
         assert_eq!(port(&snapshot, ["stat", "test", "7777", "udp"]), (Some(1.0), Some(0.0)));
         ports.search.settle(Instant::now() + Duration::from_secs(20));
-        collect(&ports, &host);
-        assert_eq!(ports.holders().list()[0].holder, Some((31, "nlserver".into())));
+        let (snapshot, _) = collect(&ports, &host);
+        let remark = &snapshot.remarks()[0];
+        assert_eq!((&*remark.instance, &*remark.detail), ("test", "7777/udp, nlserver (PID 31)"));
     }
 
     #[test]
@@ -699,9 +721,9 @@ mod tests {
         let number = udp.local_addr().unwrap().port().to_string();
         assert_eq!(port(&snapshot, ["syslogd", "default", &number, "udp"]), (Some(1.0), Some(0.0)));
         ports.search.settle(Instant::now() + Duration::from_secs(60));
-        collect(&ports, &host);
-        let holders = ports.holders().list();
-        assert_eq!(holders[0].holder.as_ref().map(|(pid, _)| *pid), Some(std::process::id()));
+        let (snapshot, _) = collect(&ports, &host);
+        let detail = &snapshot.remarks()[0].detail;
+        assert!(detail.ends_with(&format!(" (PID {})", std::process::id())), "{detail}");
         drop((udp, tcp));
         let (snapshot, _) = collect(&ports, &host);
         assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(0.0), None));

@@ -1,13 +1,14 @@
 //! The health of a host for people: as a page, and as a table in the terminal. Values in, text out; both show the same
-//! checks that the alert rules go by.
+//! checks that the alert rules go by, with what was remarked of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::html::{document, escape};
 use crate::catalog::signals::modules::{MODULE_PROCESSES, MODULE_RESIDENT_MEMORY};
 use crate::catalog::{Lang, Text, modules, signals};
 use crate::health::Judgement;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Remark, Snapshot};
 
 /// One module of one instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,7 @@ struct Row<'a> {
     processes: f64,
     resident_bytes: f64,
     checks: Vec<(&'static str, bool)>,
+    remarks: Vec<&'a Remark>,
 }
 
 impl Row<'_> {
@@ -30,6 +32,21 @@ impl Row<'_> {
 
     fn failing(&self) -> impl Iterator<Item = &'static str> {
         self.checks.iter().filter(|(_, passes)| !passes).map(|(check, _)| *check)
+    }
+
+    /// The checks that fail, and further ones that something was remarked of.
+    fn notable(&self) -> Vec<&'static str> {
+        let mut notable: Vec<_> = self.failing().collect();
+        for remark in &self.remarks {
+            if !notable.contains(&remark.check) {
+                notable.push(remark.check);
+            }
+        }
+        notable
+    }
+
+    fn remarks_of(&self, check: &str) -> impl Iterator<Item = &Remark> {
+        self.remarks.iter().copied().filter(move |remark| remark.check == check)
     }
 }
 
@@ -46,21 +63,32 @@ const NOTHING: Text = Text {
     pt_br: "Nenhum módulo está configurado para iniciar e nenhum foi visto.",
 };
 
-/// The modules that were judged, in the order of their names.
-fn rows<'a>(snapshot: &Snapshot, judgements: &'a [Judgement]) -> Vec<Row<'a>> {
-    let of_one_module = judgements.chunk_by(|a, b| a.module == b.module && a.instance == b.instance);
-    let row = |judgements: &'a [Judgement]| {
-        let (module, instance) = (judgements[0].module.as_str(), judgements[0].instance.as_str());
+const MORE_REMARKS: Text =
+    Text { en: "Remarks that are not shown, because there are too many", pt_br: "Observações omitidas por excesso" };
+
+/// The modules that were judged or remarked on, in the order of their names.
+fn rows<'a>(snapshot: &'a Snapshot, judgements: &'a [Judgement]) -> Vec<Row<'a>> {
+    let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
+    let row = |module: &'a str, instance: &'a str| {
         let value = |def| snapshot.value(def, &[module, instance]).unwrap_or(0.0);
-        Row {
-            module,
-            instance,
-            processes: value(&MODULE_PROCESSES),
-            resident_bytes: value(&MODULE_RESIDENT_MEMORY),
-            checks: judgements.iter().map(|judgement| (judgement.check, judgement.passes)).collect(),
-        }
+        let (processes, resident_bytes) = (value(&MODULE_PROCESSES), value(&MODULE_RESIDENT_MEMORY));
+        Row { module, instance, processes, resident_bytes, checks: Vec::new(), remarks: Vec::new() }
     };
-    of_one_module.map(row).collect()
+    for judgement in judgements {
+        let (module, instance) = (judgement.module.as_str(), judgement.instance.as_str());
+        let row = rows.entry((module, instance)).or_insert_with(|| row(module, instance));
+        row.checks.push((judgement.check, judgement.passes));
+    }
+    for remark in snapshot.remarks() {
+        let (module, instance) = (remark.module, remark.instance.as_str());
+        rows.entry((module, instance)).or_insert_with(|| row(module, instance)).remarks.push(remark);
+    }
+    rows.into_values().collect()
+}
+
+/// A remark as a line of text.
+fn line(remark: &Remark, lang: Lang) -> String {
+    format!("{}: {}", remark.text.get(lang), remark.detail)
 }
 
 /// What holds when the check called `name` passes.
@@ -68,7 +96,7 @@ fn passes_when(name: &str, lang: Lang) -> &'static str {
     signals::checks().find(|check| check.name == name).map_or("", |check| check.passes_when.get(lang))
 }
 
-/// A table for a terminal; what fails follows with what the documentation says to do.
+/// A table for a terminal; what fails or was remarked on follows, with what the documentation says to do.
 #[must_use]
 pub fn terminal(snapshot: &Snapshot, judgements: &[Judgement], lang: Lang) -> String {
     let rows = rows(snapshot, judgements);
@@ -82,14 +110,20 @@ pub fn terminal(snapshot: &Snapshot, judgements: &[Judgement], lang: Lang) -> St
         table.push([row.module.to_owned(), row.instance.to_owned(), row.processes.to_string(), row.memory(), checks]);
     }
     let mut text = columns(&table);
-    for row in rows.iter().filter(|row| !row.is_healthy()) {
+    for row in rows.iter().filter(|row| !row.notable().is_empty()) {
         let _ = writeln!(text, "\n{}@{}", row.module, row.instance);
-        for check in row.failing() {
+        for check in row.notable() {
             let _ = writeln!(text, "  {check}: {}", passes_when(check, lang));
+            for remark in row.remarks_of(check) {
+                let _ = writeln!(text, "    {}", line(remark, lang));
+            }
         }
-        if let Some(module) = modules::module(row.module) {
+        if let Some(module) = modules::module(row.module).filter(|_| !row.is_healthy()) {
             let _ = writeln!(text, "  {}", module.troubleshooting.get(lang));
         }
+    }
+    if snapshot.unkept_remarks() > 0 {
+        let _ = writeln!(text, "\n{}: {}", MORE_REMARKS.get(lang), snapshot.unkept_remarks());
     }
     text
 }
@@ -126,6 +160,9 @@ pub fn page(snapshot: &Snapshot, judgements: &[Judgement], lang: Lang) -> String
         }
         body.push_str("</tbody>\n</table>");
     }
+    if snapshot.unkept_remarks() > 0 {
+        let _ = write!(body, "\n<p>{}: {}</p>", MORE_REMARKS.get(lang), snapshot.unkept_remarks());
+    }
     let title = TITLE.get(lang);
     let languages = r#"<nav><a href="?lang=en" hreflang="en">English</a> <a href="?lang=pt-BR" hreflang="pt-BR">Português</a></nav>"#;
     document(lang, title, STYLE, &format!("{languages}\n<h1>{title}</h1>\n{body}"))
@@ -145,6 +182,10 @@ fn table_row(body: &mut String, row: &Row, lang: Lang) {
         let (class, verdict) = if *passes { ("passes", PASSES) } else { ("fails", FAILS) };
         let (hint, verdict) = (escape(passes_when(check, lang)), verdict.get(lang));
         let _ = write!(body, "<span class=\"{class}\" title=\"{hint}\">{check}: {verdict}</span> ");
+    }
+    for remark in &row.remarks {
+        let (check, line) = (escape(remark.check), line(remark, lang));
+        let _ = write!(body, "<p class=\"remark\"><b>{check}</b> {}</p>", escape(&line));
     }
     if let Some(module) = modules::module(row.module).filter(|_| !row.is_healthy()) {
         let _ = write!(body, "<p>{}</p>", escape(module.troubleshooting.get(lang)));
@@ -173,13 +214,14 @@ const STYLE: &str = "
     .passes { color: var(--good); white-space: nowrap; margin-right: .6rem; }
     .fails { color: var(--bad); font-weight: 600; white-space: nowrap; margin-right: .6rem; }
     p { margin: .3rem 0; }
+    .remark { overflow-wrap: anywhere; }
   ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::modules::MODULES;
-    use crate::snapshot::Samples;
+    use crate::snapshot::{MAX_REMARKS, Samples};
 
     fn host() -> (Snapshot, Vec<Judgement>) {
         let mut samples = Samples::default();
@@ -222,6 +264,64 @@ mod tests {
         assert_eq!(html.matches("class=\"fails\"").count(), 1);
         assert_eq!(html.matches("class=\"passes\"").count(), 2);
         assert!(html.contains("?lang=pt-BR"), "the links of the documentation are in the page's language");
+    }
+
+    fn port_held_by(detail: &str) -> Remark {
+        let text = crate::catalog::signals::ports::HELD_BY_ANOTHER;
+        Remark { module: "syslogd", instance: "default".into(), check: "port", text, detail: detail.into() }
+    }
+
+    #[test]
+    fn a_remark_stands_with_the_check_that_it_belongs_to() {
+        let (snapshot, mut judgements) = host();
+        let judgement =
+            |check, passes| Judgement { module: "syslogd".into(), instance: "default".into(), check, passes };
+        judgements.splice(2..2, [judgement("running", true), judgement("port", false)]);
+        let mut samples = Samples::default();
+        samples.remark(port_held_by("6666/udp, <b>python3</b> (PID 123)"));
+        let snapshot = snapshot.with(samples);
+        let text = terminal(&snapshot, &judgements, Lang::En);
+        let syslogd = modules::module("syslogd").unwrap();
+        let expected = format!(
+            "\nsyslogd@default\n  port: {}\n    another program holds this port: 6666/udp, <b>python3</b> (PID 123)\n  {}\n",
+            passes_when("port", Lang::En),
+            syslogd.troubleshooting.en,
+        );
+        assert!(text.contains(&expected), "{text}");
+        assert!(!text.contains(MORE_REMARKS.en));
+
+        let html = page(&snapshot, &judgements, Lang::PtBr);
+        let row = html.split("<tr ").find(|row| row.contains(">syslogd</th>")).unwrap();
+        let remark = "<p class=\"remark\"><b>port</b> outro programa ocupa esta porta: \
+                      6666/udp, &lt;b&gt;python3&lt;/b&gt; (PID 123)</p>";
+        assert!(row.contains(remark), "{row}");
+        assert_eq!(html.matches("class=\"remark\"").count(), 1);
+    }
+
+    #[test]
+    fn a_remark_is_shown_even_where_nothing_was_judged_or_all_is_well() {
+        let mut samples = Samples::default();
+        samples.remark(port_held_by("6666/udp"));
+        let snapshot = samples.freeze();
+        let passes = Judgement { module: "syslogd".into(), instance: "default".into(), check: "port", passes: true };
+        for judgements in [&[][..], &[passes]] {
+            let text = terminal(&snapshot, judgements, Lang::En);
+            assert!(text.contains("\n    another program holds this port: 6666/udp\n"), "{text}");
+            assert!(!text.contains(modules::module("syslogd").unwrap().troubleshooting.en), "{text}");
+            assert_eq!(page(&snapshot, judgements, Lang::En).matches("class=\"remark\"").count(), 1);
+        }
+    }
+
+    #[test]
+    fn remarks_that_are_left_out_are_told_in_either_language() {
+        let mut samples = Samples::default();
+        (0..MAX_REMARKS + 7).for_each(|number| samples.remark(port_held_by(&number.to_string())));
+        let snapshot = samples.freeze();
+        for lang in Lang::ALL {
+            let more = format!("{}: 7", MORE_REMARKS.get(lang));
+            assert!(terminal(&snapshot, &[], lang).contains(&more));
+            assert!(page(&snapshot, &[], lang).contains(&more));
+        }
     }
 
     #[test]

@@ -40,6 +40,16 @@ pub static CONTROL_PORT: CheckDef = CheckDef {
     },
 };
 
+/// What is remarked of a port that another program holds; the detail names the port and the program.
+pub const HELD_BY_ANOTHER: Text =
+    Text { en: "another program holds this port", pt_br: "outro programa ocupa esta porta" };
+
+/// What is remarked of a port whose holder the exporter's user may not see; the detail names the port.
+pub const HELD_BY_UNKNOWN: Text = Text {
+    en: "a process that the exporter may not look at holds this port",
+    pt_br: "um processo que o exportador não pode ver ocupa esta porta",
+};
+
 /// The checks of this theme.
 pub static CHECKS: &[&CheckDef] = &[&PORT, &HTTP_PORT, &CONTROL_PORT];
 
@@ -75,14 +85,14 @@ macro_rules! port {
                      listens{{end}} at port {{$labels.port}}/{{$labels.protocol}} of the module ",
                     $name,
                     " of the Campaign instance {{$labels.campaign_instance}}.{{if eq $value 1.0}} The exporter's \
-                     log names that program.{{end}}",
+                     log and page /status name that program.{{end}}",
                 ),
                 pt_br: concat!(
                     "Em {{$labels.instance}}, {{if eq $value 0.0}}nenhum programa escuta{{else}}outro programa \
                      escuta{{end}} na porta {{$labels.port}}/{{$labels.protocol}} do módulo ",
                     $name,
                     " da instância {{$labels.campaign_instance}} do Campaign.{{if eq $value 1.0}} O log do \
-                     exportador diz qual é esse programa.{{end}}",
+                     exportador e a página /status dizem qual é esse programa.{{end}}",
                 ),
             },
         }
