@@ -46,7 +46,7 @@ pub trait Lines {
     /// The next line.
     fn line(&mut self, line: RawLine<'_>);
 
-    /// What comes next is the content of another file, or new content of the same.
+    /// What comes next is the beginning of a file's content. Told again while its first line is not complete.
     fn begin(&mut self) {}
 }
 
@@ -187,7 +187,8 @@ mod tests {
         while known < bytes.len() {
             known = (known + sizes.next().unwrap_or(1).max(1)).min(bytes.len());
             let from = position.offset as usize;
-            let step = position.feed(&bytes[from..known], max_line, |line| lines.push((line.bytes.to_vec(), line.is_cut)));
+            let step =
+                position.feed(&bytes[from..known], max_line, |line| lines.push((line.bytes.to_vec(), line.is_cut)));
             assert_eq!(position.offset as usize, from + step.consumed);
             assert!(known - position.offset as usize <= max_line, "an unfinished line is never kept beyond the limit");
             skipped += step.skipped;
@@ -236,7 +237,10 @@ mod tests {
     fn a_line_without_end_is_cut_and_the_rest_counted() {
         let text = [vec![b'x'; MAX_LINE_BYTES + 1000], b"\nnext\n".to_vec()].concat();
         let (lines, skipped, position) = read(&text, &[100_000, 1, 200], MAX_LINE_BYTES);
-        assert_eq!(lines.iter().map(|(line, is_cut)| (line.len(), *is_cut)).collect::<Vec<_>>(), [(MAX_LINE_BYTES, true), (4, false)]);
+        assert_eq!(
+            lines.iter().map(|(line, is_cut)| (line.len(), *is_cut)).collect::<Vec<_>>(),
+            [(MAX_LINE_BYTES, true), (4, false)]
+        );
         assert_eq!(skipped, 1000);
         assert_eq!(position.offset as usize, text.len());
         let (lines, skipped, _) = read(&text[..MAX_LINE_BYTES], &[], MAX_LINE_BYTES);

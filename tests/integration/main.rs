@@ -19,4 +19,5 @@ mod rules;
 mod soak;
 mod specification;
 mod tailer;
+mod tracking_logs;
 mod web;

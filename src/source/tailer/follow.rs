@@ -132,7 +132,9 @@ impl Kept {
         self.identity() == identity && size >= self.offset && print.matches(beginning)
     }
 
-    const fn unread(&self) -> u64 {
+    /// What had not been read of it, in bytes.
+    #[must_use]
+    pub const fn unread(&self) -> u64 {
         self.size.saturating_sub(self.offset)
     }
 }
@@ -259,6 +261,8 @@ impl Generation {
         if self.follows && count > 0 {
             self.follows = false;
             tally.rotations += 1;
+        }
+        if self.position.offset == 0 && count > 0 {
             lines.begin();
         }
         self.grown_to = self.grown_to.max(self.size).max(self.position.offset + count as u64);
@@ -293,6 +297,8 @@ pub struct Follower {
     /// Where the files before the current one may be found, the oldest first.
     earlier: Vec<PathBuf>,
     begin: Begin,
+    /// Whether no other name can be one of its files'.
+    is_alone: bool,
     generations: VecDeque<Generation>,
     /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be taken for
     /// new ones.
@@ -312,12 +318,20 @@ impl Follower {
             current,
             earlier,
             begin,
+            is_alone: false,
             generations: VecDeque::new(),
             finished: Vec::new(),
             restore: Vec::new(),
             tally: Tally::default(),
             trouble: None,
         }
+    }
+
+    /// Follows the file `path`, from its first byte on, which is a log of its own: none is ever moved away, and what is
+    /// put in its place is new, also where it has the inode number of a file before.
+    #[must_use]
+    pub fn alone(path: PathBuf) -> Self {
+        Follower { is_alone: true, ..Follower::new(path, Vec::new(), Begin::Beginning) }
     }
 
     /// Goes on where [`Follower::kept`] was taken.
@@ -372,6 +386,13 @@ impl Follower {
     pub fn size_and_lag(&self) -> (u64, u64) {
         let size = self.generations.back().map_or(0, |last| last.size);
         (size, self.generations.iter().map(Generation::unread).sum())
+    }
+
+    /// When the current file was last written, in seconds and nanoseconds since 1970-01-01 UTC, as of the last look at
+    /// it; none while no file has the log's name.
+    #[must_use]
+    pub fn modified(&self) -> Option<(i64, i64)> {
+        self.generations.back().filter(|last| last.current).map(|last| last.modified)
     }
 
     /// Whether something may be read.
@@ -499,6 +520,9 @@ impl Follower {
     }
 
     fn remember(&mut self, finished: Kept) {
+        if self.is_alone {
+            return;
+        }
         let mut known = std::mem::take(&mut self.finished);
         if known.len() >= MAX_FINISHED {
             // One that has lost its names is the one to forget.
