@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, SHORT_WORK, Told};
@@ -356,6 +356,7 @@ mod tests {
     use std::fs::{create_dir_all, write};
     use std::net::{TcpListener, UdpSocket};
     use std::os::unix::fs::symlink;
+    use std::sync::Arc;
 
     use super::*;
     use crate::parse::conf::{ServerConf, Settings};

@@ -2,11 +2,15 @@
 //! checks and the log.
 
 use std::net::UdpSocket;
+use std::process::Command;
 use std::time::Duration;
 
+use campaign_exporter::catalog::Lang;
+use campaign_exporter::catalog::signals::ports::HELD_BY_ANOTHER;
+
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Exporter, Metrics};
-use crate::support::wait_for;
+use crate::support::stack::{Exporter, Metrics, concat_os};
+use crate::support::{built, get, wait_for};
 
 /// Scrapes until `value` is what `series` has: what is looked for in the background may come a scrape later.
 #[track_caller]
@@ -64,12 +68,44 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
         let log = exporter.process.output();
         if log.contains(&named) { Ok(()) } else { Err(log) }
     });
+    // People read it on the page and in the terminal; in a label it would be a series without bound.
+    let holder = format!("{number}/udp, {} (PID {})", own_name(), std::process::id());
+    for (lang, text) in [(Lang::En, HELD_BY_ANOTHER.en), (Lang::PtBr, HELD_BY_ANOTHER.pt_br)] {
+        let page = get(&exporter.url("/status"), &[("lang", lang.tag())]).unwrap();
+        let row = page.split("<tr ").find(|row| row.contains(">syslogd</th>")).unwrap_or_else(|| panic!("{page}"));
+        assert!(row.contains(&format!("<b>port</b> {text}: {holder}</p>")), "{row}");
+    }
+    // A single look does not wait long for the search through all processes.
+    wait_for("program in the terminal", Duration::from_secs(90), || {
+        let text = check_in_terminal(&simulator, number);
+        let remark = format!("\n    {}: {holder}\n", HELD_BY_ANOTHER.en);
+        if text.contains(&remark) { Ok(()) } else { Err(text) }
+    });
+    assert!(!exporter.metrics().0.contains("PID"));
 
     drop(thief);
     simulator.fault(&["open-port", "syslogd"]);
     let metrics = exporter.metrics();
     assert_eq!(metrics.value(&format!("campaign_port_owned{labels}")), Some(1.0));
     assert_eq!(metrics.value(&check("syslogd", "default", "port")), Some(1.0));
+    assert!(!get(&exporter.url("/status"), &[]).unwrap().contains("class=\"remark\""));
+}
+
+/// The name of this process's program, as the kernel has it.
+fn own_name() -> String {
+    std::fs::read_to_string("/proc/self/comm").unwrap().trim_end().to_owned()
+}
+
+/// What `campaign_exporter check` prints.
+fn check_in_terminal(simulator: &Simulator, syslogd: u16) -> String {
+    let output = Command::new(built("campaign_exporter"))
+        .arg("check")
+        .arg(concat_os("--campaign.home=", simulator.home()))
+        .arg(format!("--collector.ports.syslogd-port={syslogd}"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
