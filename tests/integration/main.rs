@@ -11,6 +11,7 @@ mod dashboard;
 mod dashboard_static;
 mod evidence;
 mod exposition;
+mod fault_chain;
 mod layering;
 mod log_chain;
 mod probes;
