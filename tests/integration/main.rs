@@ -19,5 +19,6 @@ mod promql;
 mod rules;
 mod soak;
 mod specification;
+mod stalls;
 mod tailer;
 mod web;
