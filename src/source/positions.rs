@@ -183,7 +183,7 @@ impl Storage {
         let temporary = self.file(TEMPORARY);
         let path = self.file(STATE);
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = without_waiting().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
             file.write_all(&render(state, self.name)?)?;
             file.sync_data()
         };
@@ -198,8 +198,7 @@ impl Storage {
         let failed = |path: &Path, source| StorageError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(&self.directory).map_err(|source| failed(&self.directory, source))?;
         let path = self.file(LOCK);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = without_waiting().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|source| failed(&path, source))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
@@ -212,10 +211,15 @@ impl Storage {
     }
 }
 
+/// Options that open without waiting, should it be a FIFO.
+fn without_waiting() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
+    options
+}
+
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Without waiting, should it be a FIFO.
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let file = without_waiting().read(true).open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -357,6 +361,20 @@ mod tests {
         assert!(matches!(second.save(&State::default()), Err(StorageError::Locked { .. })));
         drop(first);
         assert_eq!(second.load().unwrap(), Some(state()));
+    }
+
+    #[test]
+    fn a_fifo_in_place_of_a_file_is_an_error_and_waits_for_nobody() {
+        for (file, loads) in [("logs.lock", false), ("logs.json", false), ("logs.json.new", true)] {
+            let directory = tempfile::tempdir().unwrap();
+            let fifo = directory.path().join(file);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+            let mut storage = Storage::new(directory.path().to_owned(), NAME);
+            assert_eq!(storage.load::<State>().is_ok(), loads, "{file}");
+            let saved = storage.save(&state());
+            // What is damaged was set aside when it was to be loaded.
+            assert_eq!(saved.is_ok(), file == "logs.json", "{file}: {saved:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The chain from what the documentation lets an operator look for by hand to the operator's notification, with every
-//! process real: a stolen port, mails that nobody delivers, a core file, end points that tell of trouble.
+//! process real: a stolen port, a corrupt tracking line, mails that nobody delivers, a core file, end points that tell of
+//! trouble.
 //!
 //! One host and one exporter, and an operator for each language. What is looked for no more than once a minute (core
 //! files, the Message Center queue) is in trouble from the start, so that the test waits for one such minute and not for two.
@@ -12,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use campaign_exporter::catalog::signals::{self, crash, ports, probes, spool};
+use campaign_exporter::catalog::signals::{self, crash, ports, probes, spool, tracking};
 use campaign_exporter::catalog::{Lang, Subject};
+use campaign_exporter::parse::line::tracking_line_is_good;
 
 use crate::chain::Operator;
 use crate::specification;
@@ -38,7 +40,7 @@ struct Tells {
     module: Option<&'static str>,
 }
 
-/// The alerts on the five faults.
+/// The alerts on the faults.
 fn expected(syslogd_port: u16) -> Vec<Tells> {
     let target = || vec![("target", TARGET.to_owned())];
     vec![
@@ -56,6 +58,11 @@ fn expected(syslogd_port: u16) -> Vec<Tells> {
             alert: "CampaignMtaBacklog",
             labels: vec![("campaign_instance", "prod".to_owned())],
             module: Some("mta"),
+        },
+        Tells {
+            alert: "CampaignTrackingLogsCorrupt",
+            labels: vec![("campaign_instance", "prod".to_owned())],
+            module: None,
         },
         Tells { alert: "CampaignCoreFiles", labels: Vec::new(), module: None },
         Tells { alert: "CampaignRedirectionDown", labels: target(), module: None },
@@ -99,7 +106,7 @@ fn await_last_told(operator: &Operator, status: &str, expected: &[Tells], lang: 
 /// The alerts on what this test is about that the operator was told of. Not the one on shared memory: the kernel counts
 /// the segments of a user, and the other tests' hosts have the same one.
 fn told_of(operator: &Operator) -> BTreeSet<&'static str> {
-    let themes = [ports::ALERTS, spool::ALERTS, crash::ALERTS, probes::ALERTS];
+    let themes = [ports::ALERTS, tracking::ALERTS, spool::ALERTS, crash::ALERTS, probes::ALERTS];
     let names = themes.into_iter().flatten().map(|alert| alert.name).filter(|name| *name != "CampaignSharedMemoryLeft");
     names.filter(|name| last_told(operator, name).is_some()).collect()
 }
@@ -118,6 +125,16 @@ fn probes_file(folder: &Path, simulator: &Simulator) -> PathBuf {
     );
     fs::write(&file, text).unwrap();
     file
+}
+
+/// What the documentation tells the operator to do: deletes the corrupt lines of a tracking log.
+fn delete_corrupt_lines(file: &Path) {
+    let lines = fs::read(file).unwrap();
+    let good = lines.split_inclusive(|byte| *byte == b'\n');
+    let good = good.filter(|line| line.strip_suffix(b"\n").is_none_or(tracking_line_is_good));
+    let mended = file.with_extension("mended");
+    fs::write(&mended, good.collect::<Vec<_>>().concat()).unwrap();
+    fs::rename(mended, file).unwrap();
 }
 
 fn check(module: &str, instance: &str, check: &str) -> String {
@@ -153,6 +170,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     let (bound, owned) = (format!("campaign_port_bound{port_labels}"), format!("campaign_port_owned{port_labels}"));
     let port = check("syslogd", "default", "port");
     let (children, redirection) = (check("mta", "prod", "children"), check("web", "default", "redirection"));
+    let integrity = check("trackinglogd", "default", "log_integrity");
     let waiting = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
     let full = format!("campaign_message_center_queue_full{{target=\"{TARGET}\"}}");
     let healthy: &[(&str, Option<f64>)] = &[
@@ -161,6 +179,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&port, Some(1.0)),
         (&children, Some(1.0)),
         (&redirection, Some(1.0)),
+        (&integrity, Some(1.0)),
     ];
     wait_for("host that is healthy but for two faults", LIMIT, || {
         let metrics = exporter.metrics();
@@ -172,6 +191,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     simulator.fault(&["answer", "redir", "error"]);
     simulator.fault(&["children", "mta@prod", "0"]);
     simulator.fault(&["spool", "prod", "7"]);
+    let tracking_log = PathBuf::from(simulator.fault(&["corrupt", "prod"]).trim());
 
     let expected = expected(syslogd_port);
     for (lang, operator) in &operators {
@@ -194,6 +214,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&children, Some(0.0)),
         ("campaign_core_files", Some(1.0)),
         (&redirection, Some(0.0)),
+        (&integrity, Some(0.0)),
         (&full, Some(1.0)),
     ];
     assert_values(&exporter.metrics(), faulty);
@@ -207,6 +228,13 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         let log = exporter.process.output();
         if log.contains(&held) { Ok(()) } else { Err(log) }
     });
+
+    let place = format!("{} line=", tracking_log.file_name().unwrap().display());
+    let log = exporter.process.output();
+    assert!(
+        log.lines().any(|line| line.contains("a tracking line is corrupt") && line.contains(&place)),
+        "{place} {log}"
+    );
 
     // What nobody delivers piles up.
     simulator.fault(&["spool", "prod", "40"]);
@@ -224,6 +252,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     simulator.fault(&["answer", "mcping", "ok"]);
     simulator.fault(&["children", "mta@prod", "1"]);
     fs::remove_file(core.trim()).unwrap();
+    delete_corrupt_lines(&tracking_log);
     for (lang, operator) in &operators {
         await_last_told(operator, "resolved", &expected, *lang);
         let names: BTreeSet<_> = expected.iter().map(|tells| tells.alert).collect();
