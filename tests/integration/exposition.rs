@@ -50,8 +50,9 @@ const OF_THE_MOMENT: &[&str] = &[
     "campaign_module_waiting_seconds",
     "campaign_probe_duration_seconds",
     "campaign_scrape_collector_duration_seconds",
-    // Counts once a scrape: the log that is a directory.
+    // Counts once a scrape: the log, and the tracking log, that are directories.
     "campaign_scrape_collector_errors_total{collector=\"logs\",kind=\"parse\"}",
+    "campaign_scrape_collector_errors_total{collector=\"tracking\",kind=\"parse\"}",
     // The exporter's own process.
     "process_",
 ];
@@ -152,7 +153,8 @@ fn the_golden_metrics_are_what_the_fixture_host_gives() {
         let probes = metrics.series("campaign_probe_runs_total").len();
         let is_asked = metrics.series("campaign_probe_success").len() == probes && probes > 0;
         let is_read = sum("campaign_log_lag_bytes") == 0.0;
-        let is_stored = metrics.value("campaign_exporter_storage_successful") == Some(1.0);
+        let stored = metrics.series("campaign_exporter_storage_successful");
+        let is_stored = !stored.is_empty() && stored.iter().all(|(_, value)| *value == 1.0);
         let text = steady(&metrics.0, &target);
         let is_steady = std::mem::replace(&mut before, text.clone()) == text;
         if missing.is_empty() && is_asked && is_read && is_stored && is_steady {
