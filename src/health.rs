@@ -18,6 +18,7 @@ use crate::catalog::signals::modules::{
 use crate::catalog::signals::ports::{CONTROL_PORT, HTTP_PORT, PORT, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::signals::probes::{PING, PROBE_SUCCESS, PROBE_TARGET_INFO, Probe, REDIRECTION, SERVING_MODULE};
 use crate::catalog::signals::spool::{CHILDREN, MTA_SPOOL_FILES, OWNER};
+use crate::catalog::signals::tracking::{LOG_INTEGRITY, TRACKING_LOG_CORRUPT_FILES, WRITER};
 use crate::catalog::{Kind, MetricDef};
 use crate::snapshot::{Samples, Snapshot};
 
@@ -60,6 +61,7 @@ const RESIDENT_RULES: &[Rule] = &[
     (&CONTROL_PORT, |subject| port(subject, &CONTROL_PORT)),
     (&CHILDREN, children),
     (&SHARED_MEMORY, shared_memory),
+    (&LOG_INTEGRITY, log_integrity),
     (&REDIRECTION, |subject| probes(subject, Probe::Redirection)),
     (&PING, |subject| probes(subject, Probe::Ping)),
 ];
@@ -216,6 +218,15 @@ fn shared_memory(subject: &Subject) -> Option<bool> {
         return None;
     }
     Some(subject.evidence.value(&SHARED_MEMORY_SEGMENTS, &[])? >= 1.0)
+}
+
+/// Of the one process that writes for all instances: none of their files has a corrupt line.
+fn log_integrity(subject: &Subject) -> Option<bool> {
+    if subject.module != WRITER.name || subject.instance != DEFAULT_INSTANCE {
+        return None;
+    }
+    let corrupt = subject.evidence.of(&TRACKING_LOG_CORRUPT_FILES).map(|sample| sample.value);
+    corrupt.reduce(|one, other| one + other).map(|files| files == 0.0)
 }
 
 /// Of the module that serves the end points: every target that is this host answers the probe.
@@ -587,6 +598,22 @@ mod tests {
         assert_eq!(verdict("mta", "prod", "children", &[child]), None, "nothing is known of the spool");
         assert_eq!(verdict("stat", "prod", "children", &[files(3.0)]), None);
         assert_check("children", &[(&MODULE_UP, MTA, 0.0), files(3.0)], None);
+    }
+
+    #[test]
+    fn the_tracking_logs_of_every_instance_have_good_lines_alone() {
+        let one = |value| (&TRACKING_LOG_CORRUPT_FILES, ["prod"].as_slice(), value);
+        let other = |value| (&TRACKING_LOG_CORRUPT_FILES, ["test"].as_slice(), value);
+        let up: (_, &[&str], _) = (&MODULE_UP, &["trackinglogd", "default"], 0.0);
+        let verdict = |evidence: &[(&'static MetricDef, &[&str], f64)]| {
+            let all = checks(&[&[up], evidence].concat());
+            all.into_iter().find(|(name, _)| name == "trackinglogd@default log_integrity").map(|(_, passes)| passes)
+        };
+        assert_eq!(verdict(&[one(0.0), other(0.0)]), Some(true), "also while it is down");
+        assert_eq!(verdict(&[one(0.0), other(1.0)]), Some(false));
+        assert_eq!(verdict(&[]), None);
+        let elsewhere = checks(&[(&MODULE_UP, MTA, 1.0), one(1.0)]);
+        assert!(!elsewhere.iter().any(|(name, _)| name.ends_with("log_integrity")));
     }
 
     #[test]

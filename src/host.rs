@@ -14,7 +14,7 @@ use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
 use crate::collect::ports::PortOverrides;
-use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, Walk, probe_once};
+use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, TRACKING, Walk, probe_once};
 use crate::health::{self, Judgement};
 use crate::render::status;
 use crate::serve::{self, Scrape};
@@ -22,7 +22,8 @@ use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::probes::{self, Probes};
 use crate::source::processes::{ProcessSource, Sampler};
-use crate::source::tailer::{Reader, Start};
+use crate::source::tailer::tracking::{TrackingTailer, TrackingView};
+use crate::source::tailer::{Reader, Start, Tailer, View};
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
@@ -50,7 +51,8 @@ pub struct CampaignHost {
     rejected: AtomicU64,
     _sampler: Sampler,
     _follower: Follower,
-    _reader: Option<Reader>,
+    _logs: Option<Reader<View>>,
+    _tracking: Option<Reader<TrackingView>>,
     _schedule: Option<AbortOnDropHandle>,
 }
 
@@ -80,16 +82,23 @@ impl CampaignHost {
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
 
         let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
-        let whereabouts = Arc::clone(&installation);
-        let home = move || whereabouts.current().home.clone();
-        let reader = runs(LOGS).then(|| Reader::start(home, start, options.storage.clone())).transpose()?;
+        let home = || {
+            let whereabouts = Arc::clone(&installation);
+            move || whereabouts.current().home.clone()
+        };
+        let storage = || options.storage.clone();
+        let logs = runs(LOGS)
+            .then(|| Reader::start(home(), storage(), move |wake| Tailer::watching(start, wake)))
+            .transpose()?;
+        let tracking = runs(TRACKING).then(|| Reader::start(home(), storage(), TrackingTailer::new)).transpose()?;
         let probes = if runs(PROBES) || runs(PIPELINED) { Some(probes(options, &installation)?) } else { None };
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
 
         let sources = Sources {
             installation,
             processes,
-            logs: reader.as_ref().map(Reader::logs),
+            logs: logs.as_ref().map(Reader::readings),
+            tracking: tracking.as_ref().map(Reader::readings),
             probes,
             indicators_directory: options.indicators_directory.clone(),
             procfs: options.procfs.clone(),
@@ -104,7 +113,8 @@ impl CampaignHost {
             rejected: AtomicU64::new(0),
             _sampler: sampler,
             _follower: follower,
-            _reader: reader,
+            _logs: logs,
+            _tracking: tracking,
             _schedule: schedule,
         })
     }
@@ -114,15 +124,17 @@ impl CampaignHost {
         if let Some(probes) = &self.sources.probes {
             probes.ask_all().await;
         }
-        if let Some(logs) = &self.sources.logs {
-            let surveyed = async {
-                while !logs.published().view.surveyed {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-            };
-            // Without an installation there is nothing to survey.
-            let _ = tokio::time::timeout(SETTLE, surveyed).await;
-        }
+        let are_surveyed = || {
+            let logs = self.sources.logs.as_ref().is_none_or(|logs| logs.published().view.surveyed);
+            logs && self.sources.tracking.as_ref().is_none_or(|tracking| tracking.published().view.surveyed)
+        };
+        let surveyed = async {
+            while !are_surveyed() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        // Without an installation there is nothing to survey.
+        let _ = tokio::time::timeout(SETTLE, surveyed).await;
     }
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.

@@ -15,12 +15,15 @@ use campaign_exporter::render::{reference, rules, status};
 use campaign_exporter::source::probes;
 use campaign_exporter::{catalog, logging, serve, web};
 use sd_notify::NotifyState;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a thread waits for the next scrape before it ends: longer than the usual intervals, so that no scrape has
 /// to start one.
 const THREADS_WAIT: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// How long the end waits for collectors that still run.
+const LAST_THREADS_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How many threads collectors can hold on to before further ones wait.
 const MOST_THREADS: usize = 64;
@@ -47,8 +50,8 @@ fn main() -> ExitCode {
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     logging::init(invocation.log_level, invocation.log_format)?;
     match invocation.command {
-        Command::Serve(host, web) => runtime()?.block_on(serve(&host, web)),
-        Command::Check(host) => runtime()?.block_on(check(&host)),
+        Command::Serve(host, web) => block_on(serve(&host, web)),
+        Command::Check(host) => block_on(check(&host)),
         Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
         Command::CheckConfig(file) => {
             let targets = probes::check(&file)?;
@@ -58,14 +61,17 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One thread for HTTP; the collectors' threads come and go beside it.
-fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_current_thread()
+/// One thread for HTTP; the collectors' threads come and go beside it. One that hangs does not keep the process.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .thread_keep_alive(THREADS_WAIT)
         .max_blocking_threads(MOST_THREADS)
         .build()
-        .context("the system refuses a process of this size")
+        .context("the system refuses a process of this size")?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_THREADS_WAIT);
+    result
 }
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {

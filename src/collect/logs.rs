@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, LOGS, Losses, Outcome};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::logs::{
     LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_NOT_FOLLOWED, LOG_LAG, LOG_LAST_ERROR, LOG_LAST_MESSAGE,
@@ -17,7 +17,7 @@ use crate::parse::line::{Level, Problem};
 use crate::snapshot::{Samples, label_text};
 use crate::source::tailer::counts::OTHER;
 use crate::source::tailer::follow::Trouble;
-use crate::source::tailer::{LogView, Logs, Published};
+use crate::source::tailer::{LogView, Logs, Published, View};
 
 /// Shows what the reader of the logs has counted.
 #[derive(Debug)]
@@ -36,18 +36,14 @@ impl LogsCollector {
 impl Collector for LogsCollector {
     fn collect(&self, _: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let outcome = samples(&self.logs.published(), out);
-        if !self.logs.is_alive() {
-            let message = "the reader of the logs does not answer: its numbers are old; look at the exporter's log";
-            return Err(CollectError { kind: ErrorKind::Timeout, message: message.to_owned() });
-        }
-        Ok(outcome)
+        if self.logs.is_alive() { Ok(outcome) } else { Err(reader_is_silent("logs")) }
     }
 }
 
 /// What was published, as samples.
-pub fn samples(published: &Published, out: &mut Samples) -> Outcome {
+pub fn samples(published: &Published<View>, out: &mut Samples) -> Outcome {
     if let Some(stored) = published.stored {
-        out.push(&STORAGE_SUCCESSFUL, &[], f64::from(u8::from(stored)));
+        out.push(&STORAGE_SUCCESSFUL, &[LOGS], f64::from(u8::from(stored)));
     }
     let view = &published.view;
     for log in view.logs.iter().filter(|log| log.present) {
@@ -56,11 +52,7 @@ pub fn samples(published: &Published, out: &mut Samples) -> Outcome {
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
         out.push(&LOG_FILES_NOT_FOLLOWED, &[&text(instance), trouble.label()], float(*times));
-        match trouble {
-            Trouble::Permission => losses.add(ErrorKind::Permission, *times),
-            Trouble::Failure => losses.add(ErrorKind::Gone, *times),
-            Trouble::NotAFile | Trouble::Limit => losses.add(ErrorKind::Parse, *times),
-        }
+        losses.add(lost(*trouble), *times);
     }
     match losses.into_outcome() {
         Outcome::Complete if view.logs.is_empty() => Outcome::NotApplicable,
@@ -117,12 +109,27 @@ fn module_of(log: &str) -> &str {
     std::iter::once(log).chain(until).find_map(named).unwrap_or(log)
 }
 
-fn text(name: &OsStr) -> Cow<'_, str> {
+/// What a file that can't be read counts as.
+pub(super) const fn lost(trouble: Trouble) -> ErrorKind {
+    match trouble {
+        Trouble::Permission => ErrorKind::Permission,
+        Trouble::Failure => ErrorKind::Gone,
+        Trouble::NotAFile | Trouble::Limit => ErrorKind::Parse,
+    }
+}
+
+/// The reader of `files` takes no turns any more.
+pub(super) fn reader_is_silent(files: &str) -> CollectError {
+    let message = format!("the reader of the {files} does not answer: its numbers are old; look at the exporter's log");
+    CollectError { kind: ErrorKind::Timeout, message }
+}
+
+pub(super) fn text(name: &OsStr) -> Cow<'_, str> {
     label_text(name.as_bytes())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counters of samples are floats")]
-const fn float(number: u64) -> f64 {
+pub(super) const fn float(number: u64) -> f64 {
     number as f64
 }
 
@@ -138,7 +145,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::source::tailer::View;
     use crate::source::tailer::counts::Counts;
     use crate::source::tailer::follow::Tally;
 
@@ -193,7 +199,7 @@ mod tests {
             assert_eq!(snapshot.value(&LOG_PROBLEMS, &["web", "web", "prod", problem.label()]), Some(0.0));
         }
         assert_eq!(snapshot.of(&LOG_LAST_MESSAGE).count(), 0);
-        assert_eq!(snapshot.value(&STORAGE_SUCCESSFUL, &[]), Some(1.0));
+        assert_eq!(snapshot.value(&STORAGE_SUCCESSFUL, &["logs"]), Some(1.0));
         assert_eq!(snapshot.rejected(), 0);
     }
 
@@ -251,7 +257,7 @@ mod tests {
         assert_eq!(snapshot.of(&LOG_SIZE).count(), 0);
         assert_eq!(snapshot.value(&LOG_FILES_NOT_FOLLOWED, &["prod", "permission"]), Some(2.0));
         assert_eq!(snapshot.value(&LOG_FILES_NOT_FOLLOWED, &["prod", "not_a_file"]), Some(1.0));
-        assert_eq!(snapshot.value(&STORAGE_SUCCESSFUL, &[]), Some(0.0));
+        assert_eq!(snapshot.value(&STORAGE_SUCCESSFUL, &["logs"]), Some(0.0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod ports;
 pub mod probes;
 pub mod process;
 pub mod spool;
+pub mod tracking;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::catalog::signals;
 use crate::catalog::signals::probes::Probe;
 use crate::snapshot::Samples;
 use crate::source::Miss;
@@ -25,6 +27,7 @@ use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Logs;
+use crate::source::tailer::tracking::Tracking;
 use crate::sync::locked;
 
 /// What every collector of one scrape sees: the same moment for all.
@@ -82,6 +85,8 @@ pub struct Sources {
     pub ports: ports::PortOverrides,
     /// The reader of the logs; none when nobody collects them.
     pub logs: Option<Logs>,
+    /// The reader of the tracking logs; none when nobody collects them.
+    pub tracking: Option<Tracking>,
     /// The probes; none when nobody collects them.
     pub probes: Option<Arc<Probes>>,
     /// Where files with custom indicators are dropped.
@@ -102,6 +107,8 @@ pub struct Spec {
 
 /// The collector of logs: the one that their reader is started for.
 pub const LOGS: &str = "logs";
+/// The collector of tracking logs: their reader is started for it.
+pub const TRACKING: &str = signals::tracking::COLLECTOR;
 /// The collector of probes' results.
 pub const PROBES: &str = "probes";
 /// The collector of pipelined's indicators, which come from a probe too.
@@ -150,6 +157,12 @@ pub const COLLECTORS: &[Spec] = &[
         help: "the documented ports: whether somebody listens, and whether it is the module",
         default_on: true,
         build: |sources| Some(Box::new(ports::Ports::new(&sources.procfs, sources.ports))),
+    },
+    Spec {
+        name: TRACKING,
+        help: "the tracking logs that wait to be collected, and whether their lines can be read",
+        default_on: true,
+        build: |sources| Some(Box::new(tracking::TrackingLogs::new(sources.tracking.clone()?))),
     },
     Spec {
         name: "spool",

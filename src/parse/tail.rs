@@ -20,6 +20,40 @@ pub struct Position {
     pub offset: u64,
     /// Whether `offset` is within a line that was cut: the rest of it is to be skipped.
     pub skipping: bool,
+    /// Whether NUL bytes right before `offset` were skipped: the line there is not whole.
+    pub after_nul: bool,
+}
+
+/// A complete line, as it is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLine<'a> {
+    /// Its bytes, without the line feed.
+    pub bytes: &'a [u8],
+    /// Whether bytes of it are missing: NUL bytes before it, or what is beyond the longest line.
+    pub is_cut: bool,
+}
+
+impl<'a> RawLine<'a> {
+    /// The line without its line end, be that LF or CRLF.
+    #[must_use]
+    pub fn text(self) -> &'a [u8] {
+        self.bytes.strip_suffix(b"\r").unwrap_or(self.bytes)
+    }
+}
+
+/// Takes the lines of a log, in their order.
+pub trait Lines {
+    /// The next line.
+    fn line(&mut self, line: RawLine<'_>);
+
+    /// What comes next is the beginning of a file's content. Told again while its first line is not complete.
+    fn begin(&mut self) {}
+}
+
+impl<F: FnMut(RawLine<'_>)> Lines for F {
+    fn line(&mut self, line: RawLine<'_>) {
+        self(line);
+    }
 }
 
 /// What one presentation of bytes came to.
@@ -32,12 +66,12 @@ pub struct Step {
 }
 
 impl Position {
-    /// Gives every complete line of `bytes` to `each`, without its line end (LF or CRLF).
+    /// Gives every complete line of `bytes` to `each`.
     ///
     /// A line of more than `max_line` bytes is cut there: its beginning is given as soon as it is known to be too
     /// long. NUL bytes before a line (a file that was truncated while its writer kept its place) are skipped.
     /// With `max_line + 1` or more bytes something is always consumed.
-    pub fn feed<'a>(&mut self, bytes: &'a [u8], max_line: usize, mut each: impl FnMut(&'a [u8])) -> Step {
+    pub fn feed<'a>(&mut self, bytes: &'a [u8], max_line: usize, mut each: impl FnMut(RawLine<'a>)) -> Step {
         let mut at = 0;
         let mut skipped = 0;
         if self.skipping {
@@ -56,51 +90,50 @@ impl Position {
         let body = &bytes[at..];
         let mut start = 0;
         for end in memchr_iter(b'\n', body) {
-            let mut line = &body[start..end];
+            let mut line = RawLine { bytes: &body[start..end], is_cut: std::mem::take(&mut self.after_nul) };
             start = end + 1;
-            if line.first() == Some(&0) {
-                let nul = leading_nul(line);
+            if line.bytes.first() == Some(&0) {
+                let nul = leading_nul(line.bytes);
                 skipped += nul as u64;
-                line = &line[nul..];
+                line = RawLine { bytes: &line.bytes[nul..], is_cut: true };
             }
-            if line.len() > max_line {
-                skipped += (line.len() - max_line) as u64;
-                line = &line[..max_line];
+            if line.bytes.len() > max_line {
+                skipped += (line.bytes.len() - max_line) as u64;
+                line = RawLine { bytes: &line.bytes[..max_line], is_cut: true };
             }
-            each(without_cr(line));
+            each(line);
         }
         at += start;
         let mut rest = &bytes[at..];
         let nul = leading_nul(rest);
         skipped += nul as u64;
+        self.after_nul |= nul > 0;
         at += nul;
         rest = &rest[nul..];
         if rest.len() > max_line {
             skipped += (rest.len() - max_line) as u64;
-            each(without_cr(&rest[..max_line]));
+            each(RawLine { bytes: &rest[..max_line], is_cut: true });
             at = bytes.len();
             self.skipping = true;
+            self.after_nul = false;
         }
         self.offset += at as u64;
         Step { consumed: at, skipped }
     }
 
     /// Gives what [`Position::feed`] left of a file that nothing is written to any more: a last line without an end.
-    pub fn finish<'a>(&mut self, rest: &'a [u8], mut each: impl FnMut(&'a [u8])) {
+    pub fn finish<'a>(&mut self, rest: &'a [u8], each: impl FnOnce(RawLine<'a>)) {
         if !rest.is_empty() {
-            each(without_cr(rest));
+            each(RawLine { bytes: rest, is_cut: self.after_nul });
         }
         self.offset += rest.len() as u64;
         self.skipping = false;
+        self.after_nul = false;
     }
 }
 
 fn leading_nul(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
-}
-
-fn without_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What the first bytes of a file were, so that another file under the same inode number is told apart. It holds no
@@ -145,7 +178,7 @@ mod tests {
     use super::*;
 
     /// Reads `bytes` in reads of the given sizes, as a caller with a buffer does.
-    fn read(bytes: &[u8], sizes: &[usize], max_line: usize) -> (Vec<Vec<u8>>, u64, Position) {
+    fn read(bytes: &[u8], sizes: &[usize], max_line: usize) -> (Vec<(Vec<u8>, bool)>, u64, Position) {
         let mut position = Position::default();
         let mut lines = Vec::new();
         let mut skipped = 0;
@@ -154,7 +187,8 @@ mod tests {
         while known < bytes.len() {
             known = (known + sizes.next().unwrap_or(1).max(1)).min(bytes.len());
             let from = position.offset as usize;
-            let step = position.feed(&bytes[from..known], max_line, |line| lines.push(line.to_vec()));
+            let step =
+                position.feed(&bytes[from..known], max_line, |line| lines.push((line.bytes.to_vec(), line.is_cut)));
             assert_eq!(position.offset as usize, from + step.consumed);
             assert!(known - position.offset as usize <= max_line, "an unfinished line is never kept beyond the limit");
             skipped += step.skipped;
@@ -182,10 +216,9 @@ mod tests {
         #[test]
         fn every_byte_is_in_a_line_or_a_line_end_or_counted_as_skipped(bytes in bytes_of_lines(), max_line in 1_usize..40) {
             let (lines, skipped, position) = read(&bytes, &[], max_line);
-            let given: usize = lines.iter().map(Vec::len).sum();
-            let ends = bytes[..position.offset as usize].iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
-            let known = given + skipped as usize;
-            prop_assert!(known <= position.offset as usize && known + ends >= position.offset as usize);
+            let given: usize = lines.iter().map(|(line, _)| line.len()).sum();
+            let ends = bytes[..position.offset as usize].iter().filter(|byte| **byte == b'\n').count();
+            prop_assert_eq!(given + skipped as usize + ends, position.offset as usize);
         }
     }
 
@@ -193,9 +226,9 @@ mod tests {
     fn a_partial_line_waits_for_its_end() {
         let mut position = Position::default();
         let mut lines: Vec<&[u8]> = Vec::new();
-        let step = position.feed(b"one\r\ntwo\nthr", 64, |line| lines.push(line));
+        let step = position.feed(b"one\r\ntwo\nthr", 64, |line| lines.push(line.text()));
         assert_eq!((step.consumed, step.skipped), (9, 0));
-        position.feed(b"three\n", 64, |line| lines.push(line));
+        position.feed(b"three\n", 64, |line| lines.push(line.text()));
         assert_eq!(lines, [&b"one"[..], b"two", b"three"]);
         assert_eq!(position.offset, 15);
     }
@@ -204,7 +237,10 @@ mod tests {
     fn a_line_without_end_is_cut_and_the_rest_counted() {
         let text = [vec![b'x'; MAX_LINE_BYTES + 1000], b"\nnext\n".to_vec()].concat();
         let (lines, skipped, position) = read(&text, &[100_000, 1, 200], MAX_LINE_BYTES);
-        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LINE_BYTES, 4]);
+        assert_eq!(
+            lines.iter().map(|(line, is_cut)| (line.len(), *is_cut)).collect::<Vec<_>>(),
+            [(MAX_LINE_BYTES, true), (4, false)]
+        );
         assert_eq!(skipped, 1000);
         assert_eq!(position.offset as usize, text.len());
         let (lines, skipped, _) = read(&text[..MAX_LINE_BYTES], &[], MAX_LINE_BYTES);
@@ -213,17 +249,17 @@ mod tests {
 
     #[test]
     fn nul_bytes_before_a_line_are_skipped_and_within_it_kept() {
-        let (lines, skipped, _) = read(b"\0\0\0one\0two\n\0\0\n", &[2, 3], 64);
-        assert_eq!(lines, [b"one\0two".to_vec(), b"".to_vec()]);
+        let (lines, skipped, _) = read(b"\0\0\0one\0two\n\0\0\nwhole\n", &[2, 3], 64);
+        assert_eq!(lines, [(b"one\0two".to_vec(), true), (b"".to_vec(), true), (b"whole".to_vec(), false)]);
         assert_eq!(skipped, 5);
     }
 
     #[test]
     fn the_last_line_of_a_finished_file_needs_no_end() {
-        let mut position = Position { offset: 7, skipping: false };
-        let mut lines: Vec<&[u8]> = Vec::new();
-        position.finish(b"last\r", |line| lines.push(line));
-        assert_eq!(lines, [b"last"]);
+        let mut position = Position { offset: 7, ..Position::default() };
+        let mut last = None;
+        position.finish(b"last\r", |line| last = Some(line));
+        assert_eq!(last, Some(RawLine { bytes: b"last\r", is_cut: false }));
         assert_eq!(position.offset, 12);
         position.finish(b"", |_| panic!("there is no line"));
     }

@@ -204,7 +204,7 @@ impl Token {
 }
 
 /// Opens a regular file without waiting for a FIFO's writer.
-fn open_regular(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
+pub(super) fn open_regular(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
     let metadata = file.metadata()?;

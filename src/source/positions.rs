@@ -1,4 +1,4 @@
-//! The state file: how far every log has been read, and what was counted by then.
+//! The state files: how far every log has been read, and what was counted by then.
 //!
 //! Both are of the same moment, so that what is read again after a crash is counted again from what was counted
 //! before it: each line once. Knows the file and its form, nothing of how logs are read.
@@ -15,21 +15,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::tailer::counts::Counts;
 use super::tailer::follow::{Kept, Tally};
 use crate::parse::line::Memory;
 
-/// The state file's name in the storage directory.
-pub const FILE: &str = "logs.json";
-
-/// What a damaged or foreign state file is renamed to.
-pub const SET_ASIDE: &str = "logs.json.damaged";
-
-const TEMPORARY: &str = "logs.json.new";
-const LOCK: &str = "lock";
-const FORMAT: &str = "campaign_exporter logs";
+const STATE: &str = ".json";
+const SET_ASIDE: &str = ".json.damaged";
+const TEMPORARY: &str = ".json.new";
+const LOCK: &str = ".lock";
 const VERSION: u32 = 1;
 
 /// The largest state file that is read: 5,000 logs with all their codes need less.
@@ -116,10 +112,12 @@ pub enum StorageError {
         path: PathBuf,
     },
     /// The file is not what was written.
-    #[error("{path}: {reason}; it was set aside as {SET_ASIDE}, positions and counters start afresh")]
+    #[error("{path}: {reason}; it was set aside as {aside}, positions and counters start afresh")]
     Damaged {
         /// The state file.
         path: PathBuf,
+        /// What it is called now.
+        aside: PathBuf,
         /// What is wrong.
         reason: String,
     },
@@ -134,39 +132,44 @@ struct Header {
     crc32: u32,
 }
 
-/// The directory that the state is kept in.
+/// A state of one kind, and the directory that it is kept in.
 #[derive(Debug)]
 pub struct Storage {
     directory: PathBuf,
+    name: &'static str,
     /// Held until the process ends, however it ends.
     lock: Option<File>,
 }
 
 impl Storage {
-    /// The state is to be kept in `directory`, which is created when it is needed.
+    /// The state `name` is to be kept in `directory`, which is created when it is needed.
     #[must_use]
-    pub fn new(directory: PathBuf) -> Self {
-        Storage { directory, lock: None }
+    pub fn new(directory: PathBuf, name: &'static str) -> Self {
+        Storage { directory, name, lock: None }
+    }
+
+    fn file(&self, ending: &str) -> PathBuf {
+        self.directory.join(format!("{}{ending}", self.name))
     }
 
     /// The state that was saved last; none when none ever was.
     ///
     /// # Errors
     /// The file can't be read, or is damaged or foreign. Then it has been set aside if that was possible.
-    pub fn load(&mut self) -> Result<Option<State>, StorageError> {
+    pub fn load<S: DeserializeOwned>(&mut self) -> Result<Option<S>, StorageError> {
         self.lock()?;
-        let path = self.directory.join(FILE);
+        let path = self.file(STATE);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StorageError::Io { path, source }),
         };
-        match parse(&bytes) {
+        match parse(&bytes, self.name) {
             Ok(state) => Ok(Some(state)),
             Err(reason) => {
-                let aside = self.directory.join(SET_ASIDE);
-                std::fs::rename(&path, &aside).map_err(|source| StorageError::Io { path: aside, source })?;
-                Err(StorageError::Damaged { path, reason })
+                let aside = self.file(SET_ASIDE);
+                std::fs::rename(&path, &aside).map_err(|source| StorageError::Io { path: aside.clone(), source })?;
+                Err(StorageError::Damaged { path, aside, reason })
             }
         }
     }
@@ -175,13 +178,13 @@ impl Storage {
     ///
     /// # Errors
     /// What the machine refused. What was saved before is then still there.
-    pub fn save(&mut self, state: &State) -> Result<(), StorageError> {
+    pub fn save(&mut self, state: &impl Serialize) -> Result<(), StorageError> {
         self.lock()?;
-        let temporary = self.directory.join(TEMPORARY);
-        let path = self.directory.join(FILE);
+        let temporary = self.file(TEMPORARY);
+        let path = self.file(STATE);
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(&render(state)?)?;
+            file.write_all(&render(state, self.name)?)?;
             file.sync_data()
         };
         write().map_err(|source| StorageError::Io { path: temporary.clone(), source })?;
@@ -194,7 +197,7 @@ impl Storage {
         }
         let failed = |path: &Path, source| StorageError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(&self.directory).map_err(|source| failed(&self.directory, source))?;
-        let path = self.directory.join(LOCK);
+        let path = self.file(LOCK);
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|source| failed(&path, source))?;
@@ -218,10 +221,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn render(state: &State) -> io::Result<Vec<u8>> {
+fn render(state: &impl Serialize, name: &str) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(state)?;
     let header =
-        Header { format: FORMAT.to_owned(), version: VERSION, length: body.len() as u64, crc32: checksum(&body) };
+        Header { format: format_of(name), version: VERSION, length: body.len() as u64, crc32: checksum(&body) };
     let mut text = serde_json::to_vec(&header)?;
     text.push(b'\n');
     text.extend(body);
@@ -229,19 +232,25 @@ fn render(state: &State) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Reads what a state file holds.
+/// What the header of the state `name` says that it is.
+fn format_of(name: &str) -> String {
+    format!("campaign_exporter {name}")
+}
+
+/// Reads what a file of the state `name` holds.
 ///
 /// # Errors
 /// Why it is not one that this version wrote, whole.
-pub fn parse(bytes: &[u8]) -> Result<State, String> {
+pub fn parse<S: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<S, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it is larger than {MAX_BYTES} bytes"));
     }
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no header line")?;
     let header: Header =
         serde_json::from_slice(&bytes[..end]).map_err(|error| format!("its header can't be read: {error}"))?;
-    if header.format != FORMAT {
-        return Err(format!("it says of itself that it is {:?}, not {FORMAT:?}", header.format));
+    let format = format_of(name);
+    if header.format != format {
+        return Err(format!("it says of itself that it is {:?}, not {format:?}", header.format));
     }
     if header.version != VERSION {
         return Err(format!("it is of version {}, this program writes {VERSION}", header.version));
@@ -265,6 +274,8 @@ mod tests {
 
     use super::*;
 
+    const NAME: &str = "logs";
+
     fn state() -> State {
         let counts = Counts { levels: [1, 2, u64::MAX], ..Counts::default() };
         let kept = Kept {
@@ -274,6 +285,7 @@ mod tests {
             hash: 7,
             offset: 9,
             skipping: true,
+            after_nul: false,
             size: 10,
             current: true,
             follows: true,
@@ -295,32 +307,41 @@ mod tests {
     fn what_was_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new").join("directory");
-        let mut storage = Storage::new(path.clone());
-        assert_eq!(storage.load().unwrap(), None);
+        let mut storage = Storage::new(path.clone(), NAME);
+        assert_eq!(storage.load::<State>().unwrap(), None);
         storage.save(&State::default()).unwrap();
         storage.save(&state()).unwrap();
         assert_eq!(storage.load().unwrap(), Some(state()));
         drop(storage);
-        assert_eq!(Storage::new(path).load().unwrap(), Some(state()));
+        assert_eq!(Storage::new(path, NAME).load().unwrap(), Some(state()));
     }
 
     #[test]
     fn a_damaged_or_foreign_file_is_set_aside_and_reported() {
-        let good = render(&state()).unwrap();
+        let good = render(&state(), NAME).unwrap();
         let mut flipped = good.clone();
         let middle = good.len() / 2;
         flipped[middle] ^= 1;
         let other_version = String::from_utf8(good.clone()).unwrap().replacen("\"version\":1", "\"version\":2", 1);
-        for bytes in [&good[..good.len() - 5], &flipped, b"", b"\n", b"{}\n{}\n", b"\0\0\0\0", other_version.as_bytes()]
-        {
+        let other_kind = render(&state(), "tracking").unwrap();
+        for bytes in [
+            &good[..good.len() - 5],
+            &flipped,
+            b"",
+            b"\n",
+            b"{}\n{}\n",
+            b"\0\0\0\0",
+            other_version.as_bytes(),
+            &other_kind,
+        ] {
             let directory = tempfile::tempdir().unwrap();
-            std::fs::write(directory.path().join(FILE), bytes).unwrap();
-            let mut storage = Storage::new(directory.path().to_owned());
-            let error = storage.load().unwrap_err();
+            std::fs::write(directory.path().join("logs.json"), bytes).unwrap();
+            let mut storage = Storage::new(directory.path().to_owned(), NAME);
+            let error = storage.load::<State>().unwrap_err();
             assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
-            assert!(error.to_string().contains(FILE), "{error}");
-            assert_eq!(std::fs::read(directory.path().join(SET_ASIDE)).unwrap(), bytes);
-            assert_eq!(storage.load().unwrap(), None);
+            assert!(error.to_string().contains("logs.json.damaged"), "{error}");
+            assert_eq!(std::fs::read(directory.path().join("logs.json.damaged")).unwrap(), bytes);
+            assert_eq!(storage.load::<State>().unwrap(), None);
             storage.save(&state()).unwrap();
             assert_eq!(storage.load().unwrap(), Some(state()));
         }
@@ -329,10 +350,10 @@ mod tests {
     #[test]
     fn two_exporters_do_not_share_a_state() {
         let directory = tempfile::tempdir().unwrap();
-        let mut first = Storage::new(directory.path().to_owned());
+        let mut first = Storage::new(directory.path().to_owned(), NAME);
         first.save(&state()).unwrap();
-        let mut second = Storage::new(directory.path().to_owned());
-        assert!(matches!(second.load(), Err(StorageError::Locked { .. })));
+        let mut second = Storage::new(directory.path().to_owned(), NAME);
+        assert!(matches!(second.load::<State>(), Err(StorageError::Locked { .. })));
         assert!(matches!(second.save(&State::default()), Err(StorageError::Locked { .. })));
         drop(first);
         assert_eq!(second.load().unwrap(), Some(state()));
@@ -343,14 +364,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Storage::new(file.join("below")).save(&state()).unwrap_err();
+        let error = Storage::new(file.join("below"), NAME).save(&state()).unwrap_err();
         assert!(error.to_string().contains("--storage.path"), "{error}");
     }
 
     proptest! {
         #[test]
         fn no_bytes_break_the_parser(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(parse(&bytes).is_err());
+            prop_assert!(parse::<State>(&bytes, NAME).is_err());
         }
 
         #[test]

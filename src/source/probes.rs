@@ -3,7 +3,6 @@
 //! No probe is made more often than the product's documentation allows, whoever asks for it; one that still runs is not
 //! started again; few run at once. Knows when to ask and what came back; what it means for health is for others.
 
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
+use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError, open_regular};
 use super::installation::Installation;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
@@ -169,8 +168,8 @@ struct State {
 /// When it can't be read or is wrong.
 pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
+    open_regular(path)
+        .and_then(|(file, _)| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| ProbesError::Read { path: path.to_owned(), source })?;
     Ok(targets::read(&bytes, path)?)
 }

@@ -1,6 +1,7 @@
 //! The chain from a dead module to the operator's notification, with every process real: the simulated host, the
 //! exporter, Prometheus with the shipped rules, Alertmanager and a receiver.
 
+use std::path::Path;
 use std::time::Duration;
 
 use campaign_exporter::catalog::Lang;
@@ -29,20 +30,37 @@ impl Chain {
     pub(crate) fn start(lang: Lang) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let rules = impatient_rules(path, &project(&format!("alerts/{}/campaign.rules.yml", lang.tag())));
-        let receiver = Receiver::start();
         let simulator = Simulator::start(path, &[]);
         let exporter = Exporter::watch(path, &simulator);
-        let alertmanager = Alertmanager::start(path, Pace::TEST, Some(&receiver.url()));
-        let prometheus = Prometheus::start(path, Pace::TEST, &exporter.address, &alertmanager.address, &rules);
-        prometheus.wait_for_target();
-        Self { receiver, prometheus, _alertmanager: alertmanager, _exporter: exporter, simulator, _folder: folder }
+        let Operator { receiver, prometheus, _alertmanager } =
+            Operator::start(path, Pace::TEST, lang, &exporter.address);
+        Self { receiver, prometheus, _alertmanager, _exporter: exporter, simulator, _folder: folder }
     }
 
     /// Waits for the notification `status` of `alert`.
     #[track_caller]
     pub(crate) fn notified(&self, status: &str, alert: &str) -> crate::support::receiver::Notified {
         self.receiver.wait_for(&format!("notification: {alert} {status}"), LIMIT, |one| one.is(status, alert))
+    }
+}
+
+/// Who is told of what one exporter sees, in one language.
+pub(crate) struct Operator {
+    pub(crate) receiver: Receiver,
+    pub(crate) prometheus: Prometheus,
+    _alertmanager: Alertmanager,
+}
+
+impl Operator {
+    /// Starts what lies between the exporter at the address `exporter` and a receiver, with the shipped rules in `lang`
+    /// that wait for nothing. The folder is for this operator's files alone, or for one operator's and a host's.
+    pub(crate) fn start(folder: &Path, pace: Pace, lang: Lang, exporter: &str) -> Self {
+        let rules = impatient_rules(folder, &project(&format!("alerts/{}/campaign.rules.yml", lang.tag())));
+        let receiver = Receiver::start();
+        let alertmanager = Alertmanager::start(folder, pace, Some(&receiver.url()));
+        let prometheus = Prometheus::start(folder, pace, exporter, &alertmanager.address, &rules);
+        prometheus.wait_for_target();
+        Self { receiver, prometheus, _alertmanager: alertmanager }
     }
 }
 

@@ -47,7 +47,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
         assert_eq!(series.1, 1.0, "{}", series.0);
     }
     assert_eq!(metrics.series("campaign_port_owned").len(), 4);
-    assert_eq!(metrics.value("campaign_core_files"), Some(0.0));
+    wait_for_value(&exporter, "campaign_core_files", 0.0);
 
     let number = simulator.port("syslogd.port");
     let labels = format!("{{module=\"syslogd\",campaign_instance=\"default\",port=\"{number}\",protocol=\"udp\"}}");

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use campaign_exporter::parse::tail::MAX_LINE_BYTES;
-use campaign_exporter::source::positions::{FILE, Storage};
+use campaign_exporter::source::positions::{State, Storage};
 use campaign_exporter::source::tailer::follow::Trouble;
 use campaign_exporter::source::tailer::watch::{Wake, Watch};
-use campaign_exporter::source::tailer::{LogView, MAX_LOGS, Reader, Rest, SURVEY, Start, Tailer};
+use campaign_exporter::source::tailer::{LogView, MAX_LOGS, Reader, Rest, SURVEY, Start, Tailer, Turns, View};
+
+/// Where the state is kept below the storage directory.
+const STATE_FILE: &str = "logs.json";
 
 /// An installation with one log directory, and a reader of it.
 struct Host {
@@ -953,10 +956,10 @@ fn any_history_of_a_log_that_physics_allows_to_be_read_is_counted_to_the_line() 
 }
 
 /// Waits until `condition` holds for what the reader publishes.
-fn wait_for(reader: &Reader, what: &str, condition: impl Fn(&[LogView], Option<bool>) -> bool) {
+fn wait_for(reader: &Reader<View>, what: &str, condition: impl Fn(&[LogView], Option<bool>) -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);
     loop {
-        let published = reader.logs().published();
+        let published = reader.readings().published();
         if condition(&published.view.logs, published.stored) {
             return;
         }
@@ -965,9 +968,10 @@ fn wait_for(reader: &Reader, what: &str, condition: impl Fn(&[LogView], Option<b
     }
 }
 
-fn start(host: &Host, start: Start, storage: &Path) -> Reader {
+fn start(host: &Host, start: Start, storage: &Path) -> Reader<View> {
     let home = host.root.path().to_owned();
-    Reader::start(move || Some(home.clone()), start, Some(storage.to_owned())).unwrap()
+    Reader::start(move || Some(home.clone()), Some(storage.to_owned()), move |wake| Tailer::watching(start, wake))
+        .unwrap()
 }
 
 fn total(logs: &[LogView]) -> u64 {
@@ -982,8 +986,8 @@ fn what_is_published_has_been_stored() {
     let stored = || {
         let mut storage = host.root.path().join("copy");
         fs::create_dir_all(&storage).unwrap();
-        fs::copy(host.root.path().join("state").join(FILE), storage.join(FILE)).unwrap();
-        let state = Storage::new(std::mem::take(&mut storage)).load().unwrap().unwrap();
+        fs::copy(host.root.path().join("state").join(STATE_FILE), storage.join(STATE_FILE)).unwrap();
+        let state = Storage::new(std::mem::take(&mut storage), Tailer::NAME).load::<State>().unwrap().unwrap();
         state.logs.iter().map(|log| log.counts.levels[0]).sum::<u64>()
     };
     let reader = start();
@@ -999,7 +1003,7 @@ fn what_is_published_has_been_stored() {
     assert!(at_the_end >= 50);
     let reader = start();
     wait_for(&reader, "all", |logs, _| total(logs) == 51);
-    assert!(reader.logs().is_alive());
+    assert!(reader.readings().is_alive());
 }
 
 #[test]
@@ -1018,7 +1022,7 @@ fn a_damaged_state_is_set_aside_and_done_without() {
     host.write("x.log", errors(3));
     let storage = host.root.path().join("state");
     fs::create_dir_all(&storage).unwrap();
-    fs::write(storage.join(FILE), "{\"format\":\"something else\"}\n{}\n").unwrap();
+    fs::write(storage.join(STATE_FILE), "{\"format\":\"something else\"}\n{}\n").unwrap();
     let reader = start(&host, Start::Beginning, &storage);
     wait_for(&reader, "what is there", |logs, stored| total(logs) == 3 && stored == Some(true));
     assert!(storage.join("logs.json.damaged").exists());

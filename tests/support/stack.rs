@@ -1,6 +1,6 @@
 //! The exporter, Prometheus and Alertmanager as real processes on loopback ports.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,8 +40,13 @@ impl Exporter {
 
     /// Starts it on a simulated host, whose syslogd has another port than the documented one.
     pub(crate) fn watch(folder: &Path, simulator: &Simulator) -> Self {
+        Self::watch_with(folder, simulator, &[])
+    }
+
+    /// The same with `arguments` added.
+    pub(crate) fn watch_with(folder: &Path, simulator: &Simulator, arguments: &[OsString]) -> Self {
         let syslogd = format!("--collector.ports.syslogd-port={}", simulator.port("syslogd.port"));
-        Self::start(folder, simulator.home(), &[syslogd])
+        Self::start(folder, simulator.home(), &[&[syslogd.into()], arguments].concat())
     }
 
     /// The same for another build of it.
@@ -213,8 +218,8 @@ fn await_ready(what: &str, address: &str, process: &Running) {
     });
 }
 
-pub(crate) fn concat_os(flag: &str, path: &Path) -> std::ffi::OsString {
-    let mut argument = std::ffi::OsString::from(flag);
+pub(crate) fn concat_os(flag: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(flag);
     argument.push(path);
     argument
 }

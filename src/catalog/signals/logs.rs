@@ -37,8 +37,8 @@ define_metrics! {
         "Log files and log directories that can't be followed now, by reason: permission, not_a_file (a FIFO or a directory in its place), limit (more than 5,000 logs, or no descriptor left), failure.";
     IN_MAIL_POP_PERIOD: Gauge "campaign_inmail_pop_period_seconds" [campaign_instance]
         "The configured popMailPeriodSec of inMail: how often it reads the bounce mailbox, in seconds.";
-    STORAGE_SUCCESSFUL: Gauge "campaign_exporter_storage_successful" []
-        "1 when the positions and counters of the logs were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
+    STORAGE_SUCCESSFUL: Gauge "campaign_exporter_storage_successful" [collector]
+        "1 when the collector's positions and counters (logs, tracking) were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
 }
 
 /// The attribute of inMail's element that says how often it reads the bounce mailbox, in seconds.

@@ -8,6 +8,7 @@ pub mod modules;
 pub mod ports;
 pub mod probes;
 pub mod spool;
+pub mod tracking;
 
 use super::{AlertDef, CheckDef, MetricDef};
 
@@ -51,6 +52,7 @@ pub static THEMES: &[Theme] = &[
     modules::THEME,
     logs::THEME,
     ports::THEME,
+    tracking::THEME,
     spool::THEME,
     crash::THEME,
     probes::THEME,

@@ -14,7 +14,7 @@ mod tracker;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -319,37 +319,60 @@ impl Drop for Walk<'_> {
     }
 }
 
+/// How long the start and the end of a [`Sampler`] wait for a sample that is on.
+const SAMPLER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Samples at an interval until it is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     stop: Option<Sender<()>>,
+    /// Told of the first sample, and closed when the thread ends.
+    sampled: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Sampler {
-    /// Takes the first sample, then one each `interval` in a thread of its own.
+    /// Takes the first sample, then one each `interval`, in a thread of its own. Does not wait for a first sample that
+    /// takes longer than two seconds: a read that the kernel does not end must not keep the exporter from telling of it.
     ///
     /// # Errors
     /// When the thread can't be started.
     pub fn start(source: Arc<ProcessSource>, interval: Duration) -> Result<Sampler, ProcessSourceError> {
-        source.sample();
         let (stop, stopped) = channel();
+        let (first, sampled) = channel();
         let run = move || {
-            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            let sample = || {
                 // A panic has been reported where it happened; the next sample looks at everything that it left.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(|| source.sample()));
+            };
+            sample();
+            // Whoever waited for it may have gone on.
+            let _ = first.send(());
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                sample();
             }
         };
         let thread =
             std::thread::Builder::new().name("sampler".to_owned()).spawn(run).map_err(ProcessSourceError::Thread)?;
-        Ok(Sampler { stop: Some(stop), thread: Some(thread) })
+        if sampled.recv_timeout(SAMPLER_PATIENCE).is_err() {
+            tracing::error!("a read of /proc does not end; until it does, nothing is known of processes");
+        }
+        Ok(Sampler { stop: Some(stop), sampled: Mutex::new(sampled), thread: Some(thread) })
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        let sampled = self.sampled.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let ended = loop {
+            match sampled.recv_timeout(SAMPLER_PATIENCE) {
+                Ok(()) => {}
+                Err(error) => break error == RecvTimeoutError::Disconnected,
+            }
+        };
+        // A thread that hangs ends with the process.
+        if let Some(thread) = self.thread.take().filter(|_| ended) {
             // A panic of the thread has been reported where it happened.
             let _ = thread.join();
         }

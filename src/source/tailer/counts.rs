@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::parse::line::{Code, Level, Line, Memory, Message, Problem, Problems, Reader};
+use crate::parse::tail::{Lines, RawLine};
 
 /// The most levels that are told apart besides the documented ones.
 pub const MAX_OTHER_LEVELS: usize = 10;
@@ -69,8 +70,8 @@ impl Counter {
         self.reader.memory()
     }
 
-    /// Counts a line.
-    pub fn line(&mut self, line: &[u8]) {
+    /// Counts a line, given without its line end.
+    pub fn count(&mut self, line: &[u8]) {
         match self.reader.read(line) {
             Line::Message(message) => self.message(&message),
             Line::Continuation(problems) => {
@@ -156,6 +157,12 @@ impl Counter {
     }
 }
 
+impl Lines for Counter {
+    fn line(&mut self, line: RawLine<'_>) {
+        self.count(line.text());
+    }
+}
+
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 18 {
         return None;
@@ -181,12 +188,12 @@ mod tests {
     #[test]
     fn messages_are_counted_by_level_code_and_problem() {
         let mut counter = Counter::default();
-        counter.line(&line("info", 1, "fine"));
-        counter.line(&line("error", 1, "INT-150012 xtk:session"));
-        counter.line(b"more of it, xtk:session");
-        counter.line(&line("error", 1, "INT-150012 again"));
-        counter.line(&line("fatal", 1, "BAS-010007"));
-        counter.line(b"2021-05-31T08:42:18.124Z no fields");
+        counter.count(&line("info", 1, "fine"));
+        counter.count(&line("error", 1, "INT-150012 xtk:session"));
+        counter.count(b"more of it, xtk:session");
+        counter.count(&line("error", 1, "INT-150012 again"));
+        counter.count(&line("fatal", 1, "BAS-010007"));
+        counter.count(b"2021-05-31T08:42:18.124Z no fields");
         let counts = &counter.counts;
         assert_eq!(counts.levels, [2, 0, 1]);
         assert_eq!(counts.other_levels["fatal"], 1);
@@ -201,10 +208,10 @@ mod tests {
         let mut counter = Counter::default();
         for round in 0..3 {
             for number in 0..MAX_CODES + 50 {
-                counter.line(&line("error", 1, &format!("ABC-{number:06}")));
-                counter.line(&line(&format!("level{number}"), 1, ""));
+                counter.count(&line("error", 1, &format!("ABC-{number:06}")));
+                counter.count(&line(&format!("level{number}"), 1, ""));
             }
-            counter.line(&line(&"x".repeat(1000), 1, ""));
+            counter.count(&line(&"x".repeat(1000), 1, ""));
             let counts = &counter.counts;
             assert_eq!(counts.codes.len(), MAX_CODES);
             assert_eq!(counts.codes[&code("ABC-000000")], round + 1);
@@ -217,13 +224,13 @@ mod tests {
     #[test]
     fn the_errors_of_the_last_run_are_those_of_its_process() {
         let mut counter = Counter::default();
-        counter.line(&line("error", 1, "failed"));
-        counter.line(&line("info", 1, "the end"));
+        counter.count(&line("error", 1, "failed"));
+        counter.count(&line("info", 1, "the end"));
         assert_eq!(counter.counts.last_pid_errors, 1);
-        counter.line(&line("info", 2, "started"));
+        counter.count(&line("info", 2, "started"));
         assert_eq!(counter.counts.last_pid_errors, 0);
-        counter.line(&line("error", 2, "failed"));
-        counter.line(&line("error", 2, "failed"));
+        counter.count(&line("error", 2, "failed"));
+        counter.count(&line("error", 2, "failed"));
         assert_eq!(counter.counts.last_pid_errors, 2);
     }
 
@@ -231,13 +238,13 @@ mod tests {
     fn a_glance_counts_nothing() {
         let mut counter = Counter::default();
         counter.glance(&line("error", 1, "ABC-000001"));
-        counter.line(b"continues what was only glanced at");
+        counter.count(b"continues what was only glanced at");
         let counts = &counter.counts;
         assert_eq!((counts.levels, counts.codes.len(), counts.continuations), ([0; 3], 0, 1));
         assert!(counts.last_error.is_some());
         let mut counter = Counter::default();
         counter.assume_lines_before();
-        counter.line(b"continues what was not given");
+        counter.count(b"continues what was not given");
         assert_eq!(counter.counts.continuations, 1);
     }
 

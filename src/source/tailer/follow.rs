@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, MAX_LINE_BYTES, Position, Step};
+use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, Lines, MAX_LINE_BYTES, Position, Step};
 
 /// The most generations of one log that are kept open. A reader that has fallen so far behind gives up the oldest,
 /// or deleted files would fill the disk.
@@ -105,6 +105,9 @@ pub struct Kept {
     pub offset: u64,
     /// Whether that is within a line that was cut.
     pub skipping: bool,
+    /// Whether NUL bytes right before that were skipped.
+    #[serde(default)]
+    pub after_nul: bool,
     /// How large it was.
     pub size: u64,
     /// Whether it was being written, as far as was seen: under the log's own name, not under that of the file before.
@@ -120,7 +123,7 @@ impl Kept {
     }
 
     const fn position(&self) -> Position {
-        Position { offset: self.offset, skipping: self.skipping }
+        Position { offset: self.offset, skipping: self.skipping, after_nul: self.after_nul }
     }
 
     /// Whether a file with this inode, size and beginning is the one that was kept.
@@ -129,7 +132,9 @@ impl Kept {
         self.identity() == identity && size >= self.offset && print.matches(beginning)
     }
 
-    const fn unread(&self) -> u64 {
+    /// What had not been read of it, in bytes.
+    #[must_use]
+    pub const fn unread(&self) -> u64 {
         self.size.saturating_sub(self.offset)
     }
 }
@@ -219,6 +224,7 @@ impl Generation {
             hash: self.print.hash,
             offset: self.position.offset,
             skipping: self.position.skipping,
+            after_nul: self.position.after_nul,
             size: self.size,
             current: self.current,
             follows: self.follows,
@@ -226,7 +232,7 @@ impl Generation {
     }
 
     /// Reads once. Whether there may be more; how many bytes it was.
-    fn read(&mut self, buffer: &mut [u8], tally: &mut Tally, each: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
+    fn read(&mut self, buffer: &mut [u8], tally: &mut Tally, lines: &mut impl Lines) -> io::Result<Option<usize>> {
         if self.quiet {
             return Ok(None);
         }
@@ -256,8 +262,11 @@ impl Generation {
             self.follows = false;
             tally.rotations += 1;
         }
+        if self.position.offset == 0 && count > 0 {
+            lines.begin();
+        }
         self.grown_to = self.grown_to.max(self.size).max(self.position.offset + count as u64);
-        let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, each);
+        let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, |line| lines.line(line));
         tally.read_bytes += consumed as u64;
         tally.skipped_bytes += skipped;
         self.quiet = count < buffer.len();
@@ -265,15 +274,15 @@ impl Generation {
     }
 
     /// The end of a file that is left behind: a last line without an end counts now.
-    fn finish(mut self, buffer: &mut [u8], tally: &mut Tally, mut each: impl FnMut(&[u8])) -> Kept {
+    fn finish(mut self, buffer: &mut [u8], tally: &mut Tally, lines: &mut impl Lines) -> Kept {
         self.quiet = false;
-        while matches!(self.read(buffer, tally, &mut each), Ok(Some(consumed)) if consumed > 0) {
+        while matches!(self.read(buffer, tally, lines), Ok(Some(consumed)) if consumed > 0) {
             self.quiet = false;
         }
         if let Some(file) = &self.file
             && let Ok(count) = read_at(file, &mut buffer[..MAX_LINE_BYTES], self.position.offset)
         {
-            self.position.finish(&buffer[..count], each);
+            self.position.finish(&buffer[..count], |line| lines.line(line));
             tally.read_bytes += count as u64;
             self.size = self.size.max(self.position.offset);
         }
@@ -288,6 +297,8 @@ pub struct Follower {
     /// Where the files before the current one may be found, the oldest first.
     earlier: Vec<PathBuf>,
     begin: Begin,
+    /// Whether no other name can be one of its files'.
+    is_alone: bool,
     generations: VecDeque<Generation>,
     /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be taken for
     /// new ones.
@@ -307,12 +318,20 @@ impl Follower {
             current,
             earlier,
             begin,
+            is_alone: false,
             generations: VecDeque::new(),
             finished: Vec::new(),
             restore: Vec::new(),
             tally: Tally::default(),
             trouble: None,
         }
+    }
+
+    /// Follows the file `path`, from its first byte on, which is a log of its own: none is ever moved away, and what is
+    /// put in its place is new, also where it has the inode number of a file before.
+    #[must_use]
+    pub fn alone(path: PathBuf) -> Self {
+        Follower { is_alone: true, ..Follower::new(path, Vec::new(), Begin::Beginning) }
     }
 
     /// Goes on where [`Follower::kept`] was taken.
@@ -367,6 +386,13 @@ impl Follower {
     pub fn size_and_lag(&self) -> (u64, u64) {
         let size = self.generations.back().map_or(0, |last| last.size);
         (size, self.generations.iter().map(Generation::unread).sum())
+    }
+
+    /// When the current file was last written, in seconds and nanoseconds since 1970-01-01 UTC, as of the last look at
+    /// it; none while no file has the log's name.
+    #[must_use]
+    pub fn modified(&self) -> Option<(i64, i64)> {
+        self.generations.back().filter(|last| last.current).map(|last| last.modified)
     }
 
     /// Whether something may be read.
@@ -429,10 +455,10 @@ impl Follower {
         self.has_more()
     }
 
-    /// Gives the lines of the file's end to `each` without counting them, and begins behind the last complete one.
+    /// Gives the lines of the file's end to `lines` without counting them, and begins behind the last complete one.
     ///
     /// For the first look at a log that is followed from its end. Whether the end is within what has lines before.
-    pub fn peek(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> bool {
+    pub fn peek(&mut self, buffer: &mut [u8], lines: &mut impl Lines) -> bool {
         let Some(last) = self.generations.back_mut() else { return false };
         let Some(file) = &last.file else { return false };
         let end = last.position.offset;
@@ -440,20 +466,20 @@ impl Follower {
         let length = usize::try_from(end - begin).unwrap_or(0).min(buffer.len());
         let Ok(count) = read_at(file, &mut buffer[..length], begin) else { return end > 0 };
         // The first line is cut unless the file begins with it.
-        let mut position = Position { offset: begin, skipping: begin > 0 };
-        position.feed(&buffer[..count], MAX_LINE_BYTES, &mut each);
+        let mut position = Position { offset: begin, skipping: begin > 0, after_nul: false };
+        position.feed(&buffer[..count], MAX_LINE_BYTES, |line| lines.line(line));
         last.position = position;
         end > 0
     }
 
-    /// Reads about `budget` bytes, older files first, and gives every line to `each`.
+    /// Reads about `budget` bytes, older files first, and gives every line to `lines`.
     ///
     /// Returns how many bytes were consumed; [`Follower::has_more`] tells whether to come again.
-    pub fn read(&mut self, buffer: &mut [u8], budget: usize, mut each: impl FnMut(&[u8])) -> usize {
+    pub fn read(&mut self, buffer: &mut [u8], budget: usize, lines: &mut impl Lines) -> usize {
         let mut consumed = 0;
         let mut place = 0;
         while place < self.generations.len() && consumed < budget {
-            match self.generations[place].read(buffer, &mut self.tally, &mut each) {
+            match self.generations[place].read(buffer, &mut self.tally, lines) {
                 Ok(Some(bytes)) => {
                     consumed += bytes;
                     continue;
@@ -466,7 +492,7 @@ impl Follower {
             }
             // The last two stay: their writer may not have closed the one that it renamed.
             if place == 0 && self.generations.len() > 2 {
-                self.let_go(buffer, &mut each);
+                self.let_go(buffer, lines);
             } else {
                 place += 1;
             }
@@ -475,7 +501,7 @@ impl Follower {
     }
 
     /// To be called from time to time: gives back the descriptors of files that are read to their end and left behind.
-    pub fn settle(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) {
+    pub fn settle(&mut self, buffer: &mut [u8], lines: &mut impl Lines) {
         for place in 0..self.generations.len() {
             let rests = self.generations[place].quiet
                 || self.generations[place].file.is_none() && !self.has_a_name(self.generations[place].identity);
@@ -483,17 +509,20 @@ impl Follower {
             generation.rested = if rests { generation.rested.saturating_add(1) } else { 0 };
         }
         while self.generations.len() > 1 && self.generations[0].rested >= RESTED {
-            self.let_go(buffer, &mut each);
+            self.let_go(buffer, lines);
         }
         if self.generations.len() == 1
             && self.generations[0].rested >= RESTED
             && !self.has_a_name(self.generations[0].identity)
         {
-            self.let_go(buffer, &mut each);
+            self.let_go(buffer, lines);
         }
     }
 
     fn remember(&mut self, finished: Kept) {
+        if self.is_alone {
+            return;
+        }
         let mut known = std::mem::take(&mut self.finished);
         if known.len() >= MAX_FINISHED {
             // One that has lost its names is the one to forget.
@@ -504,9 +533,9 @@ impl Follower {
         self.finished = known;
     }
 
-    fn let_go(&mut self, buffer: &mut [u8], each: impl FnMut(&[u8])) {
+    fn let_go(&mut self, buffer: &mut [u8], lines: &mut impl Lines) {
         if let Some(first) = self.generations.pop_front() {
-            let kept = first.finish(buffer, &mut self.tally, each);
+            let kept = first.finish(buffer, &mut self.tally, lines);
             self.remember(kept);
         }
     }
@@ -615,7 +644,7 @@ impl Follower {
                 let restored = restored.or_else(|| finished.map(|place| self.finished.remove(place)));
                 let start = match (restored, self.begin) {
                     (Some(kept), _) => kept.position(),
-                    (None, Begin::End) => Position { offset: meta.len(), skipping: false },
+                    (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
                     (None, Begin::Beginning) => Position::default(),
                 };
                 let mut generation = Generation::new(Some(file), &meta, beginning, start);
@@ -637,7 +666,7 @@ impl Follower {
                 let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place));
                 let start = match (restored, self.begin) {
                     (Some(kept), _) => kept.position(),
-                    (None, Begin::End) => Position { offset: meta.len(), skipping: false },
+                    (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
                     (None, Begin::Beginning) => Position::default(),
                 };
                 let mut generation = Generation::new(None, &meta, &[], start);

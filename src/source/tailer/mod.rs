@@ -10,6 +10,7 @@
 pub mod counts;
 pub mod follow;
 mod run;
+pub mod tracking;
 pub mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +27,8 @@ use self::counts::{Counter, Counts};
 use self::follow::{Begin, Follower, Tally, Trouble};
 use self::watch::{Pending, Wake, Watch};
 use super::positions::{LogState, Name, State};
-pub use run::{Logs, Published, Reader, StartError};
+use crate::parse::tail::RawLine;
+pub use run::{Published, Reader, Readings, StartError, Turns};
 
 /// How often everything is looked at, whatever was hinted.
 pub const SURVEY: Duration = Duration::from_secs(10);
@@ -88,6 +90,9 @@ pub enum Start {
     /// At its beginning.
     Beginning,
 }
+
+/// The logs, as the rest of the program sees them.
+pub type Logs = Readings<View>;
 
 /// What is known of one log at one moment.
 #[derive(Clone, Debug)]
@@ -239,6 +244,12 @@ impl Tailer {
         }
     }
 
+    /// A tailer that hears the kernel's hints.
+    #[must_use]
+    pub fn watching(start: Start, wake: Arc<Wake>) -> Self {
+        Self::new(start, Watch::kernel(Arc::clone(&wake)), wake)
+    }
+
     /// Follows at most `most` logs.
     #[must_use]
     pub fn with_max_logs(mut self, most: usize) -> Self {
@@ -246,94 +257,10 @@ impl Tailer {
         self
     }
 
-    /// Goes on where `state` was taken. To be called before the first turn.
-    pub fn restore(&mut self, state: State, now: Instant) {
-        self.was_surveyed = state.surveyed;
-        let key = |log: &LogState| (log.instance.0.clone(), log.log.0.clone());
-        self.stored = state.logs.into_iter().map(|log| (key(&log), (log, now))).collect();
-    }
-
-    /// What must be kept to go on.
-    #[must_use]
-    pub fn state(&self) -> State {
-        let followed = self.logs.iter().filter(|log| log.begun).map(|log| {
-            let (files, finished) = log.follower.kept();
-            LogState {
-                instance: Name(self.directories[log.directory].instance.clone()),
-                log: Name(log.name.clone()),
-                file: Name::from(log.follower.current().file_name().unwrap_or_default()),
-                files,
-                finished,
-                tally: log.follower.tally,
-                counts: log.counter.counts.clone(),
-                memory: log.counter.memory(),
-            }
-        });
-        let stored = self.stored.values().map(|(log, _)| log.clone());
-        State { surveyed: self.surveyed || self.was_surveyed, logs: followed.chain(stored).collect() }
-    }
-
-    /// What is known now.
-    #[must_use]
-    pub fn view(&self) -> View {
-        let mut troubles = BTreeMap::new();
-        let mut note = |instance: &OsStr, trouble: Option<Trouble>, times: u64| {
-            if let Some(trouble) = trouble.filter(|_| times > 0) {
-                *troubles.entry((instance.to_owned(), trouble)).or_default() += times;
-            }
-        };
-        note(OsStr::new(""), self.above_trouble, 1);
-        for directory in &self.directories {
-            note(&directory.instance, directory.trouble, 1);
-            note(&directory.instance, Some(Trouble::Limit), directory.beyond);
-        }
-        let mut logs = Vec::with_capacity(self.logs.len());
-        for log in &self.logs {
-            let instance = &self.directories[log.directory].instance;
-            note(instance, log.follower.trouble(), 1);
-            let (size, lag) = log.follower.size_and_lag();
-            logs.push(LogView {
-                instance: instance.clone(),
-                log: log.name.clone(),
-                counts: log.counter.counts.clone(),
-                tally: log.follower.tally,
-                size,
-                lag,
-                present: log.begun && !log.follower.is_gone(),
-            });
-        }
-        View { logs, troubles, surveyed: self.surveyed }
-    }
-
-    /// Whether something is different from when it was last asked; and whether a file was replaced by the next.
-    pub fn take_changed(&mut self) -> (bool, bool) {
-        (std::mem::take(&mut self.changed), std::mem::take(&mut self.rotated))
-    }
-
     /// Looks at everything and reads all there is, however long it takes.
     pub fn poll(&mut self, now: Instant) {
         self.next_survey = None;
         while self.turn(now).at_most.is_zero() {}
-    }
-
-    /// One turn: looks where something is due, reads a little of each log that has more. How long to rest.
-    pub fn turn(&mut self, now: Instant) -> Rest {
-        let mut pending = self.wake.take();
-        if let Some(home) = pending.home.take() {
-            self.set_home(home);
-        }
-        let hinted = !pending.touched.is_empty();
-        if self.hear(pending, now) {
-            let soon = self.surveyed_at.map_or(now, |last| last + SURVEY_HINTED);
-            self.next_survey = self.next_survey.map(|next| next.min(soon));
-        }
-        if self.next_survey.is_none_or(|next| now >= next) {
-            self.survey(now);
-        } else {
-            self.look_where_due(now);
-        }
-        let read = self.read(now);
-        self.rest(now, hinted, read)
     }
 
     fn rest(&self, now: Instant, hinted: bool, read: usize) -> Rest {
@@ -420,7 +347,7 @@ impl Tailer {
         self.surveyed_at = Some(now);
         let Some(home) = self.home.clone() else { return };
         let var = home.join("var");
-        match instances(&var) {
+        match instances(&var, "log") {
             Ok(found) => {
                 self.above_trouble = None;
                 self.watch_above(&var);
@@ -450,7 +377,7 @@ impl Tailer {
             let log = &mut self.logs[place];
             let before = log.follower.tally;
             let counter = &mut log.counter;
-            log.follower.settle(&mut self.buffer, |line| counter.line(line));
+            log.follower.settle(&mut self.buffer, counter);
             self.changed |= log.follower.tally != before;
             let gone = log.begun && log.follower.is_gone();
             log.gone_since = log.gone_since.or(Some(now)).filter(|_| gone);
@@ -652,7 +579,7 @@ impl Tailer {
             log.follower.observe();
             if first {
                 let counter = &mut log.counter;
-                if log.follower.peek(&mut self.buffer, |line| counter.glance(line)) {
+                if log.follower.peek(&mut self.buffer, &mut |line: RawLine<'_>| counter.glance(line.text())) {
                     counter.assume_lines_before();
                 }
             }
@@ -694,7 +621,7 @@ impl Tailer {
             }
             let before = log.follower.tally;
             let counter = &mut log.counter;
-            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, |line| counter.line(line));
+            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, counter);
             log.grew = Some(now);
             self.changed |= before != log.follower.tally;
             self.rotated |= before.rotations != log.follower.tally.rotations;
@@ -749,6 +676,91 @@ impl Tailer {
         for (place, log) in self.logs.iter().enumerate() {
             self.directories[log.directory].logs.insert(log.name.clone(), place);
         }
+    }
+}
+
+impl Turns for Tailer {
+    const NAME: &'static str = "logs";
+
+    type State = State;
+
+    type View = View;
+
+    fn restore(&mut self, state: State, now: Instant) {
+        self.was_surveyed = state.surveyed;
+        let key = |log: &LogState| (log.instance.0.clone(), log.log.0.clone());
+        self.stored = state.logs.into_iter().map(|log| (key(&log), (log, now))).collect();
+    }
+
+    fn state(&self) -> State {
+        let followed = self.logs.iter().filter(|log| log.begun).map(|log| {
+            let (files, finished) = log.follower.kept();
+            LogState {
+                instance: Name(self.directories[log.directory].instance.clone()),
+                log: Name(log.name.clone()),
+                file: Name::from(log.follower.current().file_name().unwrap_or_default()),
+                files,
+                finished,
+                tally: log.follower.tally,
+                counts: log.counter.counts.clone(),
+                memory: log.counter.memory(),
+            }
+        });
+        let stored = self.stored.values().map(|(log, _)| log.clone());
+        State { surveyed: self.surveyed || self.was_surveyed, logs: followed.chain(stored).collect() }
+    }
+
+    fn view(&self) -> View {
+        let mut troubles = BTreeMap::new();
+        let mut note = |instance: &OsStr, trouble: Option<Trouble>, times: u64| {
+            if let Some(trouble) = trouble.filter(|_| times > 0) {
+                *troubles.entry((instance.to_owned(), trouble)).or_default() += times;
+            }
+        };
+        note(OsStr::new(""), self.above_trouble, 1);
+        for directory in &self.directories {
+            note(&directory.instance, directory.trouble, 1);
+            note(&directory.instance, Some(Trouble::Limit), directory.beyond);
+        }
+        let mut logs = Vec::with_capacity(self.logs.len());
+        for log in &self.logs {
+            let instance = &self.directories[log.directory].instance;
+            note(instance, log.follower.trouble(), 1);
+            let (size, lag) = log.follower.size_and_lag();
+            logs.push(LogView {
+                instance: instance.clone(),
+                log: log.name.clone(),
+                counts: log.counter.counts.clone(),
+                tally: log.follower.tally,
+                size,
+                lag,
+                present: log.begun && !log.follower.is_gone(),
+            });
+        }
+        View { logs, troubles, surveyed: self.surveyed }
+    }
+
+    fn turn(&mut self, now: Instant) -> Rest {
+        let mut pending = self.wake.take();
+        if let Some(home) = pending.home.take() {
+            self.set_home(home);
+        }
+        let hinted = !pending.touched.is_empty();
+        if self.hear(pending, now) {
+            let soon = self.surveyed_at.map_or(now, |last| last + SURVEY_HINTED);
+            self.next_survey = self.next_survey.map(|next| next.min(soon));
+        }
+        if self.next_survey.is_none_or(|next| now >= next) {
+            self.survey(now);
+        } else {
+            self.look_where_due(now);
+        }
+        let read = self.read(now);
+        self.rest(now, hinted, read)
+    }
+
+    fn take_changed(&mut self) -> (bool, bool) {
+        (std::mem::take(&mut self.changed), std::mem::take(&mut self.rotated))
     }
 }
 
@@ -855,14 +867,14 @@ fn list_logs(directory: &Path) -> io::Result<(Metadata, BTreeMap<OsString, Names
     Ok((meta, logs))
 }
 
-/// Every directory below `var`, and whether it has a directory of logs.
-fn instances(var: &Path) -> io::Result<Vec<(OsString, bool)>> {
+/// Every directory below `var`, and whether it has a directory `below`.
+fn instances(var: &Path, below: &str) -> io::Result<Vec<(OsString, bool)>> {
     let mut found = Vec::new();
     for entry in var.read_dir()? {
         let entry = entry?;
         let path = entry.path();
         if path.is_dir() {
-            found.push((entry.file_name(), path.join("log").is_dir()));
+            found.push((entry.file_name(), path.join(below).is_dir()));
         }
     }
     found.sort();

@@ -1,5 +1,7 @@
 //! The thread that reads, the thread that keeps the state, and what they tell the rest of the program.
 //!
+//! Knows that there are turns to take and a state to keep; what is read is for [`Turns`].
+//!
 //! What is published has been stored: after a crash the counters go on from what was stored last, and none that
 //! somebody saw has fallen back. Only when nothing can be stored, what was read is published at once.
 
@@ -10,9 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::watch::{Wake, Watch};
-use super::{Start, Tailer, View};
-use crate::source::positions::{State, Storage, StorageError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Rest;
+use super::watch::Wake;
+use crate::source::positions::{Storage, StorageError};
 use crate::sync::locked;
 
 /// How often it is asked where the installation is.
@@ -34,46 +39,85 @@ const STORE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the reader may be silent until its numbers count as stale. It wakes up for every survey.
 const READER_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a reader does, a turn at a time.
+pub trait Turns: 'static {
+    /// What its state is called, and its thread.
+    const NAME: &'static str;
+
+    /// What must be kept to go on after a restart.
+    type State: Serialize + DeserializeOwned + Default + Send + 'static;
+
+    /// What is known at one moment.
+    type View: Default + Send + Sync + 'static;
+
+    /// Goes on where `state` was taken. Called before the first turn.
+    fn restore(&mut self, state: Self::State, now: Instant);
+
+    /// What must be kept to go on.
+    fn state(&self) -> Self::State;
+
+    /// What is known now.
+    fn view(&self) -> Self::View;
+
+    /// Looks where something is due and reads a little. How long to rest.
+    fn turn(&mut self, now: Instant) -> Rest;
+
+    /// Whether something is different from when it was last asked; and whether a file was replaced by the next.
+    fn take_changed(&mut self) -> (bool, bool);
+}
+
 /// Why the reader can't be started.
 #[derive(Debug, thiserror::Error)]
-#[error("can't start a thread for the logs: {0}")]
+#[error("can't start a thread to read files with: {0}")]
 pub struct StartError(#[from] std::io::Error);
 
 /// What scrapes see.
-#[derive(Clone, Debug, Default)]
-pub struct Published {
-    /// What is known of the logs.
-    pub view: Arc<View>,
+#[derive(Debug, Default)]
+pub struct Published<V> {
+    /// What is known.
+    pub view: Arc<V>,
     /// Whether the state could be stored the last time; none when it is not to be.
     pub stored: Option<bool>,
     sequence: u64,
 }
 
-impl Published {
+impl<V> Clone for Published<V> {
+    fn clone(&self) -> Self {
+        Published { view: Arc::clone(&self.view), stored: self.stored, sequence: self.sequence }
+    }
+}
+
+impl<V> Published<V> {
     /// What a test wants published.
     #[must_use]
-    pub fn new(view: Arc<View>, stored: Option<bool>) -> Self {
+    pub fn new(view: Arc<V>, stored: Option<bool>) -> Self {
         Published { view, stored, sequence: 0 }
     }
 }
 
-/// The logs, as the rest of the program sees them.
-#[derive(Clone, Debug)]
-pub struct Logs(Arc<Shared>);
+/// What a reader has found, as the rest of the program sees it.
+#[derive(Debug)]
+pub struct Readings<V>(Arc<Shared<V>>);
 
 #[derive(Debug)]
-struct Shared {
+struct Shared<V> {
     wake: Arc<Wake>,
-    published: Mutex<Published>,
+    published: Mutex<Published<V>>,
     /// When the reader last took a turn.
     turned: Mutex<Instant>,
     alive: AtomicBool,
 }
 
-impl Logs {
+impl<V> Clone for Readings<V> {
+    fn clone(&self) -> Self {
+        Readings(Arc::clone(&self.0))
+    }
+}
+
+impl<V> Readings<V> {
     /// What is known now.
     #[must_use]
-    pub fn published(&self) -> Published {
+    pub fn published(&self) -> Published<V> {
         locked(&self.0.published).clone()
     }
 
@@ -83,7 +127,7 @@ impl Logs {
         self.0.alive.load(Ordering::Acquire) && locked(&self.0.turned).elapsed() < READER_PATIENCE
     }
 
-    fn publish(&self, moment: &Moment, stored: Option<bool>) {
+    fn publish<S>(&self, moment: &Moment<V, S>, stored: Option<bool>) {
         let mut published = locked(&self.0.published);
         if moment.sequence >= published.sequence {
             published.view = Arc::clone(&moment.view);
@@ -94,31 +138,31 @@ impl Logs {
 }
 
 /// What was known, and what must be kept, at one moment.
-struct Moment {
-    view: Arc<View>,
-    state: State,
+struct Moment<V, S> {
+    view: Arc<V>,
+    state: S,
     sequence: u64,
 }
 
 /// The running reader.
 #[derive(Debug)]
-pub struct Reader {
-    logs: Logs,
+pub struct Reader<V> {
+    readings: Readings<V>,
     reading: Option<JoinHandle<()>>,
 }
 
-impl Reader {
-    /// Starts to read the logs of the installation that is where `home` says, which is asked again and again, and keeps
-    /// its state in the directory `storage`.
+impl<V: Default + Send + Sync + 'static> Reader<V> {
+    /// Starts what `make` makes, to read the files of the installation that is where `home` says, which is asked again
+    /// and again, and keeps its state in the directory `storage`.
     ///
     /// A state that can't be read or kept is reported, and done without.
     ///
     /// # Errors
     /// The machine has no thread for it.
-    pub fn start(
+    pub fn start<T: Turns<View = V>>(
         home: impl Fn() -> Option<PathBuf> + Send + 'static,
-        start: Start,
         storage: Option<PathBuf>,
+        make: impl FnOnce(Arc<Wake>) -> T + Send + 'static,
     ) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let wake = Arc::new(Wake::default());
@@ -128,34 +172,41 @@ impl Reader {
             turned: Mutex::new(Instant::now()),
             alive: AtomicBool::new(true),
         };
-        let logs = Logs(Arc::new(shared));
-        let theirs = logs.clone();
-        let storage = storage.map(Storage::new);
-        let reading = std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| read(&theirs, home, start, storage)));
+        let readings = Readings(Arc::new(shared));
+        let theirs = readings.clone();
+        let storage = storage.map(|directory| Storage::new(directory, T::NAME));
+        let reading = std::thread::Builder::new().name(T::NAME.to_owned()).spawn(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| read(make, &theirs, home, storage)));
             theirs.0.alive.store(false, Ordering::Release);
             match result {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the logs can't be read"),
-                Err(_) => tracing::error!("the logs are read no more: a defect of the exporter, please report it"),
+                Ok(Err(error)) => tracing::error!(%error, reader = T::NAME, "nothing can be read"),
+                Err(_) => {
+                    tracing::error!(
+                        reader = T::NAME,
+                        "nothing is read any more: a defect of the exporter, please report it"
+                    );
+                }
             }
         })?;
-        Ok(Reader { logs, reading: Some(reading) })
+        Ok(Reader { readings, reading: Some(reading) })
     }
 
-    /// The logs, for whoever wants to know.
+    /// What it has found, for whoever wants to know.
     #[must_use]
-    pub fn logs(&self) -> Logs {
-        self.logs.clone()
+    pub fn readings(&self) -> Readings<V> {
+        self.readings.clone()
     }
+}
 
+impl<V> Reader<V> {
     /// Stores the state and ends.
     pub fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        self.logs.0.wake.stop();
+        self.readings.0.wake.stop();
         if let Some(reading) = self.reading.take() {
             // A panic was caught in the thread.
             let _ = reading.join();
@@ -163,37 +214,37 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl<V> Drop for Reader<V> {
     fn drop(&mut self) {
         self.end();
     }
 }
 
 /// The work of the reading thread.
-fn read(
-    logs: &Logs,
+fn read<T: Turns>(
+    make: impl FnOnce(Arc<Wake>) -> T,
+    readings: &Readings<T::View>,
     home: impl Fn() -> Option<PathBuf>,
-    start: Start,
     storage: Option<Storage>,
 ) -> Result<(), StartError> {
-    let wake = Arc::clone(&logs.0.wake);
-    let mut tailer = Tailer::new(start, Watch::kernel(Arc::clone(&wake)), Arc::clone(&wake));
+    let wake = Arc::clone(&readings.0.wake);
+    let mut tailer = make(Arc::clone(&wake));
     let mut storage = storage;
     if let Some(storage) = &mut storage {
         match storage.load() {
             Ok(Some(state)) => tailer.restore(state, Instant::now()),
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the logs' positions and counters can't be taken over"),
+            Err(error) => tracing::error!(%error, reader = T::NAME, "positions and counters can't be taken over"),
         }
     }
-    let keeper = storage.map(|storage| Keeper::start(storage, logs.clone())).transpose()?;
+    let keeper = storage.map(|storage| Keeper::<T>::start(storage, readings.clone())).transpose()?;
     let mut sequence = 0;
     let mut at: Option<PathBuf> = None;
     let mut due: Option<Instant> = None;
     let mut last: Option<Instant> = None;
     loop {
         let now = Instant::now();
-        *locked(&logs.0.turned) = now;
+        *locked(&readings.0.turned) = now;
         let home = home();
         if at != home {
             at.clone_from(&home);
@@ -215,14 +266,14 @@ fn read(
                 let moment = Moment { view: Arc::new(tailer.view()), state: tailer.state(), sequence };
                 match &keeper {
                     Some(keeper) => keeper.hand_over(moment),
-                    None => logs.publish(&moment, None),
+                    None => readings.publish(&moment, None),
                 }
                 last = Some(now);
                 due = None;
             } else if now >= at && keeper.as_ref().is_some_and(Keeper::is_stuck) {
                 sequence += 1;
-                let moment = Moment { view: Arc::new(tailer.view()), state: State::default(), sequence };
-                logs.publish(&moment, Some(false));
+                let moment = Moment { view: Arc::new(tailer.view()), state: T::State::default(), sequence };
+                readings.publish(&moment, Some(false));
                 due = Some(now + STORE);
             }
             let until =
@@ -237,7 +288,7 @@ fn read(
     let moment = Moment { view: Arc::new(tailer.view()), state: tailer.state(), sequence: sequence + 1 };
     match keeper {
         Some(keeper) => keeper.end(moment),
-        None => logs.publish(&moment, None),
+        None => readings.publish(&moment, None),
     }
     Ok(())
 }
@@ -247,31 +298,30 @@ fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
 }
 
 /// Stores states in a thread of its own: a busy disk must not keep the reader from seeing a rotation.
-struct Keeper {
-    desk: Arc<Desk>,
+struct Keeper<T: Turns> {
+    desk: Arc<Desk<T>>,
     thread: JoinHandle<()>,
 }
 
-#[derive(Default)]
-struct Desk {
-    tray: Mutex<Tray>,
+struct Desk<T: Turns> {
+    tray: Mutex<Tray<T>>,
     signal: Condvar,
 }
 
-#[derive(Default)]
-struct Tray {
-    next: Option<Moment>,
+struct Tray<T: Turns> {
+    next: Option<Moment<T::View, T::State>>,
     busy_since: Option<Instant>,
     failed: bool,
     end: bool,
 }
 
-impl Keeper {
-    fn start(storage: Storage, logs: Logs) -> Result<Self, StartError> {
-        let desk = Arc::new(Desk::default());
+impl<T: Turns> Keeper<T> {
+    fn start(storage: Storage, readings: Readings<T::View>) -> Result<Self, StartError> {
+        let tray = Tray { next: None, busy_since: None, failed: false, end: false };
+        let desk = Arc::new(Desk { tray: Mutex::new(tray), signal: Condvar::new() });
         let theirs = Arc::clone(&desk);
-        let thread =
-            std::thread::Builder::new().name("logs state".to_owned()).spawn(move || keep(&theirs, storage, &logs))?;
+        let name = format!("{} state", T::NAME);
+        let thread = std::thread::Builder::new().name(name).spawn(move || keep(&theirs, storage, &readings))?;
         Ok(Keeper { desk, thread })
     }
 
@@ -290,13 +340,13 @@ impl Keeper {
             || locked(&self.desk.tray).busy_since.is_some_and(|since| since.elapsed() > STORE_PATIENCE)
     }
 
-    fn hand_over(&self, moment: Moment) {
+    fn hand_over(&self, moment: Moment<T::View, T::State>) {
         locked(&self.desk.tray).next = Some(moment);
         self.desk.signal.notify_one();
     }
 
     /// Stores a last state. A disk that hangs is not waited for.
-    fn end(self, moment: Moment) {
+    fn end(self, moment: Moment<T::View, T::State>) {
         let mut tray = locked(&self.desk.tray);
         tray.next = Some(moment);
         tray.end = true;
@@ -311,7 +361,7 @@ impl Keeper {
     }
 }
 
-fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
+fn keep<T: Turns>(desk: &Desk<T>, mut storage: Storage, readings: &Readings<T::View>) {
     let mut reported: Option<String> = None;
     let mut tray = locked(&desk.tray);
     loop {
@@ -320,10 +370,10 @@ fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
             tray.busy_since = Some(begin);
             drop(tray);
             let result = storage.save(&moment.state);
-            tracing::debug!(sequence = moment.sequence, took = ?begin.elapsed(), "stored the logs' positions and counters");
-            logs.publish(&moment, Some(result.is_ok()));
+            tracing::debug!(sequence = moment.sequence, took = ?begin.elapsed(), reader = T::NAME, "stored positions and counters");
+            readings.publish(&moment, Some(result.is_ok()));
             let failed = result.is_err();
-            report(result, &mut reported);
+            report(T::NAME, result, &mut reported);
             tray = locked(&desk.tray);
             tray.failed = failed;
             tray.busy_since = None;
@@ -337,17 +387,17 @@ fn keep(desk: &Desk, mut storage: Storage, logs: &Logs) {
 }
 
 /// Says once what is wrong, and once that it is over.
-fn report(result: Result<(), StorageError>, reported: &mut Option<String>) {
+fn report(reader: &str, result: Result<(), StorageError>, reported: &mut Option<String>) {
     match result {
         Ok(()) => {
             if reported.take().is_some() {
-                tracing::info!("the logs' positions and counters are stored again");
+                tracing::info!(reader, "positions and counters are stored again");
             }
         }
         Err(error) => {
             let text = error.to_string();
             if reported.as_ref() != Some(&text) {
-                tracing::error!(%error, "the logs' positions and counters can't be stored: after a restart they start afresh");
+                tracing::error!(%error, reader, "positions and counters can't be stored: after a restart they start afresh");
                 *reported = Some(text);
             }
         }

@@ -1,0 +1,169 @@
+//! The collector `tracking`: the tracking logs that wait to be collected, and whether the job can read them.
+//!
+//! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
+//! `source::tailer::tracking`, what is healthy is for `health`.
+
+use super::logs::{float, lost, reader_is_silent, text};
+use super::{CollectError, Collector, Context, Losses, Outcome};
+use crate::catalog::modules::DEFAULT_INSTANCE;
+use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
+use crate::catalog::signals::tracking::{
+    COLLECTOR, CORRUPT_LINE, DEFAULT_SIZE_LIMIT_MIB, LOG_INTEGRITY, SIZE_LIMIT, TRACKING_LOG_BYTES,
+    TRACKING_LOG_CORRUPT_FILES, TRACKING_LOG_CORRUPT_LINES, TRACKING_LOG_FILES, TRACKING_LOG_FILES_NOT_FOLLOWED,
+    TRACKING_LOG_LINES, TRACKING_LOG_NEWEST, TRACKING_LOG_SIZE_LIMIT, TRACKING_LOG_SKIPPED_BYTES, WRITER,
+};
+use crate::snapshot::{Remark, Samples};
+use crate::source::installation::Installation;
+use crate::source::tailer::Published;
+use crate::source::tailer::tracking::{InstanceView, Tracking, TrackingView};
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Shows what the reader of the tracking logs found.
+#[derive(Debug)]
+pub struct TrackingLogs {
+    tracking: Tracking,
+}
+
+impl TrackingLogs {
+    /// Shows `tracking`.
+    #[must_use]
+    pub fn new(tracking: Tracking) -> Self {
+        Self { tracking }
+    }
+}
+
+impl Collector for TrackingLogs {
+    /// Partial when something may not or can't be read; not applicable where no instance has tracking logs.
+    ///
+    /// # Errors
+    /// When the reader of the files does not answer any more.
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        let outcome = samples(&self.tracking.published(), &cx.installation, out);
+        if self.tracking.is_alive() { Ok(outcome) } else { Err(reader_is_silent("tracking logs")) }
+    }
+}
+
+fn samples(published: &Published<TrackingView>, installation: &Installation, out: &mut Samples) -> Outcome {
+    if let Some(stored) = published.stored {
+        out.push(&STORAGE_SUCCESSFUL, &[COLLECTOR], f64::from(u8::from(stored)));
+    }
+    let view = &published.view;
+    let mut losses = Losses::default();
+    for one in &view.instances {
+        push(one, installation, &mut losses, out);
+    }
+    if let Some(trouble) = view.trouble {
+        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["", trouble.label()], 1.0);
+        losses.add(lost(trouble), 1);
+    }
+    match losses.into_outcome() {
+        Outcome::Complete if view.instances.is_empty() => Outcome::NotApplicable,
+        outcome => outcome,
+    }
+}
+
+fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, out: &mut Samples) {
+    let instance = text(&view.instance);
+    let labels = [&*instance];
+    let mebibytes = installation.settings(&instance).number(WRITER.name, SIZE_LIMIT).unwrap_or(DEFAULT_SIZE_LIMIT_MIB);
+    out.push(&TRACKING_LOG_FILES, &labels, float(view.files));
+    out.push(&TRACKING_LOG_BYTES, &labels, float(view.bytes));
+    out.push(&TRACKING_LOG_SIZE_LIMIT, &labels, float(mebibytes.saturating_mul(MEBIBYTE)));
+    if let Some((seconds, nanoseconds)) = view.newest {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of any calendar year are exact")]
+        out.push(&TRACKING_LOG_NEWEST, &labels, seconds as f64 + nanoseconds as f64 / 1e9);
+    }
+    out.push(&TRACKING_LOG_LINES, &labels, float(view.totals.lines));
+    out.push(&TRACKING_LOG_CORRUPT_LINES, &labels, float(view.totals.corrupt));
+    out.push(&TRACKING_LOG_CORRUPT_FILES, &labels, float(view.corrupt_files));
+    out.push(&TRACKING_LOG_SKIPPED_BYTES, &labels, float(view.totals.skipped_bytes));
+    for (trouble, times) in &view.troubles {
+        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&instance, trouble.label()], float(*times));
+        losses.add(lost(*trouble), *times);
+    }
+    for place in &view.places {
+        let file = place.file.as_encoded_bytes().escape_ascii();
+        out.remark(Remark {
+            module: WRITER.name,
+            instance: DEFAULT_INSTANCE.to_owned(),
+            check: LOG_INTEGRITY.name,
+            text: CORRUPT_LINE,
+            detail: format!("var/{instance}/redir/log/{file}:{}", place.line),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::snapshot::Snapshot;
+    use crate::source::tailer::follow::Trouble;
+    use crate::source::tailer::tracking::{Place, Totals};
+
+    fn view() -> InstanceView {
+        InstanceView {
+            instance: "prod".into(),
+            files: 1,
+            bytes: 2,
+            newest: Some((3, 500_000_000)),
+            totals: Totals { lines: 4, corrupt: 5, skipped_bytes: 6 },
+            corrupt_files: 7,
+            places: vec![Place { file: "0x\u{1b}1.log".into(), line: 8 }],
+            troubles: BTreeMap::from([(Trouble::Permission, 9)]),
+        }
+    }
+
+    fn collect(view: TrackingView, trackinglogd: &str) -> (Snapshot, Outcome) {
+        let conf = ServerConf::parse(format!("<serverconf><trackinglogd {trackinglogd}/></serverconf>").as_bytes());
+        let mut installation = Installation::default();
+        installation.instances.insert("prod".into(), Settings::overlay(None, Some(Arc::new(conf.unwrap()))));
+        let mut out = Samples::default();
+        let outcome = samples(&Published::new(Arc::new(view), Some(true)), &installation, &mut out);
+        (out.freeze(), outcome)
+    }
+
+    #[test]
+    fn everything_that_was_found_is_shown() {
+        let view = TrackingView { instances: vec![view()], ..TrackingView::default() };
+        let (snapshot, outcome) = collect(view, "maxLogsSizeOnDiskMb='10'");
+        assert!(
+            matches!(outcome, Outcome::Partial(losses) if losses.iter().eq([(super::super::ErrorKind::Permission, 9)]))
+        );
+        for (def, expected) in [
+            (&TRACKING_LOG_FILES, 1.0),
+            (&TRACKING_LOG_BYTES, 2.0),
+            (&TRACKING_LOG_NEWEST, 3.5),
+            (&TRACKING_LOG_LINES, 4.0),
+            (&TRACKING_LOG_CORRUPT_LINES, 5.0),
+            (&TRACKING_LOG_SKIPPED_BYTES, 6.0),
+            (&TRACKING_LOG_CORRUPT_FILES, 7.0),
+            (&TRACKING_LOG_SIZE_LIMIT, 10_485_760.0),
+        ] {
+            assert_eq!(snapshot.value(def, &["prod"]), Some(expected), "{}", def.name);
+        }
+        assert_eq!(snapshot.value(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["prod", "permission"]), Some(9.0));
+        assert_eq!(snapshot.value(&STORAGE_SUCCESSFUL, &["tracking"]), Some(1.0));
+        let details: Vec<&str> = snapshot.remarks().iter().map(|remark| remark.detail.as_str()).collect();
+        assert_eq!(details, ["var/prod/redir/log/0x\\x1b1.log:8"], "plain characters alone");
+    }
+
+    #[test]
+    fn the_documented_limit_holds_where_none_is_configured() {
+        let (snapshot, _) = collect(TrackingView { instances: vec![view()], ..TrackingView::default() }, "");
+        assert_eq!(snapshot.value(&TRACKING_LOG_SIZE_LIMIT, &["prod"]), Some(500.0 * 1024.0 * 1024.0));
+    }
+
+    #[test]
+    fn a_host_that_is_no_redirection_server_is_no_failure() {
+        assert_eq!(collect(TrackingView::default(), "").1, Outcome::NotApplicable);
+        let unreadable = TrackingView { trouble: Some(Trouble::Permission), ..TrackingView::default() };
+        let (snapshot, outcome) = collect(unreadable, "");
+        assert!(matches!(outcome, Outcome::Partial(_)));
+        assert_eq!(snapshot.value(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["", "permission"]), Some(1.0));
+    }
+}

@@ -1,0 +1,235 @@
+//! The chain from what the documentation lets an operator look for by hand to the operator's notification, with every
+//! process real: a stolen port, mails that nobody delivers, a core file, end points that tell of trouble.
+//!
+//! One host and one exporter, and an operator for each language. What is looked for no more than once a minute (core
+//! files, the Message Center queue) is in trouble from the start, so that the test waits for one such minute and not for two.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
+
+use campaign_exporter::catalog::signals::{self, crash, ports, probes, spool};
+use campaign_exporter::catalog::{Lang, Subject};
+
+use crate::chain::Operator;
+use crate::specification;
+use crate::support::simulator::Simulator;
+use crate::support::stack::{Exporter, Metrics, Pace, concat_os};
+use crate::support::wait_for;
+
+/// How long a notification may take: more than the minute, and its tenth, between two looks.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Two operators and a look every quarter of a second would be eight scrapes a second for nothing.
+const PACE: Pace = Pace { scrape: "1s", ..Pace::TEST };
+
+/// The name of the target in the configuration file of the probes.
+const TARGET: &str = "front1";
+
+/// What tells of one fault.
+struct Tells {
+    alert: &'static str,
+    labels: Vec<(&'static str, String)>,
+    /// The module whose row of the specification is the documented text; none where the alert has a text of its own.
+    module: Option<&'static str>,
+}
+
+/// The alerts on the five faults.
+fn expected(syslogd_port: u16) -> Vec<Tells> {
+    let target = || vec![("target", TARGET.to_owned())];
+    vec![
+        Tells {
+            alert: "CampaignSyslogdPort",
+            labels: vec![
+                ("module", "syslogd".to_owned()),
+                ("campaign_instance", "default".to_owned()),
+                ("port", syslogd_port.to_string()),
+                ("protocol", "udp".to_owned()),
+            ],
+            module: Some("syslogd"),
+        },
+        Tells {
+            alert: "CampaignMtaBacklog",
+            labels: vec![("campaign_instance", "prod".to_owned())],
+            module: Some("mta"),
+        },
+        Tells { alert: "CampaignCoreFiles", labels: Vec::new(), module: None },
+        Tells { alert: "CampaignRedirectionDown", labels: target(), module: None },
+        Tells { alert: "CampaignMessageCenterQueueFull", labels: target(), module: None },
+    ]
+}
+
+impl Tells {
+    /// What the operator is to do, word for word.
+    fn troubleshooting(&self, lang: Lang) -> String {
+        let alert = signals::alerts().find(|alert| alert.name == self.alert).unwrap();
+        match (self.module, alert.subject) {
+            (Some(module), Subject::Module(about)) if about.name == module => {
+                specification::troubleshooting(module, lang)
+            }
+            (None, Subject::Own { troubleshooting, .. }) => troubleshooting.get(lang).to_owned(),
+            (module, subject) => panic!("{}: {module:?} and {subject:?}", self.alert),
+        }
+    }
+}
+
+/// What the operator was told last of `alert`: `firing` or `resolved`.
+fn last_told(operator: &Operator, alert: &str) -> Option<String> {
+    let told = operator.receiver.notified();
+    told.iter().rfind(|one| one.labels["alertname"] == alert).map(|one| one.status.clone())
+}
+
+/// Waits until `status` is what the operator was told last of every alert. On a machine that is too busy for a scrape, an
+/// alert may end and come back in between.
+#[track_caller]
+fn await_last_told(operator: &Operator, status: &str, expected: &[Tells], lang: Lang) {
+    for tells in expected {
+        let what = format!("notification: {} {status}, in {}", tells.alert, lang.tag());
+        wait_for(&what, LIMIT, || match last_told(operator, tells.alert) {
+            Some(told) if told == status => Ok(()),
+            other => Err(other),
+        });
+    }
+}
+
+/// The alerts on what this test is about that the operator was told of. Not the one on shared memory: the kernel counts
+/// the segments of a user, and the other tests' hosts have the same one.
+fn told_of(operator: &Operator) -> BTreeSet<&'static str> {
+    let themes = [ports::ALERTS, spool::ALERTS, crash::ALERTS, probes::ALERTS];
+    let names = themes.into_iter().flatten().map(|alert| alert.name).filter(|name| *name != "CampaignSharedMemoryLeft");
+    names.filter(|name| last_told(operator, name).is_some()).collect()
+}
+
+/// A configuration of the probes for the simulated web server, with the session token that it asks for.
+fn probes_file(folder: &Path, simulator: &Simulator) -> PathBuf {
+    let token = folder.join("token");
+    fs::write(&token, "simulated-session").unwrap();
+    fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
+    let file = folder.join("probes.yml");
+    let text = format!(
+        "targets:\n  - name: {TARGET}\n    url: http://127.0.0.1:{}\n    probes: [redirection, message_center]\n    \
+         intervals: {{redirection: 1s}}\n    session_token_file: {}\n    session_token_header: X-Session-Token\n",
+        simulator.port("web.httpPort"),
+        token.display()
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
+
+fn check(module: &str, instance: &str, check: &str) -> String {
+    format!("campaign_module_check{{module=\"{module}\",campaign_instance=\"{instance}\",check=\"{check}\"}}")
+}
+
+#[track_caller]
+fn assert_values(metrics: &Metrics, expected: &[(&str, Option<f64>)]) {
+    for (series, value) in expected {
+        assert_eq!(metrics.value(series), *value, "{series}");
+    }
+}
+
+#[test]
+fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_texts_and_are_resolved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let simulator = Simulator::start(path, &["--instances", "prod"]);
+    let core = simulator.fault(&["core", "4711"]);
+    simulator.fault(&["answer", "mcping", "full:400/400"]);
+    let probes = probes_file(path, &simulator);
+    let exporter = Exporter::watch_with(path, &simulator, &[concat_os("--config.file=", &probes)]);
+    let operators = Lang::ALL.map(|lang| {
+        let own = path.join(lang.tag());
+        fs::create_dir(&own).unwrap();
+        (lang, Operator::start(&own, PACE, lang, &exporter.address))
+    });
+    let syslogd_port = simulator.port("syslogd.port");
+
+    // The healthy part of the host is seen healthy first.
+    let port_labels =
+        format!("{{module=\"syslogd\",campaign_instance=\"default\",port=\"{syslogd_port}\",protocol=\"udp\"}}");
+    let (bound, owned) = (format!("campaign_port_bound{port_labels}"), format!("campaign_port_owned{port_labels}"));
+    let port = check("syslogd", "default", "port");
+    let (children, redirection) = (check("mta", "prod", "children"), check("web", "default", "redirection"));
+    let waiting = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
+    let full = format!("campaign_message_center_queue_full{{target=\"{TARGET}\"}}");
+    let healthy: &[(&str, Option<f64>)] = &[
+        (&bound, Some(1.0)),
+        (&owned, Some(1.0)),
+        (&port, Some(1.0)),
+        (&children, Some(1.0)),
+        (&redirection, Some(1.0)),
+    ];
+    wait_for("host that is healthy but for two faults", LIMIT, || {
+        let metrics = exporter.metrics();
+        healthy.iter().all(|(series, value)| metrics.value(series) == *value).then_some(()).ok_or(metrics)
+    });
+
+    simulator.fault(&["close-port", "syslogd"]);
+    let thief = UdpSocket::bind(("127.0.0.1", syslogd_port)).unwrap();
+    simulator.fault(&["answer", "redir", "error"]);
+    simulator.fault(&["children", "mta@prod", "0"]);
+    simulator.fault(&["spool", "prod", "7"]);
+
+    let expected = expected(syslogd_port);
+    for (lang, operator) in &operators {
+        for tells in &expected {
+            let what = format!("notification: {} firing, in {}", tells.alert, lang.tag());
+            let told = operator.receiver.wait_for(&what, LIMIT, |one| one.is("firing", tells.alert));
+            for (label, value) in &tells.labels {
+                assert_eq!(told.labels[label], *value, "{}: {label}", tells.alert);
+            }
+            assert_eq!(told.annotations["troubleshooting"], tells.troubleshooting(*lang), "{}", tells.alert);
+            let description = told.annotations["description"].as_str().unwrap_or_default();
+            assert!(!description.is_empty() && !description.contains("{{"), "{}: {description}", tells.alert);
+        }
+    }
+    let faulty: &[(&str, Option<f64>)] = &[
+        (&bound, Some(1.0)),
+        (&owned, Some(0.0)),
+        (&port, Some(0.0)),
+        (waiting, Some(7.0)),
+        (&children, Some(0.0)),
+        ("campaign_core_files", Some(1.0)),
+        (&redirection, Some(0.0)),
+        (&full, Some(1.0)),
+    ];
+    assert_values(&exporter.metrics(), faulty);
+    let program = fs::read_to_string("/proc/self/comm").unwrap();
+    let held = format!(
+        "port {syslogd_port}/udp of syslogd@default is held by PID {} ({})",
+        process::id(),
+        program.trim_end_matches('\n')
+    );
+    wait_for("program that holds the port, in the log", LIMIT, || {
+        let log = exporter.process.output();
+        if log.contains(&held) { Ok(()) } else { Err(log) }
+    });
+
+    // What nobody delivers piles up.
+    simulator.fault(&["spool", "prod", "40"]);
+    wait_for("spool that has grown", LIMIT, || match exporter.metrics().value(waiting) {
+        Some(40.0) => Ok(()),
+        other => Err(other),
+    });
+    for (lang, operator) in &operators {
+        await_last_told(operator, "firing", &expected, *lang);
+    }
+
+    drop(thief);
+    simulator.fault(&["open-port", "syslogd"]);
+    simulator.fault(&["answer", "redir", "ok"]);
+    simulator.fault(&["answer", "mcping", "ok"]);
+    simulator.fault(&["children", "mta@prod", "1"]);
+    fs::remove_file(core.trim()).unwrap();
+    for (lang, operator) in &operators {
+        await_last_told(operator, "resolved", &expected, *lang);
+        let names: BTreeSet<_> = expected.iter().map(|tells| tells.alert).collect();
+        assert_eq!(told_of(operator), names, "of nothing else, in {}", lang.tag());
+    }
+    let metrics = exporter.metrics();
+    assert_values(&metrics, healthy);
+    assert_values(&metrics, &[(waiting, Some(40.0)), ("campaign_core_files", Some(0.0)), (&full, Some(0.0))]);
+}
