@@ -445,6 +445,23 @@ mod tests {
             ],
         ),
         case(
+            &LOG_INTEGRITY,
+            TRACKINGLOGD,
+            [
+                &[
+                    (&MODULE_UP, TRACKINGLOGD, 1.0),
+                    (&TRACKING_LOG_CORRUPT_FILES, &["prod"], 0.0),
+                    (&TRACKING_LOG_CORRUPT_FILES, &["stage"], 0.0),
+                ],
+                &[
+                    (&MODULE_UP, TRACKINGLOGD, 1.0),
+                    (&TRACKING_LOG_CORRUPT_FILES, &["prod"], 0.0),
+                    (&TRACKING_LOG_CORRUPT_FILES, &["stage"], 1.0),
+                ],
+                &[(&MODULE_UP, TRACKINGLOGD, 1.0)],
+            ],
+        ),
+        case(
             &REDIRECTION,
             WEB,
             [

@@ -34,7 +34,7 @@ pub struct Remark {
     pub instance: String,
     /// The name of the check that it belongs to.
     pub check: &'static str,
-    /// What is remarked, such as "another program holds this port".
+    /// What is remarked, such as "another process holds this port".
     pub text: Text,
     /// What it is remarked of, in no language: a program, a file and a line.
     pub detail: String,
@@ -321,13 +321,13 @@ mod tests {
         first.push(&COUNTER, &[], 3.0);
         let mut second = Samples::default();
         second.remark(remark("web", "a"));
-        second.remark(remark("mta", "python3 (PID 123)"));
+        second.remark(remark("mta", "PID 123 (python3)"));
         first.append(second);
         let mut conclusions = Samples::default();
         conclusions.remark(remark("stat", "c"));
         let snapshot = first.freeze().with(conclusions);
         let details: Vec<_> = snapshot.remarks().iter().map(|one| (one.module, one.detail.as_str())).collect();
-        assert_eq!(details, [("mta", "python3 (PID 123)"), ("stat", "c"), ("web", "b"), ("web", "a")]);
+        assert_eq!(details, [("mta", "PID 123 (python3)"), ("stat", "c"), ("web", "b"), ("web", "a")]);
         assert_eq!((snapshot.rejected(), snapshot.unkept_remarks()), (0, 0));
         let text = String::from_utf8(snapshot.encode().unwrap()).unwrap();
         assert_eq!(

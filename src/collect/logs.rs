@@ -2,11 +2,7 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
-use std::borrow::Cow;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
-use super::{CollectError, Collector, Context, ErrorKind, LOGS, Losses, Outcome};
+use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, lost, reader_is_silent, text};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::logs::{
     LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_NOT_FOLLOWED, LOG_LAG, LOG_LAST_ERROR, LOG_LAST_MESSAGE,
@@ -14,9 +10,8 @@ use crate::catalog::signals::logs::{
     LOG_UNPARSED_LINES, STORAGE_SUCCESSFUL,
 };
 use crate::parse::line::{Level, Problem};
-use crate::snapshot::{Samples, label_text};
+use crate::snapshot::Samples;
 use crate::source::tailer::counts::OTHER;
-use crate::source::tailer::follow::Trouble;
 use crate::source::tailer::{LogView, Logs, Published, View};
 
 /// Shows what the reader of the logs has counted.
@@ -109,30 +104,6 @@ fn module_of(log: &str) -> &str {
     std::iter::once(log).chain(until).find_map(named).unwrap_or(log)
 }
 
-/// What a file that can't be read counts as.
-pub(super) const fn lost(trouble: Trouble) -> ErrorKind {
-    match trouble {
-        Trouble::Permission => ErrorKind::Permission,
-        Trouble::Failure => ErrorKind::Gone,
-        Trouble::NotAFile | Trouble::Limit => ErrorKind::Parse,
-    }
-}
-
-/// The reader of `files` takes no turns any more.
-pub(super) fn reader_is_silent(files: &str) -> CollectError {
-    let message = format!("the reader of the {files} does not answer: its numbers are old; look at the exporter's log");
-    CollectError { kind: ErrorKind::Timeout, message }
-}
-
-pub(super) fn text(name: &OsStr) -> Cow<'_, str> {
-    label_text(name.as_bytes())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counters of samples are floats")]
-pub(super) const fn float(number: u64) -> f64 {
-    number as f64
-}
-
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of any calendar year are exact")]
 fn seconds(milliseconds: i64) -> f64 {
     milliseconds as f64 / 1000.0
@@ -146,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::source::tailer::counts::Counts;
-    use crate::source::tailer::follow::Tally;
+    use crate::source::tailer::follow::{Tally, Trouble};
 
     fn view(log: &str, counts: Counts) -> LogView {
         LogView {

@@ -13,20 +13,24 @@ pub mod process;
 pub mod spool;
 pub mod tracking;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::catalog::signals;
 use crate::catalog::signals::probes::Probe;
-use crate::snapshot::Samples;
+use crate::snapshot::{Samples, label_text};
 use crate::source::Miss;
 use crate::source::installation::{Installation, InstallationSource};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Logs;
+use crate::source::tailer::follow::Trouble;
 use crate::source::tailer::tracking::Tracking;
 use crate::sync::locked;
 
@@ -314,6 +318,32 @@ pub struct CollectError {
     pub kind: ErrorKind,
     /// What was wrong, where, and the remedy.
     pub message: String,
+}
+
+/// What a file that a reader can't follow counts as.
+const fn lost(trouble: Trouble) -> ErrorKind {
+    match trouble {
+        Trouble::Permission => ErrorKind::Permission,
+        Trouble::Failure => ErrorKind::Gone,
+        Trouble::NotAFile | Trouble::Limit => ErrorKind::Parse,
+    }
+}
+
+/// The reader of `files` takes no turns any more.
+fn reader_is_silent(files: &str) -> CollectError {
+    let message = format!("the reader of the {files} does not answer: its numbers are old; look at the exporter's log");
+    CollectError { kind: ErrorKind::Timeout, message }
+}
+
+/// A file's name as a label.
+fn text(name: &OsStr) -> Cow<'_, str> {
+    label_text(name.as_bytes())
+}
+
+/// A counter as a sample.
+#[expect(clippy::cast_precision_loss, reason = "counters of samples are floats")]
+const fn float(number: u64) -> f64 {
+    number as f64
 }
 
 /// Turns evidence into samples.

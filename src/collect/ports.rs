@@ -48,8 +48,8 @@ struct HeldPort {
 enum Holding {
     /// The search has not come to it yet.
     Sought,
-    /// This process: its id and its program, in plain characters.
-    By(u32, String),
+    /// This process: its id and, where that can be read, its program, in plain characters.
+    By(String),
     /// None of the processes that the exporter may look at.
     Hidden,
 }
@@ -251,8 +251,7 @@ impl Ports {
             for (port, inodes) in &mut held {
                 let found = done.output.iter().flatten().find(|(inode, _)| inodes.contains(inode));
                 port.holder = match found {
-                    // Programs choose their names: nothing of them may change a terminal.
-                    Some((_, holder)) => Holding::By(holder.pid, holder.name.escape_ascii().to_string()),
+                    Some((_, holder)) => Holding::By(described(holder)),
                     None if inodes.iter().all(|inode| done.input.contains(inode)) => Holding::Hidden,
                     None => Holding::Sought,
                 };
@@ -331,7 +330,7 @@ impl HeldPort {
     fn tell(&self, told: &Told) {
         let message = match &self.holder {
             Holding::Sought => return,
-            Holding::By(pid, program) => format!("is held by PID {pid} ({program})"),
+            Holding::By(process) => format!("is held by {process}"),
             Holding::Hidden => "is held by a process that the exporter may not look at".to_owned(),
         };
         if told.is_news(&self.subject(), Some(&message)) {
@@ -343,12 +342,18 @@ impl HeldPort {
     fn remark(&self, out: &mut Samples) {
         let (text, detail) = match &self.holder {
             Holding::Sought => return,
-            Holding::By(pid, program) => (HELD_BY_ANOTHER, format!("{}, {program} (PID {pid})", self.name())),
+            Holding::By(process) => (HELD_BY_ANOTHER, format!("{}, {process}", self.name())),
             Holding::Hidden => (HELD_BY_UNKNOWN, self.name()),
         };
         let (module, instance, check) = (self.module, self.instance.clone(), self.port.check);
         out.remark(Remark { module, instance, check, text, detail });
     }
+}
+
+/// The process as people write it. Programs choose their names: nothing of them may change a terminal.
+fn described(holder: &Holder) -> String {
+    let (pid, name) = (holder.pid, holder.name.escape_ascii());
+    if holder.name.is_empty() { format!("PID {pid}") } else { format!("PID {pid} ({name})") }
 }
 
 #[cfg(test)]
@@ -513,7 +518,7 @@ mod tests {
             instance: "default".into(),
             check: "port",
             text: HELD_BY_ANOTHER,
-            detail: "6666/udp, socat\\x1b[31m (PID 123)".into(),
+            detail: "6666/udp, PID 123 (socat\\x1b[31m)".into(),
         };
         assert_eq!(snapshot.remarks(), [expected]);
 
@@ -521,6 +526,11 @@ mod tests {
         let (snapshot, _) = collect(&ports, &with_syslogd());
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
         assert_eq!(snapshot.remarks(), []);
+    }
+
+    #[test]
+    fn a_process_without_a_name_is_told_by_its_number() {
+        assert_eq!(described(&Holder { pid: 7, name: Vec::new() }), "PID 7");
     }
 
     #[test]
@@ -629,7 +639,7 @@ mod tests {
         ports.search.settle(Instant::now() + Duration::from_secs(20));
         let (snapshot, _) = collect(&ports, &host);
         let remark = &snapshot.remarks()[0];
-        assert_eq!((&*remark.instance, &*remark.detail), ("test", "7777/udp, nlserver (PID 31)"));
+        assert_eq!((&*remark.instance, &*remark.detail), ("test", "7777/udp, PID 31 (nlserver)"));
     }
 
     #[test]
@@ -724,7 +734,7 @@ mod tests {
         ports.search.settle(Instant::now() + Duration::from_secs(60));
         let (snapshot, _) = collect(&ports, &host);
         let detail = &snapshot.remarks()[0].detail;
-        assert!(detail.ends_with(&format!(" (PID {})", std::process::id())), "{detail}");
+        assert!(detail.contains(&format!("/udp, PID {} (", std::process::id())), "{detail}");
         drop((udp, tcp));
         let (snapshot, _) = collect(&ports, &host);
         assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(0.0), None));

@@ -3,8 +3,7 @@
 //! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
 //! `source::tailer::tracking`, what is healthy is for `health`.
 
-use super::logs::{float, lost, reader_is_silent, text};
-use super::{CollectError, Collector, Context, Losses, Outcome};
+use super::{CollectError, Collector, Context, Losses, Outcome, float, lost, reader_is_silent, text};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::tracking::{

@@ -278,12 +278,12 @@ mod tests {
             |check, passes| Judgement { module: "syslogd".into(), instance: "default".into(), check, passes };
         judgements.splice(2..2, [judgement("running", true), judgement("port", false)]);
         let mut samples = Samples::default();
-        samples.remark(port_held_by("6666/udp, <b>python3</b> (PID 123)"));
+        samples.remark(port_held_by("6666/udp, PID 123 (<b>python3</b>)"));
         let snapshot = snapshot.with(samples);
         let text = terminal(&snapshot, &judgements, Lang::En);
         let syslogd = modules::module("syslogd").unwrap();
         let expected = format!(
-            "\nsyslogd@default\n  port: {}\n    another program holds this port: 6666/udp, <b>python3</b> (PID 123)\n  {}\n",
+            "\nsyslogd@default\n  port: {}\n    another process holds this port: 6666/udp, PID 123 (<b>python3</b>)\n  {}\n",
             passes_when("port", Lang::En),
             syslogd.troubleshooting.en,
         );
@@ -292,8 +292,8 @@ mod tests {
 
         let html = page(&snapshot, &judgements, Lang::PtBr);
         let row = html.split("<tr ").find(|row| row.contains(">syslogd</th>")).unwrap();
-        let remark = "<p class=\"remark\"><b>port</b> outro programa ocupa esta porta: \
-                      6666/udp, &lt;b&gt;python3&lt;/b&gt; (PID 123)</p>";
+        let remark = "<p class=\"remark\"><b>port</b> outro processo ocupa esta porta: \
+                      6666/udp, PID 123 (&lt;b&gt;python3&lt;/b&gt;)</p>";
         assert!(row.contains(remark), "{row}");
         assert_eq!(html.matches("class=\"remark\"").count(), 1);
     }
@@ -306,7 +306,7 @@ mod tests {
         let passes = Judgement { module: "syslogd".into(), instance: "default".into(), check: "port", passes: true };
         for judgements in [&[][..], &[passes]] {
             let text = terminal(&snapshot, judgements, Lang::En);
-            assert!(text.contains("\n    another program holds this port: 6666/udp\n"), "{text}");
+            assert!(text.contains("\n    another process holds this port: 6666/udp\n"), "{text}");
             assert!(!text.contains(modules::module("syslogd").unwrap().troubleshooting.en), "{text}");
             assert_eq!(page(&snapshot, judgements, Lang::En).matches("class=\"remark\"").count(), 1);
         }

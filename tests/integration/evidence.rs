@@ -69,7 +69,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
         if log.contains(&named) { Ok(()) } else { Err(log) }
     });
     // People read it on the page and in the terminal; in a label it would be a series without bound.
-    let holder = format!("{number}/udp, {} (PID {})", own_name(), std::process::id());
+    let holder = format!("{number}/udp, PID {} ({})", std::process::id(), own_name());
     for (lang, text) in [(Lang::En, HELD_BY_ANOTHER.en), (Lang::PtBr, HELD_BY_ANOTHER.pt_br)] {
         let page = get(&exporter.url("/status"), &[("lang", lang.tag())]).unwrap();
         let row = page.split("<tr ").find(|row| row.contains(">syslogd</th>")).unwrap_or_else(|| panic!("{page}"));

@@ -40,9 +40,9 @@ pub static CONTROL_PORT: CheckDef = CheckDef {
     },
 };
 
-/// What is remarked of a port that another program holds; the detail names the port and the program.
+/// What is remarked of a port that another process holds; the detail names the port and the process.
 pub const HELD_BY_ANOTHER: Text =
-    Text { en: "another program holds this port", pt_br: "outro programa ocupa esta porta" };
+    Text { en: "another process holds this port", pt_br: "outro processo ocupa esta porta" };
 
 /// What is remarked of a port whose holder the exporter's user may not see; the detail names the port.
 pub const HELD_BY_UNKNOWN: Text = Text {
