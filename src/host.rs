@@ -135,6 +135,9 @@ impl CampaignHost {
         };
         // Without an installation there is nothing to survey.
         let _ = tokio::time::timeout(SETTLE, surveyed).await;
+        // Folders and holders of ports are looked for in the background once somebody looks.
+        self.look_at_all().await;
+        self.engine.settle(Instant::now() + SETTLE).await;
     }
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.

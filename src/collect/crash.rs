@@ -137,6 +137,10 @@ impl Collector for Crash {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
+
+    fn settle(&self, until: Instant) {
+        self.cores.settle(until);
+    }
 }
 
 /// The living processes of resident modules: those that an administrator starts by hand may be another user's.

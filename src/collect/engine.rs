@@ -90,6 +90,13 @@ impl Engine {
         Ok(Selection(places.collect()))
     }
 
+    /// Waits for what the collectors have begun in the background, until `until` at most.
+    pub async fn settle(&self, until: Instant) {
+        let slots = self.slots.clone();
+        // A collector that panics here has settled.
+        let _ = spawn_blocking(move || slots.iter().for_each(|slot| slot.collector.settle(until))).await;
+    }
+
     /// Runs the selected collectors; answers by `cx.deadline`, whatever they do.
     pub async fn collect(&self, selection: Selection, cx: Context) -> Samples {
         let deadline = cx.deadline;

@@ -353,6 +353,10 @@ pub trait Collector: Send + Sync {
     /// # Errors
     /// When nothing could be collected. What was written to `out` before that still counts.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError>;
+
+    /// Waits for what [`Collector::collect`] has begun in the background, until `until` at most: for a single look, after
+    /// which there is no next one to show it.
+    fn settle(&self, _until: Instant) {}
 }
 
 /// What the path `/probe` answers: one probe of one configured target, made now unless it was made too shortly before.

@@ -286,6 +286,10 @@ impl Collector for Ports {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
+
+    fn settle(&self, until: Instant) {
+        self.search.settle(until);
+    }
 }
 
 impl Wanted<'_> {

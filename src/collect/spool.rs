@@ -175,6 +175,10 @@ impl Collector for Spool {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
+
+    fn settle(&self, until: Instant) {
+        self.looks.settle(until);
+    }
 }
 
 #[cfg(test)]

@@ -500,7 +500,7 @@ impl Follower {
         consumed
     }
 
-    /// To be called from time to time: gives back the descriptors of files that are read to their end and left behind.
+    /// To be called from time to time, after [`Follower::observe`]: gives back the descriptors of files that are read to their end and left behind.
     pub fn settle(&mut self, buffer: &mut [u8], lines: &mut impl Lines) {
         for place in 0..self.generations.len() {
             let rests = self.generations[place].quiet
@@ -513,6 +513,7 @@ impl Follower {
         }
         if self.generations.len() == 1
             && self.generations[0].rested >= RESTED
+            && !self.generations[0].current
             && !self.has_a_name(self.generations[0].identity)
         {
             self.let_go(buffer, lines);

@@ -370,7 +370,11 @@ impl Tailer {
         }
         for place in 0..self.directories.len() {
             self.renew_watch(place, now);
-            self.list(place);
+            let directory = &self.directories[place];
+            let unsure = directory.trouble.is_some() || directory.beyond > 0 || directory.remote;
+            if directory.stale || unsure || directory.has_changed() {
+                self.list(place);
+            }
         }
         for place in 0..self.logs.len() {
             self.look(place, now);
@@ -437,6 +441,7 @@ impl Tailer {
     fn renew_watch(&mut self, place: usize, now: Instant) {
         let directory = &mut self.directories[place];
         let identity = directory.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        directory.stale |= identity != directory.identity;
         if matches!(directory.hints, Hints::Flood(until) if now < until) {
             directory.identity = identity;
             return;
