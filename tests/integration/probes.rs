@@ -1,5 +1,6 @@
 //! The probing client and the probes against servers of every kind: well, ill and hostile. Everything is on 127.0.0.1.
 
+use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -31,6 +32,9 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use crate::support::stack::{Exporter, concat_os};
+use crate::support::wait_for;
 
 /// Long enough for a busy machine; nothing waits for it but what fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -723,6 +727,87 @@ async fn hostile_answers_fail_with_a_bounded_reason_and_show_no_values() {
         assert_eq!(samples.of(&REDIRECTION_INFO).count(), 0);
         assert_eq!(samples.of(&MESSAGE_CENTER_QUEUE_FULL).count(), 0);
     }
+}
+
+/// Servers that never end, each in its way; the last of them would have to speak TLS.
+async fn hostile_servers() -> Vec<Server> {
+    let endless = |head: &'static [u8], piece: &'static [u8]| {
+        Server::start(move |mut peer| async move {
+            peer.request().await;
+            peer.write(head).await;
+            peer.write_for_ever(piece).await;
+        })
+    };
+    let slow = Server::start(|mut peer| async move {
+        peer.request().await;
+        peer.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while peer.write(b"x").await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let bomb = "<!DOCTYPE r [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]><redir status='OK' host='&b;'/>";
+    vec![
+        endless(b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 65536]).await,
+        endless(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"8\r\nxxxxxxxx\r\n").await,
+        endless(b"HTTP/1.1 200 OK\r\nx: ", &[b'x'; 1 << 20]).await,
+        endless(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n").await,
+        slow.await,
+        Server::with_body(bomb.as_bytes()).await,
+        Server::with_body("<a>".repeat(20_000).as_bytes()).await,
+        Server::start(|mut peer| async move { peer.write_for_ever(&[0xff; 65536]).await }).await,
+    ]
+}
+
+/// The most memory that a process ever had resident, in bytes.
+fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn hostile_answers_again_and_again_take_no_more_memory() {
+    const ROUNDS: [f64; 2] = [2.0, 10.0];
+    const MORE: u64 = 3 * 1024 * 1024;
+    let servers = hostile_servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut targets = "targets:\n".to_owned();
+    for (place, server) in servers.iter().enumerate() {
+        let scheme = if place + 1 == servers.len() { "https" } else { "http" };
+        targets += &format!(
+            "  - name: t{place}\n    url: {scheme}://{}\n    probes: [redirection]\n    timeout: 900ms\n    \
+             connect_timeout: 900ms\n    intervals: {{redirection: 1s}}\n",
+            server.address
+        );
+    }
+    let file = folder.path().join("targets.yml");
+    std::fs::write(&file, targets).unwrap();
+    let count = servers.len();
+    let (peaks, metrics) = tokio::task::spawn_blocking(move || {
+        let flags =
+            [concat_os("--config.file=", &file), "--collector.disable-defaults".into(), "--collector.probes".into()];
+        let exporter = Exporter::start(folder.path(), folder.path(), &flags);
+        let peaks = ROUNDS.map(|rounds| {
+            wait_for("runs of the probes", Duration::from_secs(90), || {
+                let metrics = exporter.metrics();
+                let runs = metrics.series("campaign_probe_runs_total");
+                let are_done = runs.len() == count && runs.iter().all(|(_, times)| *times >= rounds);
+                if are_done { Ok(()) } else { Err(metrics) }
+            });
+            peak_memory(exporter.process.pid())
+        });
+        (peaks, exporter.metrics())
+    })
+    .await
+    .unwrap();
+    assert!(peaks[1] < peaks[0] + MORE, "{peaks:?}");
+    let failed = metrics.series("campaign_probe_failures_total");
+    let reasons: BTreeSet<&str> = failed
+        .iter()
+        .filter(|(_, times)| *times > 0.0)
+        .map(|(series, _)| series.split("reason=\"").nth(1).unwrap().split('"').next().unwrap())
+        .collect();
+    assert_eq!(reasons, BTreeSet::from(["body", "timeout", "tls"]));
 }
 
 #[tokio::test]

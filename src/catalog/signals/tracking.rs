@@ -48,7 +48,7 @@ pub static LOG_INTEGRITY: CheckDef = CheckDef {
 
 /// What the page says of a corrupt line; its place follows.
 pub const CORRUPT_LINE: Text =
-    Text { en: "A tracking line is corrupt", pt_br: "Há uma linha de rastreamento corrompida" };
+    Text { en: "a tracking line is corrupt", pt_br: "há uma linha de rastreamento corrompida" };
 
 /// The checks of this theme.
 pub static CHECKS: &[&CheckDef] = &[&LOG_INTEGRITY];
