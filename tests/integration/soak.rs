@@ -215,7 +215,8 @@ fn soak(run: Run) {
     // The logs are new when they come: the exporter has to be there first.
     wait_for("exporter at work", LIMIT, || {
         let metrics = exporter.metrics();
-        (metrics.value("campaign_exporter_storage_successful") == Some(1.0)).then_some(()).ok_or(metrics)
+        let stored = metrics.value("campaign_exporter_storage_successful{collector=\"logs\"}");
+        (stored == Some(1.0)).then_some(()).ok_or(metrics)
     });
     let written = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
