@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
             let _ = message.return_code();
         }
         if tracking_line_is_good(line) {
-            assert!(line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+            assert!(line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0xa0..)));
         }
     }
 });
