@@ -2,12 +2,14 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
-use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, lost, reader_is_silent, text};
+use super::{
+    CollectError, Collector, Context, LOGS, Losses, Outcome, float, lost, reader_is_silent, show_stored, text,
+};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::logs::{
     LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_NOT_FOLLOWED, LOG_LAG, LOG_LAST_ERROR, LOG_LAST_MESSAGE,
     LOG_LAST_RUN_ERRORS, LOG_MESSAGES, LOG_PROBLEMS, LOG_READ_BYTES, LOG_ROTATIONS, LOG_SIZE, LOG_SKIPPED_BYTES,
-    LOG_UNPARSED_LINES, STORAGE_SUCCESSFUL,
+    LOG_UNPARSED_LINES,
 };
 use crate::parse::line::{Level, Problem};
 use crate::snapshot::Samples;
@@ -37,9 +39,7 @@ impl Collector for LogsCollector {
 
 /// What was published, as samples.
 pub fn samples(published: &Published<View>, out: &mut Samples) -> Outcome {
-    if let Some(stored) = published.stored {
-        out.push(&STORAGE_SUCCESSFUL, &[LOGS], f64::from(u8::from(stored)));
-    }
+    show_stored(LOGS, published.stored, out);
     let view = &published.view;
     for log in view.logs.iter().filter(|log| log.present) {
         push(log, out);
@@ -116,6 +116,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::source::tailer::counts::Counts;
     use crate::source::tailer::follow::{Tally, Trouble};
 

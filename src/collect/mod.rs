@@ -23,6 +23,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::catalog::signals;
+use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::probes::Probe;
 use crate::snapshot::{Samples, label_text};
 use crate::source::Miss;
@@ -333,6 +334,13 @@ const fn lost(trouble: Trouble) -> ErrorKind {
 fn reader_is_silent(files: &str) -> CollectError {
     let message = format!("the reader of the {files} does not answer: its numbers are old; look at the exporter's log");
     CollectError { kind: ErrorKind::Timeout, message }
+}
+
+/// Whether what `collector` has counted was stored the last time; nothing where it is not to be.
+fn show_stored(collector: &str, stored: Option<bool>, out: &mut Samples) {
+    if let Some(stored) = stored {
+        out.push(&STORAGE_SUCCESSFUL, &[collector], f64::from(u8::from(stored)));
+    }
 }
 
 /// A file's name as a label.

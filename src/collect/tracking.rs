@@ -3,20 +3,17 @@
 //! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
 //! `source::tailer::tracking`, what is healthy is for `health`.
 
-use super::{CollectError, Collector, Context, Losses, Outcome, float, lost, reader_is_silent, text};
+use super::{CollectError, Collector, Context, Losses, Outcome, float, lost, reader_is_silent, show_stored, text};
 use crate::catalog::modules::DEFAULT_INSTANCE;
-use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::tracking::{
-    COLLECTOR, CORRUPT_LINE, DEFAULT_SIZE_LIMIT_MIB, LOG_INTEGRITY, SIZE_LIMIT, TRACKING_LOG_BYTES,
+    COLLECTOR, CORRUPT_LINE, DEFAULT_SIZE_LIMIT_BYTES, LOG_INTEGRITY, SIZE_LIMIT, TRACKING_LOG_BYTES,
     TRACKING_LOG_CORRUPT_FILES, TRACKING_LOG_CORRUPT_LINES, TRACKING_LOG_FILES, TRACKING_LOG_FILES_NOT_FOLLOWED,
     TRACKING_LOG_LINES, TRACKING_LOG_NEWEST, TRACKING_LOG_SIZE_LIMIT, TRACKING_LOG_SKIPPED_BYTES, WRITER,
 };
 use crate::snapshot::{Remark, Samples};
 use crate::source::installation::Installation;
 use crate::source::tailer::Published;
-use crate::source::tailer::tracking::{InstanceView, Tracking, TrackingView};
-
-const MEBIBYTE: u64 = 1024 * 1024;
+use crate::source::tailer::tracking::{FOLDER, InstanceView, Tracking, TrackingView};
 
 /// Shows what the reader of the tracking logs found.
 #[derive(Debug)]
@@ -44,9 +41,7 @@ impl Collector for TrackingLogs {
 }
 
 fn samples(published: &Published<TrackingView>, installation: &Installation, out: &mut Samples) -> Outcome {
-    if let Some(stored) = published.stored {
-        out.push(&STORAGE_SUCCESSFUL, &[COLLECTOR], f64::from(u8::from(stored)));
-    }
+    show_stored(COLLECTOR, published.stored, out);
     let view = &published.view;
     let mut losses = Losses::default();
     for one in &view.instances {
@@ -65,10 +60,10 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
 fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, out: &mut Samples) {
     let instance = text(&view.instance);
     let labels = [&*instance];
-    let mebibytes = installation.settings(&instance).number(WRITER.name, SIZE_LIMIT).unwrap_or(DEFAULT_SIZE_LIMIT_MIB);
+    let limit = installation.settings(&instance).mebibytes(WRITER.name, SIZE_LIMIT).unwrap_or(DEFAULT_SIZE_LIMIT_BYTES);
     out.push(&TRACKING_LOG_FILES, &labels, float(view.files));
     out.push(&TRACKING_LOG_BYTES, &labels, float(view.bytes));
-    out.push(&TRACKING_LOG_SIZE_LIMIT, &labels, float(mebibytes.saturating_mul(MEBIBYTE)));
+    out.push(&TRACKING_LOG_SIZE_LIMIT, &labels, float(limit));
     if let Some((seconds, nanoseconds)) = view.newest {
         #[expect(clippy::cast_precision_loss, reason = "seconds of any calendar year are exact")]
         out.push(&TRACKING_LOG_NEWEST, &labels, seconds as f64 + nanoseconds as f64 / 1e9);
@@ -88,7 +83,7 @@ fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, o
             instance: DEFAULT_INSTANCE.to_owned(),
             check: LOG_INTEGRITY.name,
             text: CORRUPT_LINE,
-            detail: format!("var/{instance}/redir/log/{file}:{}", place.line),
+            detail: format!("var/{instance}/{FOLDER}/{file}:{}", place.line),
         });
     }
 }
@@ -99,6 +94,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::snapshot::Snapshot;
     use crate::source::tailer::follow::Trouble;

@@ -279,6 +279,12 @@ impl Settings {
         self.typed(path, attribute, number)
     }
 
+    /// [`Settings::number`] of mebibytes, in bytes.
+    #[must_use]
+    pub fn mebibytes(&self, path: &str, attribute: &str) -> Option<u64> {
+        self.typed(path, attribute, mebibytes)
+    }
+
     /// Whether one of the files has the element `path`.
     #[must_use]
     pub fn mentions(&self, path: &str) -> bool {

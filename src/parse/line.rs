@@ -413,7 +413,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 ///
 /// Exactly what the expression of the documentation's "Tracking logs issues" page matches, as GNU sed understands it:
 /// within brackets the backslash stands for itself. Printable is what is so in ISO 8859-15, which the server runs in by
-/// default.
+/// default; letters, which only identifiers ask for, are those of ASCII.
 #[must_use]
 pub fn tracking_line_is_good(line: &[u8]) -> bool {
     let mut fields = line.split(|byte| *byte == b'\t');
@@ -677,7 +677,8 @@ mod tests {
 
     #[test]
     fn tracking_lines_are_judged_as_gnu_sed_judges_them() {
-        // ASCII alone: which bytes above it are printable is a matter of the locale. Every byte put in every place of a good line and of both its longer forms, and every byte taken out.
+        // Every byte put in every place of a good line and of both its longer forms, and every byte taken out. ASCII
+        // alone: which bytes above it are printable is a matter of the locale.
         let mut lines = Vec::new();
         for good in
             [GOOD.to_vec(), [GOOD, b"\tmore"].concat(), [GOOD, b",m"].concat(), b"00x\t\t\t\t\t\t\t\t\t\t".to_vec()]

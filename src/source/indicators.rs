@@ -5,11 +5,8 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
-
-use rustix::fs::OFlags;
 
 /// The most files that are read; the rest, in the order of their names, are counted as left out.
 pub const MAX_FILES: usize = 64;
@@ -85,8 +82,7 @@ pub fn read(directory: &Path, deadline: Instant) -> Result<DropDirectory, DropEr
 
 /// None when the file went away meanwhile.
 fn read_file(directory: &Path, name: OsString) -> Option<DropFile> {
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = match File::options().read(true).custom_flags(nonblocking).open(directory.join(&name)) {
+    let file = match super::without_waiting().read(true).open(directory.join(&name)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => return Some(DropFile { name, modified: None, content: Err(error) }),

@@ -14,4 +14,16 @@ pub mod sockets;
 pub mod spool;
 pub mod tailer;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::OFlags;
+
 pub use folder::Miss;
+
+/// Options that open at once, be it a FIFO without another end, and that take no terminal over.
+fn without_waiting() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    options
+}

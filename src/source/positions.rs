@@ -8,7 +8,7 @@
 //! and with that checksum. Names are byte strings, written with each byte as the character of that number.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tailer::counts::Counts;
 use super::tailer::follow::{Kept, Tally};
+use super::without_waiting;
 use crate::parse::line::Memory;
 
 const STATE: &str = ".json";
@@ -209,13 +210,6 @@ impl Storage {
             Err(error) => Err(failed(&path, error.into())),
         }
     }
-}
-
-/// Options that open without waiting, should it be a FIFO.
-fn without_waiting() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
-    options
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -34,8 +34,8 @@ pub static WRITER: &Module = &TRACKINGLOGD;
 /// The attribute of its element that limits them, in mebibytes.
 pub const SIZE_LIMIT: &str = "maxLogsSizeOnDiskMb";
 
-/// The documented default of [`SIZE_LIMIT`].
-pub const DEFAULT_SIZE_LIMIT_MIB: u64 = 500;
+/// The documented default of [`SIZE_LIMIT`], in bytes.
+pub const DEFAULT_SIZE_LIMIT_BYTES: u64 = 500 * 1024 * 1024;
 
 /// Every line is one that the tracking job can read.
 pub static LOG_INTEGRITY: CheckDef = CheckDef {

@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::mem::take;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
 use tracing::Level;
 
 use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
@@ -523,8 +522,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Opens a regular file, and nothing that was put in its place; never waits for the other end of a pipe.
 fn open(path: &Path) -> Result<File, FileError> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let file = crate::source::without_waiting().read(true).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(FileError::NotRegular) }
 }
 

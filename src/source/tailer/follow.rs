@@ -13,7 +13,6 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, Lines, MAX_LINE_BYTES, Position, Step};
@@ -308,6 +307,8 @@ pub struct Follower {
     /// What was done so far.
     pub tally: Tally,
     trouble: Option<Trouble>,
+    /// The trouble that was told last.
+    told: Option<Trouble>,
 }
 
 impl Follower {
@@ -324,6 +325,7 @@ impl Follower {
             restore: Vec::new(),
             tally: Tally::default(),
             trouble: None,
+            told: None,
         }
     }
 
@@ -373,6 +375,18 @@ impl Follower {
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble
+    }
+
+    /// Says in the exporter's log that the log can't be read, or can again; each once.
+    pub fn tell_trouble(&mut self) {
+        if std::mem::replace(&mut self.told, self.trouble) == self.trouble {
+            return;
+        }
+        let path = self.current.display();
+        match self.trouble {
+            Some(trouble) => tracing::warn!(%path, reason = trouble.label(), "can't follow the log; it is tried again"),
+            None => tracing::info!(%path, "the log can be followed again"),
+        }
     }
 
     /// Whether no file of the log is there or left to be read.
@@ -500,7 +514,8 @@ impl Follower {
         consumed
     }
 
-    /// To be called from time to time, after [`Follower::observe`]: gives back the descriptors of files that are read to their end and left behind.
+    /// To be called from time to time, after [`Follower::observe`]: gives back the descriptors of files that are read to
+    /// their end and left behind.
     pub fn settle(&mut self, buffer: &mut [u8], lines: &mut impl Lines) {
         for place in 0..self.generations.len() {
             let rests = self.generations[place].quiet
@@ -643,17 +658,7 @@ impl Follower {
                 let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place));
                 // One that was finished and has grown since goes on.
                 let restored = restored.or_else(|| finished.map(|place| self.finished.remove(place)));
-                let start = match (restored, self.begin) {
-                    (Some(kept), _) => kept.position(),
-                    (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
-                    (None, Begin::Beginning) => Position::default(),
-                };
-                let mut generation = Generation::new(Some(file), &meta, beginning, start);
-                if let Some(kept) = restored {
-                    generation.restored = true;
-                    generation.follows = kept.follows;
-                }
-                Some((generation, meta))
+                Some((self.take_up(Some(file), &meta, beginning, restored), meta))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
@@ -665,20 +670,28 @@ impl Follower {
                 // Its name may be gone when it can be read: remember where to begin, or what is lost.
                 let same = |kept: &Kept| kept.identity() == identity(&meta) && meta.len() >= kept.offset;
                 let restored = self.restore.iter().position(same).map(|place| self.restore.remove(place));
-                let start = match (restored, self.begin) {
-                    (Some(kept), _) => kept.position(),
-                    (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
-                    (None, Begin::Beginning) => Position::default(),
-                };
-                let mut generation = Generation::new(None, &meta, &[], start);
+                let mut generation = self.take_up(None, &meta, &[], restored);
                 if let Some(kept) = restored {
-                    generation.restored = true;
-                    generation.follows = kept.follows;
                     generation.print = Fingerprint { length: kept.length, hash: kept.hash };
                 }
                 Some((generation, meta))
             }
         }
+    }
+
+    /// A file where it was left, or where new ones begin.
+    fn take_up(&self, file: Option<File>, meta: &Metadata, beginning: &[u8], restored: Option<Kept>) -> Generation {
+        let start = match (restored, self.begin) {
+            (Some(kept), _) => kept.position(),
+            (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
+            (None, Begin::Beginning) => Position::default(),
+        };
+        let mut generation = Generation::new(file, meta, beginning, start);
+        if let Some(kept) = restored {
+            generation.restored = true;
+            generation.follows = kept.follows;
+        }
+        generation
     }
 
     fn note<T>(&mut self, result: io::Result<T>) -> Option<T> {
@@ -777,8 +790,7 @@ fn look(path: &Path) -> io::Result<Option<Metadata>> {
 
 /// Opens without waiting, whatever it is.
 fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+    crate::source::without_waiting().read(true).open(path)
 }
 
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -180,7 +180,6 @@ struct Log {
     link: bool,
     grew: Option<Instant>,
     gone_since: Option<Instant>,
-    reported: Option<Trouble>,
 }
 
 /// The file names of one log, as a listing found them.
@@ -569,7 +568,6 @@ impl Tailer {
             link: names.link,
             grew: None,
             gone_since: None,
-            reported: None,
         });
         self.changed = true;
     }
@@ -593,17 +591,7 @@ impl Tailer {
         } else if log.follower.observe() {
             log.grew = Some(now);
         }
-        let trouble = log.follower.trouble();
-        if trouble != log.reported {
-            log.reported = trouble;
-            let path = log.follower.current().display();
-            match trouble {
-                Some(trouble) => {
-                    tracing::warn!(%path, reason = trouble.label(), "can't follow the log; it is tried again")
-                }
-                None => tracing::info!(%path, "the log can be followed again"),
-            }
-        }
+        log.follower.tell_trouble();
         let after = (log.follower.tally, log.follower.size_and_lag(), log.follower.trouble(), log.follower.is_gone());
         if before.0.skipped_bytes != after.0.skipped_bytes {
             let bytes = after.0.skipped_bytes - before.0.skipped_bytes;

@@ -35,7 +35,7 @@ pub const MAX_FILES: usize = 5_000;
 pub const MAX_PLACES: usize = 5;
 
 /// Where the files are, below `var/<instance>`.
-const FOLDER: &str = "redir/log";
+pub const FOLDER: &str = "redir/log";
 
 /// What was counted; kept across restarts, and when files go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +175,6 @@ struct File {
     listed: bool,
     /// How many places of corrupt lines have been told.
     told: usize,
-    reported: Option<Trouble>,
 }
 
 /// Reads the tracking logs of an installation, a turn at a time.
@@ -446,7 +445,7 @@ impl Directory {
 
 impl File {
     fn new(follower: Follower) -> Self {
-        File { follower, judge: Judge::default(), listed: true, told: 0, reported: None }
+        File { follower, judge: Judge::default(), listed: true, told: 0 }
     }
 
     fn restored(directory: &Path, stored: FileState) -> Self {
@@ -484,17 +483,7 @@ impl File {
             self.follower.settle(buffer, &mut self.judge);
             self.tell();
         }
-        let trouble = self.follower.trouble();
-        if trouble != self.reported {
-            self.reported = trouble;
-            let path = self.follower.current().display();
-            match trouble {
-                Some(trouble) => {
-                    tracing::warn!(%path, reason = trouble.label(), "can't read the tracking log; it is tried again");
-                }
-                None => tracing::info!(%path, "the tracking log can be read again"),
-            }
-        }
+        self.follower.tell_trouble();
         before != seen(self)
     }
 
