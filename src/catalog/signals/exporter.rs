@@ -188,6 +188,35 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
+        // The counts are right until the exporter restarts; fifteen minutes are time enough to make room on a full disk.
+        name: "CampaignStorageFailing",
+        expr: "campaign_exporter_storage_successful == 0",
+        hold: "15m",
+        severity: Severity::Warning,
+        subject: Subject::Own {
+            scope: EXPORTER_SCOPE,
+            troubleshooting: Text {
+                en: "Read the exporter's log: it names the file and the reason. Make room on the disk, or give the \
+                     folder of --storage.path to the exporter's user. Do not restart the exporter before: it would \
+                     not know what it has read and counted.",
+                pt_br: "Leia o log do exportador: ele indica o arquivo e o motivo. Libere espaço em disco, ou torne o \
+                        usuário do exportador dono da pasta de --storage.path. Não reinicie o exportador antes: ele \
+                        não saberia o que já leu e contou.",
+            },
+            page: MONITORING_PROCESSES,
+        },
+        summary: Text {
+            en: "The Campaign exporter can't store what it has read.",
+            pt_br: "O exportador do Campaign não consegue armazenar o que leu.",
+        },
+        description: Text {
+            en: "On {{$labels.instance}}, the collector {{$labels.collector}} of the Campaign exporter has not been \
+                 able to store its positions and counters for 15 minutes: a restart would lose them.",
+            pt_br: "Em {{$labels.instance}}, o coletor {{$labels.collector}} do exportador do Campaign não consegue \
+                    armazenar as suas posições e os seus contadores há 15 minutos: uma reinicialização os perderia.",
+        },
+    },
+    AlertDef {
         name: "CampaignProcessesHidden",
         expr: "campaign_processes_hidden == 1",
         hold: "15m",
