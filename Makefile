@@ -12,7 +12,8 @@ FUZZ_SECONDS ?= 60
 
 # command=package: what the tests, the demo and the benches need of Debian.
 RUN_PROGRAMS := cc=gcc prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
-TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ unshare=util-linux ipcmk=util-linux
+TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ unshare=util-linux ipcmk=util-linux \
+	chromium=chromium chromedriver=chromium-driver
 BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 prometheus-process-exporter=prometheus-process-exporter mtail=mtail
 
 .PHONY: help

@@ -214,7 +214,14 @@ const STYLE: &str = "
     .passes { color: var(--good); white-space: nowrap; margin-right: .6rem; }
     .fails { color: var(--bad); font-weight: 600; white-space: nowrap; margin-right: .6rem; }
     p { margin: .3rem 0; }
-    .remark { overflow-wrap: anywhere; }
+    /* On a telephone, a module's checks stand below it. */
+    @media (max-width: 44rem) {
+      tr { display: grid; grid-template-columns: 7fr 5fr 5fr 5fr; border-bottom: 1px solid var(--line); }
+      th, td { border: 0; padding-right: .4rem; overflow-wrap: anywhere; }
+      thead th:last-child { display: none; }
+      td:last-child { grid-column: 1 / -1; padding-top: 0; }
+      thead { font-size: .8rem; }
+    }
   ";
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod exposition;
 mod fault_chain;
 mod layering;
 mod log_chain;
+mod pages;
 mod probes;
 mod promql;
 mod rules;

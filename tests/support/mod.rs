@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the demo uses a part of what the tests do")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support: a failure ends the test")]
 
+pub(crate) mod browser;
 pub(crate) mod receiver;
 pub(crate) mod simulator;
 pub(crate) mod stack;
@@ -63,7 +64,7 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} is not installed; make deps installs it (Debian package {package})"))
+        .unwrap_or_else(|| panic!("{name} is not installed; `make test` installs it (Debian package {package})"))
 }
 
 /// A TCP port of the loopback interface that nobody used a moment ago.

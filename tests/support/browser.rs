@@ -1,0 +1,111 @@
+//! A real browser: Chromium, driven over WebDriver (W3C Recommendation "WebDriver") by its chromedriver.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Running, program, wait_for};
+
+/// How long the browser may take for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A browser with one window; it ends when dropped.
+pub(crate) struct Browser {
+    /// The address of the session.
+    session: String,
+    _driver: Running,
+}
+
+impl Browser {
+    /// Starts one that keeps its files in `folder` and reaches nothing but this machine.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let mut command = Command::new(program("chromedriver", "chromium-driver"));
+        let driver = Running::start(command.arg("--port=0").env("TMPDIR", folder), &folder.join("chromedriver.log"));
+        let port: u16 = wait_for("port of chromedriver", LIMIT, || {
+            let output = driver.output();
+            let port = output.split_once("successfully on port ").and_then(|(_, rest)| rest.split('.').next());
+            port.and_then(|port| port.parse().ok()).ok_or(output)
+        });
+        let arguments = [
+            "--headless",
+            // The sandbox can't be had as root, nor in every container; the pages are our own.
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        ];
+        let wanted = json!({
+            "goog:chromeOptions": { "binary": program("chromium", "chromium"), "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let sessions = format!("http://127.0.0.1:{port}/session");
+        let session = post(&sessions, &json!({ "capabilities": { "alwaysMatch": wanted } }));
+        let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {session}"));
+        Self { session: format!("{sessions}/{id}"), _driver: driver }
+    }
+
+    #[track_caller]
+    fn command(&self, name: &str, parameters: &Value) -> Value {
+        post(&format!("{}/{name}", self.session), parameters)
+    }
+
+    /// Makes the window `width` CSS pixels wide, and prefers the colours of `scheme`: `light` or `dark`.
+    #[track_caller]
+    pub(crate) fn show_as(&self, width: u32, scheme: &str) {
+        let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        for (command, parameters) in [("setDeviceMetricsOverride", screen), ("setEmulatedMedia", media)] {
+            self.command("goog/cdp/execute", &json!({ "cmd": format!("Emulation.{command}"), "params": parameters }));
+        }
+    }
+
+    /// Opens `url` and waits until it is shown.
+    #[track_caller]
+    pub(crate) fn open(&self, url: &str) {
+        self.command("url", &json!({ "url": url }));
+    }
+
+    /// Clicks the link that reads `text`, and waits until the page behind it is shown.
+    #[track_caller]
+    pub(crate) fn follow(&self, text: &str) {
+        let element = self.command("element", &json!({ "using": "partial link text", "value": text }));
+        let id = element.as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
+        self.command(&format!("element/{}/click", id.unwrap_or_else(|| panic!("no link {text}"))), &json!({}));
+    }
+
+    /// What the body of a function in the page's language, `script`, returns there.
+    #[track_caller]
+    pub(crate) fn run(&self, script: &str) -> Value {
+        self.command("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// What the browser had to say of the pages since this was last asked: errors, violations of their policy.
+    #[track_caller]
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = self.command("se/log", &json!({ "type": "browser" }));
+        log.as_array().unwrap_or_else(|| panic!("no log: {log}")).iter().map(Value::to_string).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Without this the browser would outlive its driver.
+        let _ = agent().delete(&self.session).call();
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().timeout_global(Some(LIMIT)).http_status_as_error(false).build().into()
+}
+
+/// The `value` of the answer to a command.
+#[track_caller]
+fn post(url: &str, parameters: &Value) -> Value {
+    let answer = agent().post(url).content_type("application/json").send(parameters.to_string());
+    let mut answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
+    let text = answer.body_mut().read_to_string().unwrap_or_else(|error| panic!("{url}: {error}"));
+    assert!(answer.status().is_success(), "{url} {parameters}: {text}");
+    let mut value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"));
+    value["value"].take()
+}
