@@ -10,7 +10,7 @@ use crate::committed::{project, read};
 use crate::promql::{assert_documented, check_expressions};
 
 /// Every dashboard of the project.
-pub(crate) const DASHBOARDS: &[&str] = &["dashboards/campaign-overview.json"];
+pub(crate) const DASHBOARDS: &[&str] = &["dashboards/campaign-overview.json", "dashboards/campaign-evidence.json"];
 
 /// A query of a panel.
 #[derive(Debug)]

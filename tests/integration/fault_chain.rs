@@ -6,9 +6,8 @@
 //! files, the Message Center queue) is in trouble from the start, so that the test waits for one such minute and not for two.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
@@ -113,9 +112,7 @@ fn told_of(operator: &Operator) -> BTreeSet<&'static str> {
 
 /// A configuration of the probes for the simulated web server, with the session token that it asks for.
 fn probes_file(folder: &Path, simulator: &Simulator) -> PathBuf {
-    let token = folder.join("token");
-    fs::write(&token, "simulated-session").unwrap();
-    fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
+    let token = simulator.session_token_file(folder);
     let file = folder.join("probes.yml");
     let text = format!(
         "targets:\n  - name: {TARGET}\n    url: http://127.0.0.1:{}\n    probes: [redirection, message_center]\n    \

@@ -1,6 +1,8 @@
 //! The simulated Campaign host of a test, driven by its own commands.
 
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,9 +38,17 @@ impl Simulator {
     /// The port that the host has chosen for `name`, as in `web.httpPort`.
     pub(crate) fn port(&self, name: &str) -> u16 {
         let path = self.home.join("var/run/ports");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a port is a number")
+    }
+
+    /// Writes the session token that its web server asks for into `folder`, readable for nobody else.
+    pub(crate) fn session_token_file(&self, folder: &Path) -> PathBuf {
+        let file = folder.join("token");
+        fs::write(&file, "simulated-session").expect("the session token");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("the permissions of the session token");
+        file
     }
 
     /// Runs `nlserver` with `arguments` and returns what it printed, without the line that every command begins with.
