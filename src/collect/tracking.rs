@@ -60,7 +60,9 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
 fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, out: &mut Samples) {
     let instance = text(&view.instance);
     let labels = [&*instance];
-    let limit = installation.settings(&instance).mebibytes(WRITER.name, SIZE_LIMIT).unwrap_or(DEFAULT_SIZE_LIMIT_BYTES);
+    // One writer for all instances, and so one configuration.
+    let limit = installation.settings(DEFAULT_INSTANCE).mebibytes(WRITER.name, SIZE_LIMIT);
+    let limit = limit.unwrap_or(DEFAULT_SIZE_LIMIT_BYTES);
     out.push(&TRACKING_LOG_FILES, &labels, float(view.files));
     out.push(&TRACKING_LOG_BYTES, &labels, float(view.bytes));
     out.push(&TRACKING_LOG_SIZE_LIMIT, &labels, float(limit));
@@ -114,9 +116,13 @@ mod tests {
     }
 
     fn collect(view: TrackingView, trackinglogd: &str) -> (Snapshot, Outcome) {
-        let conf = ServerConf::parse(format!("<serverconf><trackinglogd {trackinglogd}/></serverconf>").as_bytes());
+        let settings = |attributes: &str| {
+            let conf = format!("<serverconf><trackinglogd {attributes}/></serverconf>");
+            Settings::overlay(None, Some(Arc::new(ServerConf::parse(conf.as_bytes()).unwrap())))
+        };
         let mut installation = Installation::default();
-        installation.instances.insert("prod".into(), Settings::overlay(None, Some(Arc::new(conf.unwrap()))));
+        installation.instances.insert(DEFAULT_INSTANCE.into(), settings(trackinglogd));
+        installation.instances.insert("prod".into(), settings("maxLogsSizeOnDiskMb='7'"));
         let mut out = Samples::default();
         let outcome = samples(&Published::new(Arc::new(view), Some(true)), &installation, &mut out);
         (out.freeze(), outcome)

@@ -269,27 +269,32 @@ const MESSAGE_CENTER_SUBJECT: Subject = Subject::Own {
     page: MONITORING_PROCESSES,
 };
 
-/// Probes that fail, or failed when the exporter last told anything.
+/// What was told within the last hour, where nothing was told since; `unless` selects what would have told.
 ///
-/// As with the modules: when the exporter goes away, nobody must be told that all is well. The last known failure
-/// stands for up to an hour, until a probe of the same exporter has a result again.
+/// As with the modules: when the exporter goes away, nobody must be told that all is well.
+macro_rules! last_told {
+    ($selector:literal, $condition:literal, $(unless $told:literal),+) => {
+        concat!(
+            "(\n  last_over_time(",
+            $selector,
+            "[1h]) ",
+            $condition,
+            $("\n  unless on ", $told,)+
+            "\n)\nand on (job, instance) up",
+        )
+    };
+}
+
+/// Probes that fail, or failed when the exporter last told anything: until a probe of the same exporter has a result
+/// again.
 macro_rules! failing {
     ($selector:literal, $condition:literal) => {
         concat!(
             $selector,
             " ",
             $condition,
-            "\n",
-            "or\n",
-            "(\n",
-            "  last_over_time(",
-            $selector,
-            "[1h]) ",
-            $condition,
-            "\n",
-            "  unless on (job, instance) campaign_probe_success\n",
-            ")\n",
-            "and on (job, instance) up",
+            "\nor\n",
+            last_told!($selector, $condition, unless "(job, instance) campaign_probe_success"),
         )
     };
 }
@@ -338,7 +343,15 @@ pub static ALERTS: &[AlertDef] = &[
     },
     AlertDef {
         name: "CampaignMessageCenterQueueFull",
-        expr: failing!("campaign_message_center_queue_full", "== 1"),
+        // Until the server itself says that it is not full: an answer that does not come says nothing.
+        expr: concat!(
+            "campaign_message_center_queue_full == 1\nor\n",
+            last_told!(
+                "campaign_message_center_queue_full",
+                "== 1",
+                unless "(job, instance, target) campaign_message_center_queue_full"
+            ),
+        ),
         hold: "",
         severity: Severity::Critical,
         subject: MESSAGE_CENTER_SUBJECT,
@@ -366,8 +379,16 @@ pub static ALERTS: &[AlertDef] = &[
     },
     AlertDef {
         name: "CampaignMessageCenterPingFailed",
-        expr: "campaign_probe_success{probe=\"message_center\"} == 0\n\
-               unless on (job, instance, target) campaign_message_center_queue_full == 1",
+        expr: concat!(
+            "campaign_probe_success{probe=\"message_center\"} == 0\n",
+            "unless on (job, instance, target) campaign_message_center_queue_full == 1\nor\n",
+            last_told!(
+                "campaign_probe_success{probe=\"message_center\"}",
+                "== 0",
+                unless "(job, instance, target) last_over_time(campaign_message_center_queue_full[1h]) == 1",
+                unless "(job, instance) campaign_probe_success"
+            ),
+        ),
         hold: "3m",
         severity: Severity::Critical,
         subject: MESSAGE_CENTER_SUBJECT,

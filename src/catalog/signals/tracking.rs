@@ -95,12 +95,12 @@ pub static ALERTS: &[AlertDef] = &[
     },
     AlertDef {
         // How many redirections there are nobody tells. That there are some is taken from the day before: where lines came
-        // then, at the same time of day, two hours without any are no quiet time. Where the redirection server does not
-        // answer, another alert says so.
+        // then, at the same time of day, two hours without any are no quiet time. Where this host's redirection server
+        // does not answer, another alert says so.
         name: "CampaignTrackingLogsMissing",
         expr: "increase(campaign_tracking_log_lines_total[2h] offset 1d) > 100\n\
                and increase(campaign_tracking_log_lines_total[2h]) == 0\n\
-               unless on (job, instance) campaign_probe_success{probe=\"redirection\"} == 0",
+               unless on (job, instance) campaign_module_check{check=\"redirection\"} == 0",
         hold: "15m",
         severity: Severity::Warning,
         subject: Subject::Module(&TRACKINGLOGD),
