@@ -269,10 +269,13 @@ fn web_flags() -> Vec<Arg> {
             .value_name("PATH")
             .value_parser(telemetry_path)
             .default_value("/metrics"),
-        flag("web.max-requests", "How many scrapes may be under way at once; more get status 503. 0 for any number")
-            .value_name("NUMBER")
-            .value_parser(value_parser!(usize))
-            .default_value("40"),
+        flag(
+            "web.max-requests",
+            "How many scrapes, and how many probes, may be under way at once; more get status 503. 0 for any number",
+        )
+        .value_name("NUMBER")
+        .value_parser(value_parser!(usize))
+        .default_value("40"),
         flag(
             "web.timeout-offset",
             "How many seconds before Prometheus' scrape timeout an answer is due: the time for its way back",

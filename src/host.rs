@@ -196,13 +196,13 @@ impl Scrape for CampaignHost {
         })
     }
 
-    fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move {
             let probes = self.sources.probes.as_ref().ok_or("the collectors of probes are switched off")?;
             let known = || Probe::ALL.map(Probe::label).join(", ");
             let probe =
                 Probe::named(&module).ok_or_else(|| format!("no probe is called so; there are: {}", known()))?;
-            let samples = probe_once(probes, &target, probe).await.map_err(|error| error.to_string())?;
+            let samples = probe_once(probes, &target, probe, budget).await.map_err(|error| error.to_string())?;
             samples.freeze().encode().map_err(|error| error.to_string())
         })
     }

@@ -47,11 +47,11 @@ pub trait Scrape: Send + Sync {
     /// with status 400.
     fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 
-    /// The metrics of one probe of one configured target.
+    /// The metrics of one probe of one configured target, within `budget`.
     ///
     /// # Errors
     /// What is unknown of the two. The client gets it with status 400.
-    fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 
     /// The page at [`STATUS`].
     fn status(&self, lang: Lang) -> BoxFuture<'_, String>;
@@ -62,7 +62,7 @@ pub trait Scrape: Send + Sync {
 pub struct Options {
     /// Where the metrics are.
     pub telemetry_path: String,
-    /// How many scrapes and status pages may be under way at once; 0 for any number.
+    /// How many scrapes and status pages may be under way at once, and how many probes; 0 for any number.
     pub max_requests: usize,
     /// What is left of Prometheus' scrape timeout for the way back.
     pub timeout_offset: Duration,
@@ -82,11 +82,12 @@ pub fn answer(options: Options, mut page: Landing, ready: Arc<AtomicBool>, scrap
     let own = own.map(|(path, help)| Link { path: path.to_owned(), help: help.to_owned() });
     page.links.splice(0..0, own);
     let page = landing(&page);
-    let places = match options.max_requests {
+    let most = match options.max_requests {
         0 => Semaphore::MAX_PERMITS,
         most => most.min(Semaphore::MAX_PERMITS),
     };
-    let router = Arc::new(Router { options, page, ready, scrape, places: Semaphore::new(places) });
+    let (places, probe_places) = (Semaphore::new(most), Semaphore::new(most));
+    let router = Arc::new(Router { options, page, ready, scrape, places, probe_places });
     Arc::new(move |request| {
         let router = Arc::clone(&router);
         Box::pin(async move { router.answer(request).await })
@@ -99,13 +100,16 @@ struct Router {
     ready: Arc<AtomicBool>,
     scrape: Arc<dyn Scrape>,
     places: Semaphore,
+    /// Probes wait for other hosts: they must not keep this one's metrics waiting.
+    probe_places: Semaphore,
 }
 
 impl Router {
     async fn answer(&self, request: Request) -> Response {
         match request.path.as_str() {
-            path if path == self.options.telemetry_path => self.in_place(request).await,
-            STATUS | PROBE => self.in_place(request).await,
+            path if path == self.options.telemetry_path => self.in_place(&self.places, request).await,
+            STATUS => self.in_place(&self.places, request).await,
+            PROBE => self.in_place(&self.probe_places, request).await,
             ROOT => Response::html(200, self.page.clone()),
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
@@ -114,13 +118,13 @@ impl Router {
         }
     }
 
-    /// What costs a look at the host is done only so many times at once.
-    async fn in_place(&self, request: Request) -> Response {
-        let Ok(_place) = self.places.try_acquire() else {
+    /// What costs a look at a host is done only so many times at once.
+    async fn in_place(&self, places: &Semaphore, request: Request) -> Response {
+        let Ok(_place) = places.try_acquire() else {
             let most = self.options.max_requests;
             return Response::text(
                 503,
-                format!("{most} scrapes are under way, and --web.max-requests allows no more: scrape less often, or raise it."),
+                format!("{most} requests of this kind are under way, and --web.max-requests allows no more: scrape less often, or raise it."),
             )
             .with("retry-after", "5");
         };
@@ -140,10 +144,11 @@ impl Router {
                 format!("Name both: {PROBE}?target=NAME&module=NAME, as the configuration does."),
             );
         };
-        metrics(self.scrape.probe(target, module).await)
+        metrics(self.scrape.probe(target, module, self.budget(&request)).await)
     }
 
     async fn scrape(&self, request: Request) -> Response {
+        let budget = self.budget(&request);
         let mut selection = Selection::default();
         for (name, value) in request.query {
             match name.as_str() {
@@ -153,7 +158,11 @@ impl Router {
                 _ => {}
             }
         }
-        metrics(self.scrape.scrape(selection, budget(request.scrape_timeout, self.options.timeout_offset)).await)
+        metrics(self.scrape.scrape(selection, budget).await)
+    }
+
+    fn budget(&self, request: &Request) -> Duration {
+        budget(request.scrape_timeout, self.options.timeout_offset)
     }
 }
 
@@ -202,8 +211,13 @@ mod tests {
             })
         }
 
-        fn probe(&self, target: String, module: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
-            Box::pin(async move { if target == "known" { Ok(module.into()) } else { Err("unknown".to_owned()) } })
+        fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+            Box::pin(async move {
+                if target == "hangs" {
+                    std::future::pending::<()>().await;
+                }
+                if target == "known" { Ok(format!("{module} {budget:?}").into()) } else { Err("unknown".to_owned()) }
+            })
         }
 
         fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
@@ -250,7 +264,7 @@ mod tests {
             let response = answer(request("/probe", query)).await;
             (response.status, String::from_utf8(response.body.to_vec()).unwrap())
         };
-        assert_eq!(probe(&[("target", "known"), ("module", "ping")]).await, (200, "ping".to_owned()));
+        assert_eq!(probe(&[("target", "known"), ("module", "ping")]).await, (200, "ping 9.75s".to_owned()));
         assert_eq!(probe(&[("target", "other"), ("module", "ping")]).await, (400, "unknown\n".to_owned()));
         assert_eq!(probe(&[("target", "known")]).await.0, 400);
         let metrics = answer(request("/m", &[])).await;
@@ -287,6 +301,16 @@ mod tests {
         assert_eq!(first.await.status, 200);
         hold.notify_one();
         assert_eq!(answer(request("/m", &[])).await.status, 200, "the place is free again");
+    }
+
+    #[tokio::test]
+    async fn probes_that_hang_take_the_places_of_probes_alone() {
+        let answer = answer(options(), page(), Arc::default(), Arc::new(Echo::default()));
+        let hanging = || answer(request("/probe", &[("target", "hangs"), ("module", "ping")]));
+        let mut first = hanging();
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
+        assert_eq!(hanging().await.status, 503);
+        assert_eq!(answer(request("/m", &[])).await.status, 200);
     }
 
     #[tokio::test]

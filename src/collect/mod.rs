@@ -367,12 +367,18 @@ pub trait Collector: Send + Sync {
     fn settle(&self, _until: Instant) {}
 }
 
-/// What the path `/probe` answers: one probe of one configured target, made now unless it was made too shortly before.
+/// What the path `/probe` answers: one probe of one configured target, made now unless it was made too shortly before; one
+/// that takes longer than `within` has timed out.
 ///
 /// # Errors
 /// When it is not configured.
-pub async fn probe_once(probes: &Probes, target: &str, probe: Probe) -> Result<Samples, UnknownProbe> {
-    let view = probes.probe_once(target, probe).await?;
+pub async fn probe_once(
+    probes: &Probes,
+    target: &str,
+    probe: Probe,
+    within: Duration,
+) -> Result<Samples, UnknownProbe> {
+    let view = probes.probe_once(target, probe, within).await?;
     let mut samples = Samples::default();
     probes::push(&view, &mut samples);
     pipelined::push(&view, &mut samples);

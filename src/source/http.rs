@@ -155,6 +155,8 @@ pub struct Answer {
 pub struct Token {
     name: HeaderName,
     value: HeaderValue,
+    /// Where in `value` the token itself begins.
+    start: usize,
 }
 
 impl fmt::Debug for Token {
@@ -197,9 +199,19 @@ impl Token {
             }
             _ => return Err(content("holds characters that can't be sent")),
         };
+        let start = value.len() - token.len();
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| content("holds characters that can't be sent"))?;
         value.set_sensitive(true);
-        Ok(Token { name, value })
+        Ok(Token { name, value, start })
+    }
+
+    /// Whether `text` holds the token or a piece of it, in either case: four characters in a row.
+    #[must_use]
+    pub fn shows_in(&self, text: &str) -> bool {
+        let token = &self.value.as_bytes()[self.start..];
+        let size = token.len().min(4);
+        let shows = |piece: &[u8]| text.as_bytes().windows(size).any(|part| part.eq_ignore_ascii_case(piece));
+        token.windows(size).any(shows)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,8 +21,9 @@ use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyErro
 use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
 use crate::sync::locked;
 
-/// How many probes run at once.
-const CONCURRENCY: usize = 8;
+/// How many probes run at once: all there are, within these bounds, so that some that hang don't keep the others from
+/// being made before their results are stale.
+const CONCURRENCY: RangeInclusive<usize> = 8..=64;
 
 /// The first round is spread over this time, or over the interval when that is shorter.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -235,7 +237,11 @@ impl Probes {
     }
 
     fn new(places: Places) -> Probes {
-        Probes { places, at_once: Arc::new(Semaphore::new(CONCURRENCY)) }
+        let all = match &places {
+            Places::Configured(entries) => entries.len(),
+            Places::Local { .. } => 1,
+        };
+        Probes { places, at_once: Arc::new(Semaphore::new(all.clamp(*CONCURRENCY.start(), *CONCURRENCY.end()))) }
     }
 
     /// Asks for ever, each probe at its interval; ends when the future is dropped. Only one call at a time is of use.
@@ -279,11 +285,12 @@ impl Probes {
         self.entries().iter().filter_map(|entry| entry.view()).collect()
     }
 
-    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet.
+    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet. When
+    /// that takes longer than `within`, it has timed out for the one who asked; its result counts when it comes.
     ///
     /// # Errors
     /// When it is not configured.
-    pub async fn probe_once(&self, target: &str, probe: Probe) -> Result<View, UnknownProbe> {
+    pub async fn probe_once(&self, target: &str, probe: Probe, within: Duration) -> Result<View, UnknownProbe> {
         let of_target: Vec<_> = self.entries().into_iter().filter(|entry| entry.target.name == target).collect();
         if of_target.is_empty() {
             return Err(UnknownProbe::Target);
@@ -291,8 +298,14 @@ impl Probes {
         let Some(entry) = of_target.iter().find(|entry| entry.settings.probe == probe) else {
             return Err(UnknownProbe::Probe(of_target.iter().map(|entry| entry.settings.probe.label()).collect()));
         };
-        entry.refresh(&self.at_once).await;
-        entry.view().filter(|view| view.last.is_some()).ok_or(UnknownProbe::NoResult)
+        let asked = SystemTime::now();
+        let in_time = tokio::time::timeout(within, entry.refresh(&self.at_once)).await.is_ok();
+        let mut view = entry.view().ok_or(UnknownProbe::NoResult)?;
+        if !in_time {
+            let failure = Some(Reason::Timeout);
+            view.last = Some(Record { started: asked, duration: within, status: None, failure, reply: None });
+        }
+        if view.last.is_some() { Ok(view) } else { Err(UnknownProbe::NoResult) }
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
@@ -377,17 +390,8 @@ impl Entry {
     async fn run(&self) {
         let (started, at) = (SystemTime::now(), Instant::now());
         locked(&self.state).started = Some(at);
-        let result = self.ask().await;
+        let (reply, failure) = self.ask().await;
         let duration = at.elapsed();
-        let (reply, failure) = match result {
-            Ok(Reply::MessageCenter(queue)) if !queue.ok => {
-                let message = format!("the server says {:?} instead of OK", queue.said);
-                let failure = Failure { reason: Reason::Body, message, status: Some(200) };
-                (Some(Reply::MessageCenter(queue)), Some(failure))
-            }
-            Ok(reply) => (Some(reply), None),
-            Err(failure) => (None, Some(failure)),
-        };
         let status = failure.as_ref().map_or(Some(200), |failure| failure.status);
         let reason = failure.as_ref().map(|failure| failure.reason);
         let record = Record { started, duration, status, failure: reason, reply };
@@ -426,9 +430,32 @@ impl Entry {
         }
     }
 
-    async fn ask(&self) -> Result<Reply, Failure> {
-        let token = self.token().await?;
-        let Answer { body, charset } = self.endpoint.get(&self.settings.path, token.as_ref()).await?;
+    /// What came back, and what is wrong with it; a Message Center that tells of an error has both.
+    async fn ask(&self) -> (Option<Reply>, Option<Failure>) {
+        let token = match self.token().await {
+            Ok(token) => token,
+            Err(failure) => return (None, Some(failure)),
+        };
+        let (reply, failure) = match self.exchange(token.as_ref()).await {
+            Ok(Reply::MessageCenter(queue)) if !queue.ok => {
+                let failure = unwell(&format_args!("the server says {:?} instead of OK", queue.said));
+                (Some(Reply::MessageCenter(queue)), Some(failure))
+            }
+            Ok(reply) => (Some(reply), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        // A server may repeat what it was sent.
+        let kept_secret = |failure: Failure| match &token {
+            Some(token) if token.shows_in(&failure.message) => {
+                Failure { message: "what the server says holds a piece of the session token".to_owned(), ..failure }
+            }
+            _ => failure,
+        };
+        (reply, failure.map(kept_secret))
+    }
+
+    async fn exchange(&self, token: Option<&Token>) -> Result<Reply, Failure> {
+        let Answer { body, charset } = self.endpoint.get(&self.settings.path, token).await?;
         let charset = charset.as_deref();
         let reply = match self.settings.probe {
             Probe::Redirection => reply::redirection(&body, charset).map(Reply::Redirection),
@@ -436,11 +463,7 @@ impl Entry {
             Probe::MessageCenter => reply::message_center(&body, charset).map(Reply::MessageCenter),
             Probe::Pipelined => reply::pipelined(&body, charset).map(Reply::Pipelined),
         };
-        reply.map_err(|error: ReplyError| Failure {
-            reason: Reason::Body,
-            message: error.to_string(),
-            status: Some(200),
-        })
+        reply.map_err(|error: ReplyError| unwell(&error))
     }
 
     async fn token(&self) -> Result<Option<Token>, Failure> {
@@ -472,4 +495,9 @@ impl Entry {
             failures: state.failures,
         })
     }
+}
+
+/// An answer that came, with status 200, and does not tell that all is well.
+fn unwell(why: &impl ToString) -> Failure {
+    Failure { reason: Reason::Body, message: why.to_string(), status: Some(200) }
 }

@@ -33,7 +33,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::stack::{Exporter, concat_os};
+use crate::support::stack::{Exporter, Metrics, concat_os};
 use crate::support::wait_for;
 
 /// Long enough for a busy machine; nothing waits for it but what fails.
@@ -232,7 +232,7 @@ fn collect(probes: &Arc<Probes>) -> (Outcome, Snapshot) {
 async fn probed(probe: Probe, body: &[u8]) -> Snapshot {
     let server = Server::with_body(body).await;
     let probes = Probes::configured(vec![asking(target(server.address), probe)]).unwrap();
-    probe_once(&probes, "t", probe).await.unwrap().freeze()
+    probe_once(&probes, "t", probe, PATIENCE).await.unwrap().freeze()
 }
 
 // ---- answers
@@ -600,13 +600,27 @@ async fn the_session_token_goes_where_it_belongs_and_nowhere_else() {
             let source = token(directory.path(), "s3cret\n", 0o600, carrier.clone());
             let target = Target { session_token: Some(source), ..asking(target(server.address), probe) };
             let probes = Probes::configured(vec![target]).unwrap();
-            probes.probe_once("t", probe).await.unwrap();
+            probes.probe_once("t", probe, PATIENCE).await.unwrap();
             let request = requests.recv().await.unwrap();
             let expected = matches!(probe, Probe::Ping | Probe::MessageCenter);
             assert_eq!(request.contains(line), expected, "{probe:?}: {request}");
             assert_eq!(request.contains("s3cret"), expected, "{probe:?}: {request}");
         }
     }
+}
+
+#[test]
+fn a_piece_of_the_token_is_recognised_in_what_a_server_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let of = |content: &str, carrier| Token::read(&token(directory.path(), content, 0o600, carrier)).unwrap();
+    let secret = of("s3cret-t0ken", Carrier::Cookie("SessionToken".to_owned()));
+    for text in ["Invalid s3cret-t0ken", "cut off at s3cr", "S3CRET", "%3Ds3cret%2Dt0ken"] {
+        assert!(secret.shows_in(text), "{text}");
+    }
+    for text in ["", "Invalid session", "SessionToken is wrong", "s3c"] {
+        assert!(!secret.shows_in(text), "{text}");
+    }
+    assert!(of("xy", in_header()).shows_in("wxyz"), "a short one is looked for whole");
 }
 
 #[tokio::test]
@@ -620,7 +634,7 @@ async fn a_token_that_others_can_read_is_not_used() {
         assert!(!error.contains("s3cret"), "{error}");
         let target = Target { session_token: Some(source), ..asking(target(server.address), Probe::Ping) };
         let probes = Probes::configured(vec![target]).unwrap();
-        let samples = probe_once(&probes, "t", Probe::Ping).await.unwrap().freeze();
+        let samples = probe_once(&probes, "t", Probe::Ping, PATIENCE).await.unwrap().freeze();
         assert_eq!(samples.value(&PROBE_SUCCESS, &["ping", "t"]), Some(0.0));
         assert_eq!(samples.value(&PROBE_FAILURE_INFO, &["ping", "t", "token"]), Some(1.0));
     }
@@ -816,7 +830,7 @@ async fn a_wrong_encoding_is_read_as_it_is_declared() {
         b"HTTP/1.1 200 OK\r\ncontent-type: text/xml; charset=iso-8859-1\r\n\r\n<redir status='OK' host='\xe9'/>";
     let server = Server::answering(&answer[..]).await;
     let probes = Probes::configured(vec![target(server.address)]).unwrap();
-    let samples = probe_once(&probes, "t", Probe::Redirection).await.unwrap().freeze();
+    let samples = probe_once(&probes, "t", Probe::Redirection, PATIENCE).await.unwrap().freeze();
     assert_eq!(samples.value(&REDIRECTION_INFO, &["t", "", "", "", "é", ""]), Some(1.0));
 }
 
@@ -870,7 +884,7 @@ async fn a_probe_that_still_runs_is_not_started_again() {
 async fn nobody_can_make_it_ask_more_often_than_documented() {
     let server = Server::with_body(b"OK\n").await;
     let probes = Probes::configured(vec![asking(target(server.address), Probe::Ping)]).unwrap();
-    let ask = || probes.probe_once("t", Probe::Ping);
+    let ask = || probes.probe_once("t", Probe::Ping, PATIENCE);
     let (a, b, c) = tokio::join!(ask(), ask(), ask());
     assert!([a, b, c].iter().all(|view| view.as_ref().unwrap().runs == 1));
     assert_eq!(ask().await.unwrap().runs, 1);
@@ -890,6 +904,29 @@ async fn a_single_look_asks_every_probe() {
 }
 
 #[tokio::test]
+async fn targets_that_hang_keep_no_other_one_from_being_asked() {
+    const HANGING: usize = 40;
+    let hanging = Server::start(|mut peer| async move {
+        peer.request().await;
+        pending::<()>().await;
+    })
+    .await;
+    let well = Server::answering(OK).await;
+    let named = |name: String, address| Target { name, ..target(address) };
+    let mut targets: Vec<_> = (0..HANGING).map(|place| named(format!("hangs{place}"), hanging.address)).collect();
+    targets.push(named("well".to_owned(), well.address));
+    let probes = Arc::new(Probes::configured(targets).unwrap());
+    let asking = Arc::clone(&probes);
+    let schedule = tokio::spawn(async move { asking.ask_all().await });
+    until("all hang", || hanging.seen.open.load(Ordering::SeqCst) == HANGING).await;
+    until("the other one answers", || {
+        collect(&probes).1.value(&PROBE_SUCCESS, &["redirection", "well"]) == Some(1.0)
+    })
+    .await;
+    schedule.abort();
+}
+
+#[tokio::test]
 async fn a_result_counts_when_the_one_who_asked_is_gone() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let (asked, hold) = (Arc::new(tokio::sync::Notify::new()), Arc::clone(&gate));
@@ -906,7 +943,7 @@ async fn a_result_counts_when_the_one_who_asked_is_gone() {
     .await;
     let probes = Arc::new(Probes::configured(vec![target(server.address)]).unwrap());
     let asker = Arc::clone(&probes);
-    let request = tokio::spawn(async move { asker.probe_once("t", Probe::Redirection).await.map(|_| ()) });
+    let request = tokio::spawn(async move { asker.probe_once("t", Probe::Redirection, PATIENCE).await.map(|_| ()) });
     asked.notified().await;
     request.abort();
     gate.notify_one();
@@ -917,8 +954,11 @@ async fn a_result_counts_when_the_one_who_asked_is_gone() {
 async fn only_what_is_configured_can_be_asked_for() {
     let server = Server::answering(OK).await;
     let probes = Probes::configured(vec![target(server.address)]).unwrap();
-    assert_eq!(probes.probe_once("http://127.0.0.1", Probe::Redirection).await.unwrap_err(), UnknownProbe::Target);
-    let error = probes.probe_once("t", Probe::Ping).await.unwrap_err();
+    assert_eq!(
+        probes.probe_once("http://127.0.0.1", Probe::Redirection, PATIENCE).await.unwrap_err(),
+        UnknownProbe::Target
+    );
+    let error = probes.probe_once("t", Probe::Ping, PATIENCE).await.unwrap_err();
     assert_eq!(error, UnknownProbe::Probe(vec!["redirection"]));
     assert_eq!(server.connections(), 0);
 }
@@ -952,9 +992,9 @@ async fn this_host_s_redirection_server_is_asked_while_the_module_is_expected() 
     let told = Arc::clone(&port);
     let probes = Arc::new(Probes::local(move || *told.lock().unwrap()));
     assert_eq!(collect(&probes).0, Outcome::NotApplicable);
-    assert_eq!(probes.probe_once("localhost", Probe::Redirection).await.unwrap_err(), UnknownProbe::Target);
+    assert_eq!(probes.probe_once("localhost", Probe::Redirection, PATIENCE).await.unwrap_err(), UnknownProbe::Target);
     *port.lock().unwrap() = Some(server.address.port());
-    probes.probe_once("localhost", Probe::Redirection).await.unwrap();
+    probes.probe_once("localhost", Probe::Redirection, PATIENCE).await.unwrap();
     let (outcome, samples) = collect(&probes);
     assert_eq!(outcome, Outcome::Complete);
     assert_eq!(samples.value(&PROBE_SUCCESS, &["redirection", "localhost"]), Some(1.0));
@@ -968,21 +1008,21 @@ async fn a_guessed_port_that_serves_no_redirection_is_no_failure() {
     let server = Server::answering(missing).await;
     let port = server.address.port();
     let probes = Arc::new(Probes::local(move || Some(port)));
-    let asked = probes.probe_once("localhost", Probe::Redirection).await;
+    let asked = probes.probe_once("localhost", Probe::Redirection, PATIENCE).await;
     assert_eq!(asked.unwrap_err(), UnknownProbe::NoResult);
     assert_eq!(server.connections(), 1);
     assert_eq!(collect(&probes).0, Outcome::NotApplicable);
 
     // What an administrator names is expected to be there.
     let probes = Arc::new(Probes::configured(vec![target(server.address)]).unwrap());
-    probes.probe_once("t", Probe::Redirection).await.unwrap();
+    probes.probe_once("t", Probe::Redirection, PATIENCE).await.unwrap();
     assert_eq!(collect(&probes).1.value(&PROBE_FAILURE_INFO, &["redirection", "t", "status"]), Some(1.0));
 
     // And any other trouble than "not found" is one.
     let server = Server::answering("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").await;
     let port = server.address.port();
     let probes = Arc::new(Probes::local(move || Some(port)));
-    probes.probe_once("localhost", Probe::Redirection).await.unwrap();
+    probes.probe_once("localhost", Probe::Redirection, PATIENCE).await.unwrap();
     assert_eq!(collect(&probes).1.value(&PROBE_SUCCESS, &["redirection", "localhost"]), Some(0.0));
 }
 
@@ -998,6 +1038,80 @@ fn the_local_port_is_the_configured_one_of_a_module_that_is_started_here() {
     assert_eq!(port("<serverconf><web autoStart='false' httpPort='8081'/></serverconf>"), None);
     assert_eq!(port("<serverconf><web autoStart='true' httpPort='99999'/></serverconf>"), Some(8080));
     assert_eq!(local_port(&Installation::default()), None);
+}
+
+// ---- the path /probe of the built exporter
+
+/// What the exporter at `address` answers for one probe when Prometheus waits for two seconds.
+fn ask_for(address: &str, target: &str, module: &str) -> String {
+    let url = format!("http://{address}/probe?target={target}&module={module}");
+    let mut answer = ureq::get(url).header("x-prometheus-scrape-timeout-seconds", "2").call().unwrap();
+    answer.body_mut().read_to_string().unwrap()
+}
+
+#[tokio::test]
+async fn a_target_that_hangs_times_out_for_prometheus_and_keeps_no_scrape_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let (told, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |mut peer| {
+        let told = told.clone();
+        async move {
+            told.send(peer.request().await).unwrap();
+            pending::<()>().await;
+        }
+    })
+    .await;
+    let file = directory.path().join("targets.yml");
+    let text = format!(
+        "targets:\n  - name: slow\n    url: http://{}\n    probes: [redirection]\n    timeout: 60s\n",
+        server.address
+    );
+    std::fs::write(&file, text).unwrap();
+    let flags = [concat_os("--config.file=", &file), "--web.max-requests=1".into()];
+    let exporter = Exporter::start(directory.path(), directory.path(), &flags);
+    let address = exporter.address.clone();
+    let first = tokio::task::spawn_blocking(move || ask_for(&address, "slow", "redirection"));
+    asked.recv().await.unwrap();
+    // The schedule or the request above is under way, and will be for a minute.
+    let metrics = tokio::task::spawn_blocking(move || (exporter.metrics(), exporter)).await.unwrap();
+    assert_eq!(metrics.0.value("campaign_probe_success{probe=\"redirection\",target=\"slow\"}"), None);
+    let answer = Metrics(first.await.unwrap());
+    assert_eq!(answer.value("campaign_probe_success{probe=\"redirection\",target=\"slow\"}"), Some(0.0));
+    let reason = "campaign_probe_failure_info{probe=\"redirection\",target=\"slow\",reason=\"timeout\"}";
+    assert_eq!(answer.value(reason), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_token_does_not_bring_it_into_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = token(directory.path(), "s3cret-t0ken", 0o600, in_header());
+    let echo = Server::start(|mut peer| async move {
+        let request = peer.request().await;
+        peer.write(&ok(format!("Error\nnot a session:\n{request}").as_bytes())).await;
+    })
+    .await;
+    let file = directory.path().join("targets.yml");
+    let text = format!(
+        "targets:\n  - name: echo\n    url: http://{}\n    probes: [ping, message_center]\n    session_token_file: {}\n    \
+         session_token_header: x-example-token\n",
+        echo.address,
+        source.file.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let flags = [concat_os("--config.file=", &file), "--log.level=debug".into()];
+        let exporter = Exporter::start(directory.path(), directory.path(), &flags);
+        for module in ["ping", "message_center"] {
+            let answer = ask_for(&exporter.address, "echo", module);
+            assert!(!answer.contains("s3cret"), "{answer}");
+            assert!(answer.contains("reason=\"body\""), "{answer}");
+        }
+        exporter.process.output()
+    })
+    .await
+    .unwrap();
+    assert_eq!(output.matches("holds a piece of the session token").count(), 2, "{output}");
+    assert!(!output.contains("s3cret"), "{output}");
 }
 
 // ---- the configuration file

@@ -593,7 +593,7 @@ impl Scrape for Gauges {
         })
     }
 
-    fn probe(&self, target: String, _: String) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move { Err(target) })
     }
 
