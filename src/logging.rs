@@ -219,13 +219,31 @@ fn pair(writer: &mut Writer<'_>, name: &str, value: &str) -> fmt::Result {
 }
 
 #[cfg(test)]
+pub(crate) use tests::Page;
+
+#[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::sync::locked;
 
+    /// What is written to any clone of it.
     #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Page {
+        /// The text since this was last asked.
+        pub(crate) fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut *locked(&self.0))).unwrap()
+        }
+
+        /// Writes plain lines to it.
+        pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
+            let writer = self.clone();
+            subscriber(Level::Debug, Format::Logfmt, move || writer.clone())
+        }
+    }
 
     impl io::Write for Page {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -241,7 +259,7 @@ mod tests {
         let page = Page::default();
         let writer = page.clone();
         tracing::subscriber::with_default(subscriber(level, format, move || writer.clone()), log);
-        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+        page.take()
     }
 
     /// The text after the timestamp, which is checked for its form.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, Told};
 use crate::catalog::signals::exporter::{SCRAPE_COLLECTOR_DURATION, SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS};
 use crate::snapshot::Samples;
 use crate::sync::locked;
@@ -29,6 +29,7 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 /// The enabled collectors, and what is remembered of their runs.
 pub struct Engine {
     slots: Vec<Arc<Slot>>,
+    told: Told,
 }
 
 /// A request for collectors that the engine can't serve.
@@ -56,7 +57,7 @@ impl Engine {
     #[must_use]
     pub fn new(collectors: Vec<(&'static str, Box<dyn Collector>)>) -> Self {
         let slots = collectors.into_iter().map(|(name, collector)| Arc::new(Slot::new(name, collector))).collect();
-        Self { slots }
+        Self { slots, told: Told::default() }
     }
 
     /// The names of the enabled collectors, in the order of their table.
@@ -115,8 +116,9 @@ impl Engine {
                 Some(run) => {
                     open.remove(&run.place);
                     let slot = &self.slots[run.place];
-                    let success = slot.settle(run.result);
-                    slot.report(success, run.duration, &mut samples);
+                    let trouble = slot.settle(run.result);
+                    slot.report(trouble.is_none(), run.duration, &mut samples);
+                    self.tell(slot, trouble);
                     samples.append(run.samples);
                 }
                 None if Instant::now() >= deadline => break,
@@ -127,14 +129,45 @@ impl Engine {
         for place in open {
             let slot = &self.slots[place];
             slot.count(ErrorKind::Timeout, 1);
-            tracing::error!(
-                collector = slot.name,
-                "the collector has not ended by the scrape's deadline; its samples are missing"
-            );
+            let late = "the collector has not ended by the scrape's deadline; its samples are missing";
+            self.tell(slot, Some(Trouble { failed: true, message: late.to_owned() }));
             slot.report(false, Duration::ZERO, &mut samples);
         }
         samples
     }
+
+    /// Logs what a collector's run was like, once when that changes.
+    fn tell(&self, slot: &Slot, trouble: Option<Trouble>) {
+        let collector = slot.name;
+        if !self.told.is_news(collector, trouble.as_ref().map(|trouble| trouble.message.as_str())) {
+            return;
+        }
+        match trouble {
+            Some(Trouble { failed: true, message }) => tracing::error!(collector, "{message}"),
+            Some(Trouble { failed: false, message }) => tracing::warn!(collector, "{message}"),
+            None => tracing::info!(collector, "the collector reads everything again"),
+        }
+    }
+}
+
+/// Why a run was no success.
+struct Trouble {
+    /// It gave nothing at all, or not in time; else it left something out.
+    failed: bool,
+    message: String,
+}
+
+/// What was left out, by kind and not by number: how much it is may be another thing at each scrape.
+fn left_out(losses: &Losses) -> String {
+    let kinds: Vec<_> = losses.iter().map(|(kind, _)| kind.label()).collect();
+    let mut message = format!(
+        "the collector leaves out what it could not read, for: {}; campaign_scrape_collector_errors_total counts it",
+        kinds.join(", ")
+    );
+    if losses.iter().any(|(kind, _)| kind == ErrorKind::Permission) {
+        message += ". Run the exporter as the user that runs Campaign, or switch the collector off";
+    }
+    message
 }
 
 /// The next run to end, unless none does within [`PATIENCE`] or before the deadline.
@@ -195,19 +228,17 @@ impl Slot {
         (result, samples)
     }
 
-    /// Counts and logs how a run ended; whether it was a success.
-    fn settle(&self, result: Result<Outcome, CollectError>) -> bool {
+    /// Counts what a run could not read; none when it was a success.
+    fn settle(&self, result: Result<Outcome, CollectError>) -> Option<Trouble> {
         match result {
-            Ok(Outcome::Complete | Outcome::NotApplicable) => true,
+            Ok(Outcome::Complete | Outcome::NotApplicable) => None,
             Ok(Outcome::Partial(losses)) => {
                 self.count_all(&losses);
-                tracing::debug!(collector = self.name, losses = ?losses, "the collector could not read everything");
-                false
+                Some(Trouble { failed: false, message: left_out(&losses) })
             }
             Err(error) => {
                 self.count(error.kind, 1);
-                tracing::error!(collector = self.name, kind = error.kind.label(), "{error}");
-                false
+                Some(Trouble { failed: true, message: format!("{error} ({})", error.kind.label()) })
             }
         }
     }
@@ -285,6 +316,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::signals::modules::MODULE_PROCESSES;
+    use crate::logging::Page;
 
     /// A collector that does what the test tells it.
     struct Told<F>(F);
@@ -332,6 +364,36 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
     const SHORT: Duration = Duration::from_millis(1500);
+
+    #[tokio::test]
+    async fn what_is_the_matter_is_told_when_it_begins_and_when_it_ends() {
+        let page = Page::default();
+        let _log = tracing::subscriber::set_default(page.subscriber());
+        let runs = AtomicU64::new(0);
+        let collector = told(move |_, _| {
+            let mut losses = Losses::default();
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            match run {
+                0 | 5.. => {}
+                1 | 2 => losses.add(ErrorKind::Permission, run),
+                _ => return Err(CollectError { kind: ErrorKind::Gone, message: "/x: it is away".to_owned() }),
+            }
+            Ok(losses.into_outcome())
+        });
+        let engine = Engine::new(vec![("x", collector)]);
+        let mut lines = Vec::new();
+        for _ in 0..7 {
+            scrape(&engine, Duration::from_secs(20)).await;
+            lines.push(page.take());
+        }
+        let expected = ["", "for: permission; ", "", "/x: it is away (gone)", "", "reads everything again", ""];
+        for (line, expected) in lines.iter().zip(expected) {
+            assert_eq!(line.is_empty(), expected.is_empty(), "{lines:?}");
+            assert!(line.contains(expected), "{lines:?}");
+        }
+        assert!(lines[1].contains("level=warn") && lines[1].contains("Run the exporter as the user"), "{lines:?}");
+        assert!(lines[3].contains("level=error") && lines[5].contains("level=info"), "{lines:?}");
+    }
 
     #[tokio::test]
     async fn a_panic_is_counted_and_the_others_still_answer() {

@@ -919,10 +919,8 @@ async fn targets_that_hang_keep_no_other_one_from_being_asked() {
     let asking = Arc::clone(&probes);
     let schedule = tokio::spawn(async move { asking.ask_all().await });
     until("all hang", || hanging.seen.open.load(Ordering::SeqCst) == HANGING).await;
-    until("the other one answers", || {
-        collect(&probes).1.value(&PROBE_SUCCESS, &["redirection", "well"]) == Some(1.0)
-    })
-    .await;
+    until("the other one answers", || collect(&probes).1.value(&PROBE_SUCCESS, &["redirection", "well"]) == Some(1.0))
+        .await;
     schedule.abort();
 }
 

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::logging::Page;
 
 const SERVER: &str = "<serverconf><mta statServerAddress='localhost'/></serverconf>";
 const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
@@ -541,33 +542,16 @@ fn the_thread_follows_a_change_and_ends_when_it_is_dropped() {
 
 #[test]
 fn what_is_reported_reaches_the_log() {
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let log = Log(Arc::clone(&written));
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(move || log.clone()).with_ansi(false).without_time().finish();
+    let page = Page::default();
     let host = Host::empty(true);
     host.write("serverConf.xml", BROKEN);
-    tracing::subscriber::with_default(subscriber, || {
+    tracing::subscriber::with_default(page.subscriber(), || {
         host.source.poll();
         host.source.poll();
     });
-    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
-    let errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    let text = page.take();
+    let errors: Vec<&str> = text.lines().filter(|line| line.contains("level=error")).collect();
     assert_eq!(errors.len(), 1, "{text}");
     assert!(errors[0].contains("nothing of it is in force: line 2, column 22: the file ends too early"), "{text}");
     assert!(errors[0].contains("nl6/conf/serverConf.xml"), "{text}");
-}
-
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
