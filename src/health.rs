@@ -150,7 +150,9 @@ fn running(subject: &Subject) -> Option<bool> {
 }
 
 fn memory(subject: &Subject) -> Option<bool> {
-    Some(subject.value(&MODULE_RESIDENT_MEMORY_MAX)? < subject.value(&MODULE_MEMORY_ALERT)?)
+    // A threshold of 0 is none.
+    let threshold = subject.value(&MODULE_MEMORY_ALERT).filter(|bytes| *bytes > 0.0)?;
+    Some(subject.value(&MODULE_RESIDENT_MEMORY_MAX)? < threshold)
 }
 
 fn age(subject: &Subject) -> Option<bool> {
@@ -601,6 +603,19 @@ mod tests {
         assert_eq!(verdict("web", "default", "http_port", evidence), Some(true));
         assert_eq!(verdict("web", "default", "control_port", evidence), Some(false));
         assert_eq!(verdict("web", "default", "port", evidence), None);
+    }
+
+    #[test]
+    fn a_memory_threshold_of_0_is_none() {
+        let judged = |threshold: f64| {
+            let evidence = [
+                (&MODULE_UP, MTA, 1.0),
+                (&MODULE_RESIDENT_MEMORY_MAX, MTA, 99.0),
+                (&MODULE_MEMORY_ALERT, MTA, threshold),
+            ];
+            verdict("mta", "prod", "memory", &evidence)
+        };
+        assert_eq!([judged(100.0), judged(99.0), judged(0.0)], [Some(true), Some(false), None]);
     }
 
     #[test]

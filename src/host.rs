@@ -75,7 +75,6 @@ impl CampaignHost {
     pub fn open(options: &cli::Host) -> anyhow::Result<Self> {
         let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
-        installation.poll();
         let follower = installation.follow().context("the configuration can't be followed")?;
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
         processes.set_home(installation.current().home.as_deref());
@@ -179,6 +178,10 @@ fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> anyhow
 }
 
 impl Scrape for CampaignHost {
+    fn is_ready(&self) -> bool {
+        self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
+    }
+
     fn scrape(&self, selection: serve::Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move {
             let selection = self

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use campaign_exporter::cli::{self, Build, CollectorFlag, Command, Invocation};
@@ -100,7 +99,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
         max_requests: web.max_requests,
         timeout_offset: web.timeout_offset,
     };
-    let answer = serve::answer(options, landing_page(), Arc::new(AtomicBool::new(true)), host);
+    let answer = serve::answer(options, landing_page(), host);
     tell_service_manager(NotifyState::Ready);
     let shutdown = async move {
         tokio::select! {

@@ -1,7 +1,6 @@
 //! What is answered where: joins the web server and whatever gathers the metrics. Knows neither sockets nor collectors.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -40,6 +39,9 @@ pub struct Selection {
 
 /// Something that gathers the metrics of this moment.
 pub trait Scrape: Send + Sync {
+    /// Whether there are metrics to give: decides on [`READY`].
+    fn is_ready(&self) -> bool;
+
     /// The metrics of the selected collectors in the Prometheus text format 0.0.4, within `budget`.
     ///
     /// # Errors
@@ -71,9 +73,8 @@ pub struct Options {
 /// The function that answers every path.
 ///
 /// `page` is the landing page; links to the telemetry path and to the health pages are put before its own.
-/// `ready` decides on [`READY`].
 #[must_use]
-pub fn answer(options: Options, mut page: Landing, ready: Arc<AtomicBool>, scrape: Arc<dyn Scrape>) -> Answer {
+pub fn answer(options: Options, mut page: Landing, scrape: Arc<dyn Scrape>) -> Answer {
     let own = [
         (options.telemetry_path.as_str(), "the metrics, for Prometheus"),
         (HEALTHY, "whether the exporter answers"),
@@ -87,7 +88,7 @@ pub fn answer(options: Options, mut page: Landing, ready: Arc<AtomicBool>, scrap
         most => most.min(Semaphore::MAX_PERMITS),
     };
     let (places, probe_places) = (Semaphore::new(most), Semaphore::new(most));
-    let router = Arc::new(Router { options, page, ready, scrape, places, probe_places });
+    let router = Arc::new(Router { options, page, scrape, places, probe_places });
     Arc::new(move |request| {
         let router = Arc::clone(&router);
         Box::pin(async move { router.answer(request).await })
@@ -97,7 +98,6 @@ pub fn answer(options: Options, mut page: Landing, ready: Arc<AtomicBool>, scrap
 struct Router {
     options: Options,
     page: String,
-    ready: Arc<AtomicBool>,
     scrape: Arc<dyn Scrape>,
     places: Semaphore,
     /// Probes wait for other hosts: they must not keep this one's metrics waiting.
@@ -112,7 +112,7 @@ impl Router {
             PROBE => self.in_place(&self.probe_places, request).await,
             ROOT => Response::html(200, self.page.clone()),
             HEALTHY => Response::text(200, "Healthy."),
-            READY if self.ready.load(Ordering::Relaxed) => Response::text(200, "Ready."),
+            READY if self.scrape.is_ready() => Response::text(200, "Ready."),
             READY => Response::text(503, "Not ready: the first look at the host is not done."),
             _ => Response::text(404, format!("Nothing is here; the metrics are at {}.", self.options.telemetry_path)),
         }
@@ -188,6 +188,7 @@ fn budget(scrape_timeout: Option<Duration>, offset: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use tokio::sync::Notify;
 
@@ -196,11 +197,16 @@ mod tests {
     /// Answers with what it was asked, when told to.
     #[derive(Default)]
     struct Echo {
+        ready: AtomicBool,
         hold: Option<Arc<Notify>>,
         asked: Mutex<Vec<(Selection, Duration)>>,
     }
 
     impl Scrape for Echo {
+        fn is_ready(&self) -> bool {
+            self.ready.load(Ordering::Relaxed)
+        }
+
         fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push((selection.clone(), budget));
@@ -240,13 +246,13 @@ mod tests {
 
     #[tokio::test]
     async fn every_path_has_its_answer() {
-        let ready = Arc::new(AtomicBool::new(false));
-        let answer = answer(options(), page(), Arc::clone(&ready), Arc::new(Echo::default()));
+        let echo = Arc::new(Echo::default());
+        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let status = async |path: &str| answer(request(path, &[])).await.status;
         assert_eq!(status("/m").await, 200);
         assert_eq!(status("/-/healthy").await, 200);
         assert_eq!(status("/-/ready").await, 503);
-        ready.store(true, Ordering::Relaxed);
+        echo.ready.store(true, Ordering::Relaxed);
         assert_eq!(status("/-/ready").await, 200);
         for path in ["/metrics", "/m/", "/-/", "", "//", "/M"] {
             assert_eq!(status(path).await, 404, "{path}");
@@ -274,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn the_selection_and_the_budget_reach_the_scrape() {
         let echo = Arc::new(Echo::default());
-        let answer = answer(options(), page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut asking = request("/m", &[("collect[]", "a"), ("other", "x"), ("exclude[]", "c"), ("collect[]", "b")]);
         asking.scrape_timeout = Some(Duration::from_secs(2));
         answer(asking).await;
@@ -288,8 +294,8 @@ mod tests {
     #[tokio::test]
     async fn more_scrapes_than_allowed_are_refused_with_a_remedy_and_nothing_else_is() {
         let hold = Arc::new(Notify::new());
-        let echo = Arc::new(Echo { hold: Some(Arc::clone(&hold)), asked: Mutex::default() });
-        let answer = answer(options(), page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let echo = Arc::new(Echo { hold: Some(Arc::clone(&hold)), ..Echo::default() });
+        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut first = answer(request("/m", &[]));
         // Polled once, it is under way.
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
@@ -305,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn probes_that_hang_take_the_places_of_probes_alone() {
-        let answer = answer(options(), page(), Arc::default(), Arc::new(Echo::default()));
+        let answer = answer(options(), page(), Arc::new(Echo::default()));
         let hanging = || answer(request("/probe", &[("target", "hangs"), ("module", "ping")]));
         let mut first = hanging();
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
@@ -316,9 +322,9 @@ mod tests {
     #[tokio::test]
     async fn no_limit_means_none() {
         let hold = Arc::new(Notify::new());
-        let echo = Arc::new(Echo { hold: Some(hold), asked: Mutex::default() });
+        let echo = Arc::new(Echo { hold: Some(hold), ..Echo::default() });
         let options = Options { max_requests: 0, ..options() };
-        let answer = answer(options, page(), Arc::default(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options, page(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {
             assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);

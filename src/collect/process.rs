@@ -37,7 +37,7 @@ impl Collector for Process {
     /// up nor down.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let table = &*cx.processes;
-        out.push(&PROCESSES_HIDDEN, &[], number(table.hidden.into()));
+        out.push(&PROCESSES_HIDDEN, &[], number((table.hidden && !table.seen).into()));
         let residents: BTreeSet<&str> = residents().map(|(name, _)| name).collect();
         for ((module, instance), subject) in subjects(&cx.installation, table) {
             let labels = [module, instance];
@@ -61,12 +61,20 @@ impl Collector for Process {
     }
 }
 
-/// Every group that was seen, every resident that is expected, and the utilities of every instance: a counter that is
-/// 0 before the first start is what makes the first start visible.
+/// Every group that was seen, but for what has ended of instances that were removed; every resident that is expected, and
+/// the utilities of every instance: a counter that is 0 before the first start is what makes the first start visible.
 fn subjects<'a>(installation: &'a Installation, table: &'a ProcessTable) -> BTreeMap<(&'a str, &'a str), Subject<'a>> {
+    let instances = &installation.instances;
+    let is_there = |group: &&Group| {
+        group.now.processes > 0
+            || instances.is_empty()
+            || *group.instance == *DEFAULT_INSTANCE
+            || instances.contains_key(&*group.instance)
+    };
     let mut subjects: BTreeMap<_, _> = table
         .groups
         .iter()
+        .filter(is_there)
         .map(|group| ((&*group.module, &*group.instance), Subject { group: Some(group), expected: false }))
         .collect();
     for ((instance, module), expected) in installation.expected() {
@@ -291,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn a_removed_instance_goes_with_its_last_process() {
+        let starts = |now: Present| {
+            let (_, snapshot) = collected(installation(""), table(vec![group("import", "removed", now)]));
+            snapshot.value(&MODULE_STARTS, &["import", "removed"])
+        };
+        assert!(starts(sleeping(1)).is_some());
+        assert_eq!(starts(Present::default()), None);
+    }
+
+    #[test]
     fn the_first_start_of_a_utility_is_visible() {
         let (_, snapshot) = collected(installation(""), table(Vec::new()));
         for utility in ["export", "import", "tracking"] {
@@ -327,6 +345,7 @@ mod tests {
         assert_eq!(outcome.unwrap(), Outcome::Complete);
         assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), Some(0.0));
         assert_eq!(snapshot.value(&MODULE_UP, &["stat", "prod"]), Some(1.0));
+        assert_eq!(snapshot.value(&PROCESSES_HIDDEN, &[]), Some(0.0));
     }
 
     #[test]

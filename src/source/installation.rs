@@ -25,6 +25,7 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -48,6 +49,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon it looks again when what it saw has to be confirmed.
 const SOON: Duration = Duration::from_millis(200);
+
+/// How long [`InstallationSource::follow`] waits for the first look.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the installation's configuration says at one moment; replaced as a whole when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,6 +146,8 @@ pub type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 pub struct InstallationSource {
     files: Mutex<Files>,
     current: Mutex<Arc<Installation>>,
+    /// Whether a look has ended.
+    looked: AtomicBool,
     clock: Clock,
 }
 
@@ -156,7 +162,8 @@ impl InstallationSource {
     #[must_use]
     pub fn with(home: Option<PathBuf>, root: &Path, clock: Clock) -> InstallationSource {
         let files = Files::new(Search { given: home, root: root.to_owned() });
-        InstallationSource { current: Mutex::new(Arc::new(files.installation())), files: Mutex::new(files), clock }
+        let current = Mutex::new(Arc::new(files.installation()));
+        InstallationSource { files: Mutex::new(files), current, looked: AtomicBool::new(false), clock }
     }
 
     /// What is in force. Never waits for the disk.
@@ -165,8 +172,20 @@ impl InstallationSource {
         locked(&self.current).clone()
     }
 
+    /// Whether it has been looked at.
+    #[must_use]
+    pub fn was_looked_at(&self) -> bool {
+        self.looked.load(Ordering::Acquire)
+    }
+
     /// Looks once for changes; whether there are any. Reports them in the log, each once. Takes as long as the disk.
     pub fn poll(&self) -> bool {
+        let changed = self.look();
+        self.looked.store(true, Ordering::Release);
+        changed
+    }
+
+    fn look(&self) -> bool {
         let mut files = locked(&self.files);
         let dirty = files.look((self.clock)());
         for notice in files.notices() {
@@ -182,22 +201,31 @@ impl InstallationSource {
         changed
     }
 
-    /// Starts the thread that polls: at once, then each second.
+    /// Starts the thread that polls: at once, then each second. Does not wait for a first look that takes longer than two
+    /// seconds: a disk that does not answer must not keep the exporter from telling of it.
     ///
     /// # Errors
     /// When the system has no room for another thread.
     pub fn follow(self: &Arc<Self>) -> io::Result<Follower> {
         let (stop, stopped) = channel::<()>();
+        let (tell, looked) = channel::<()>();
         let source = Arc::clone(self);
         thread::Builder::new().name("configuration".to_owned()).spawn(move || {
             loop {
                 source.poll();
+                // Whoever waited for the first look has gone on.
+                let _ = tell.send(());
                 let pause = if locked(&source.files).must_be_confirmed() { SOON } else { INTERVAL };
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }
         })?;
+        if looked.recv_timeout(PATIENCE).is_err() {
+            tracing::error!(
+                "the disk of the Campaign installation does not answer; until it does, nothing is known of it"
+            );
+        }
         Ok(Follower { _stop: stop })
     }
 }

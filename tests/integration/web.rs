@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::AtomicBool;
+
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -593,6 +593,10 @@ impl Scrape for Gauges {
         })
     }
 
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move { Err(target) })
     }
@@ -612,8 +616,7 @@ fn exporter(gate: Option<Arc<Notify>>, max_requests: usize) -> (Answer, mpsc::Re
         description: "Metrics.".into(),
         links: Vec::new(),
     };
-    let ready = Arc::new(AtomicBool::new(true));
-    (serve::answer(options, page, ready, Arc::new(Gauges { gate, arrived })), arrivals)
+    (serve::answer(options, page, Arc::new(Gauges { gate, arrived })), arrivals)
 }
 
 #[test]

@@ -12,7 +12,7 @@ define_metrics! {
     CONFIGURATION_LAST_RELOAD_TIMESTAMP: Gauge "campaign_configuration_last_reload_timestamp_seconds" [file]
         "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
     PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
-        "1 when /proc hides other users' processes (hidepid), so that a module that is not seen may still run; else 0.";
+        "1 when /proc hides other users' processes (hidepid) and shows none of Campaign's, so that a module that is not seen may still run; else 0.";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
     EXPORTER_REJECTED_SAMPLES: Counter "campaign_exporter_rejected_samples_total" []

@@ -519,18 +519,20 @@ fn every_resident_is_expected_where_it_lives_and_is_started() {
     assert!(Installation::default().expected().is_empty());
 }
 
+/// Waits until `condition` holds, with a limit.
+#[track_caller]
+fn within_5_seconds(what: &str, condition: &dyn Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn the_thread_follows_a_change_and_ends_when_it_is_dropped() {
     let host = Host::empty(true);
     let follower = host.source.follow().unwrap();
-    let within_5_seconds = |what: &str, condition: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !condition() {
-            assert!(Instant::now() < deadline, "{what}");
-            thread::yield_now();
-            thread::park_timeout(Duration::from_millis(5));
-        }
-    };
     host.write("serverConf.xml", SERVER);
     host.write("config-prod.xml", PROD);
     within_5_seconds("found", &|| host.instances() == ["default", "prod"] && host.starts_mta("prod"));
@@ -538,6 +540,26 @@ fn the_thread_follows_a_change_and_ends_when_it_is_dropped() {
     within_5_seconds("removed", &|| host.instances() == ["default"]);
     drop(follower);
     within_5_seconds("ended", &|| Arc::strong_count(&host.source) == 1);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (answer, answered) = channel::<()>();
+    let answered = Mutex::new(answered);
+    let hangs = move || {
+        let _ = locked(&answered).recv();
+        UNIX_EPOCH
+    };
+    let source = Arc::new(InstallationSource::with(None, folder.path(), Box::new(hangs)));
+    let page = Page::default();
+    let follower = tracing::subscriber::with_default(page.subscriber(), || source.follow().unwrap());
+    assert!(!source.was_looked_at());
+    assert!(page.take().contains("does not answer"));
+    assert_eq!(source.current().home, None);
+    drop(answer);
+    within_5_seconds("the first look", &|| source.was_looked_at());
+    drop(follower);
 }
 
 #[test]

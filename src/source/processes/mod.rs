@@ -14,6 +14,7 @@ mod tracker;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -226,6 +227,8 @@ pub struct ProcessSource {
     tracker: Mutex<Tracker>,
     turn: Mutex<Turn>,
     turned: Condvar,
+    /// Whether a sample has ended.
+    sampled: AtomicBool,
     /// How often a scrape began to wait for another's walk.
     #[cfg(test)]
     waiting: std::sync::atomic::AtomicUsize,
@@ -256,6 +259,7 @@ impl ProcessSource {
             tracker: Mutex::new(tracker),
             turn: Mutex::default(),
             turned: Condvar::new(),
+            sampled: AtomicBool::new(false),
             #[cfg(test)]
             waiting: std::sync::atomic::AtomicUsize::new(0),
         })
@@ -271,6 +275,13 @@ impl ProcessSource {
     /// Looks at the processes that were not there at the sample before.
     pub fn sample(&self) {
         locked(&self.tracker).sample(&self.root, Instant::now());
+        self.sampled.store(true, Ordering::Release);
+    }
+
+    /// Whether they have been looked at.
+    #[must_use]
+    pub fn was_sampled(&self) -> bool {
+        self.sampled.load(Ordering::Acquire)
     }
 
     /// Samples, and reads every known process. Scrapes at the same time share a walk that began after they asked.

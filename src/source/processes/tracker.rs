@@ -73,6 +73,9 @@ const LIMITS_BYTES: usize = 8192;
 /// The most bytes of the machine's `stat`, where the interrupts of a large one fill most.
 const MACHINE_BYTES: usize = 1024 * 1024;
 
+/// The most executables whose installation is remembered; a host has a handful.
+const MOST_EXECUTABLES: usize = 64;
+
 /// The machine's start is taken anew only when it differs by more: it is rounded to seconds, and start times that
 /// waver would look like restarts.
 const BOOT_TOLERANCE: Duration = Duration::from_secs(2);
@@ -81,6 +84,8 @@ const BOOT_TOLERANCE: Duration = Duration::from_secs(2);
 pub(super) struct Tracker {
     abilities: Abilities,
     home: Option<PathBuf>,
+    /// Whether an executable is another installation's: asked of the disk once, for a disk may go away.
+    executables: BTreeMap<PathBuf, bool>,
     clock: Clock,
     born: Option<Born>,
     /// When everything was listed last; none before the first time.
@@ -293,6 +298,7 @@ impl Tracker {
         Tracker {
             abilities,
             home: None,
+            executables: BTreeMap::new(),
             clock: Clock {
                 ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
@@ -321,6 +327,7 @@ impl Tracker {
         // One that is not known for a moment is still where it was.
         let Some(home) = home.filter(|home| self.home.as_deref() != Some(*home)) else { return };
         self.home = Some(home.to_owned());
+        self.executables.clear();
         for process in std::mem::take(&mut self.campaign).values() {
             self.keeper.release(process);
         }
@@ -774,11 +781,20 @@ impl Tracker {
     }
 
     /// Whether a process's executable is another installation's.
-    fn is_foreign(&self, root: &Root, pid: u32) -> bool {
+    fn is_foreign(&mut self, root: &Root, pid: u32) -> bool {
         let Some(home) = &self.home else { return false };
         // What may not be read is taken for ours: better one process too many than a module that seems dead.
-        let installation = root.link_of(pid, "exe").ok().and_then(|executable| root::installation_of(&executable));
-        installation.is_some_and(|theirs| home.canonicalize().is_ok_and(|ours| ours != theirs))
+        let Ok(executable) = root.link_of(pid, "exe") else { return false };
+        if let Some(is_foreign) = self.executables.get(&executable) {
+            return *is_foreign;
+        }
+        let is_foreign = root::installation_of(&executable)
+            .is_some_and(|theirs| home.canonicalize().is_ok_and(|ours| ours != theirs));
+        if self.executables.len() >= MOST_EXECUTABLES {
+            self.executables.clear();
+        }
+        self.executables.insert(executable, is_foreign);
+        is_foreign
     }
 
     fn forget(&mut self, pid: u32) {
