@@ -112,21 +112,21 @@ impl Taken {
 
     fn take_one(&mut self, indicator: &Indicator, out: &mut Samples) -> Result<(), String> {
         let name = label_text(indicator.name.as_bytes()).into_owned();
-        if self.values + indicator.current.len() > MAX_VALUES {
-            return Err(format!("more than {MAX_VALUES} values in all files; what is beyond is left out"));
-        }
-        if !self.indicators.insert(name.clone()) {
-            return Err(format!("the indicator {name:?} is there twice; the first is taken"));
-        }
         let thresholds = [
             (&INDICATOR_WARNING_THRESHOLD, indicator.warning),
             (&INDICATOR_ALERT_THRESHOLD, indicator.alert),
             (&INDICATOR_MAX, indicator.max),
         ];
+        let thresholds: Vec<_> = thresholds.into_iter().filter_map(|(def, value)| Some((def, value?))).collect();
+        if self.values + thresholds.len() + indicator.current.len() > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values in all files; what is beyond is left out"));
+        }
+        if !self.indicators.insert(name.clone()) {
+            return Err(format!("the indicator {name:?} is there twice; the first is taken"));
+        }
         for (def, value) in thresholds {
-            if let Some(value) = value {
-                out.push(def, &[&name], value);
-            }
+            out.push(def, &[&name], value);
+            self.values += 1;
         }
         let mut labels = HashSet::new();
         let mut twice = None;
@@ -218,12 +218,22 @@ mod tests {
     #[test]
     fn the_number_of_series_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let values: String = (0..50).map(|number| format!("<current label='{number}' value='1'/>")).collect();
-        let text: String =
-            (0..MAX_VALUES / 50 + 5).map(|number| format!("<indicator name='{number}'>{values}</indicator>")).collect();
-        std::fs::write(directory.path().join("many.xml"), text).unwrap();
-        let (result, samples) = collect(Some(directory.path().to_owned()));
-        assert!(matches!(result.unwrap(), Outcome::Partial(_)));
-        assert_eq!(samples.of(&INDICATOR_VALUE).count(), MAX_VALUES);
+        let thresholds = "<warning value='1'/><alert value='2'/><max value='3'/>";
+        let values: String = (0..47).map(|number| format!("<current label='{number}' value='1'/>")).collect();
+        let many = |content: &str, count: usize| -> String {
+            (0..count).map(|number| format!("<indicator name='{number}'>{content}</indicator>")).collect()
+        };
+        for (content, series) in [(format!("{thresholds}{values}"), 50), (thresholds.to_owned(), 3)] {
+            // A file has a limit of its own.
+            for file in 0..20 {
+                let text = many(&content, 100).replace("name='", &format!("name='{file}-"));
+                std::fs::write(directory.path().join(format!("{file}.xml")), text).unwrap();
+            }
+            let (result, samples) = collect(Some(directory.path().to_owned()));
+            assert!(matches!(result.unwrap(), Outcome::Partial(_)));
+            let count = [&INDICATOR_VALUE, &INDICATOR_WARNING_THRESHOLD, &INDICATOR_ALERT_THRESHOLD, &INDICATOR_MAX]
+                .map(|def| samples.of(def).count());
+            assert_eq!(count.iter().sum::<usize>(), MAX_VALUES - MAX_VALUES % series);
+        }
     }
 }

@@ -362,14 +362,15 @@ fn described(holder: &Holder) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{create_dir_all, write};
+    use std::fs::{create_dir_all, set_permissions, write};
     use std::net::{TcpListener, UdpSocket};
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::sync::Arc;
 
     use super::*;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::snapshot::Snapshot;
+    use crate::source::as_plain_user;
     use crate::source::installation::Installation;
     use crate::source::processes::{Group, Present, Process, ProcessTable};
 
@@ -575,13 +576,12 @@ mod tests {
     fn where_descriptors_can_not_be_read_the_port_is_bound_and_the_owner_absent() {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 6666, 7)]);
-        // Even root can't list a file.
-        create_dir_all(root.0.path().join("10")).unwrap();
-        write(root.0.path().join("10/fd"), "").unwrap();
-        let (snapshot, outcome) = collect(&root.ports(), &with_syslogd());
+        root.process(10, "nlserver", &[7]);
+        set_permissions(root.0.path().join("10/fd"), PermissionsExt::from_mode(0o000)).unwrap();
+        let (snapshot, outcome) = as_plain_user(|| collect(&root.ports(), &with_syslogd()));
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None));
         let mut losses = Losses::default();
-        losses.add(ErrorKind::Parse, 1);
+        losses.add(ErrorKind::Permission, 1);
         assert_eq!(outcome, Outcome::Partial(losses));
     }
 

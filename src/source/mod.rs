@@ -27,3 +27,16 @@ fn without_waiting() -> OpenOptions {
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     options
 }
+
+/// Does `work` on a thread to which the modes of files apply, also where the tests run as the superuser.
+#[cfg(test)]
+pub(crate) fn as_plain_user<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let plain = || {
+        let mut sets = capabilities(None).unwrap();
+        sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+        set_capabilities(None, sets).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(plain).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -12,14 +12,9 @@ use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, concat_os};
 use crate::support::{program, wait_for};
 
-#[test]
-fn promtool_has_nothing_to_say_about_the_metrics() {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = Simulator::start(folder.path(), &[]);
-    let exporter = Exporter::watch(folder.path(), &simulator);
-    let text = exporter.metrics().0;
-    assert!(text.contains("campaign_module_up{"), "{text}");
-
+/// Holds a text of metrics to what Prometheus' own tool says: nothing.
+#[track_caller]
+fn assert_promtool_is_silent(text: &str) {
     let mut promtool = Command::new(program("promtool", "prometheus"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -31,6 +26,16 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
     let output = promtool.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()), "");
     assert!(output.status.success());
+}
+
+#[test]
+fn promtool_has_nothing_to_say_about_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path(), &[]);
+    let exporter = Exporter::watch(folder.path(), &simulator);
+    let text = exporter.metrics().0;
+    assert!(text.contains("campaign_module_up{"), "{text}");
+    assert_promtool_is_silent(&text);
 }
 
 /// Series of the fixture host, by how they start, whose values depend on the moment or on the checkout: `*` stands for
@@ -146,7 +151,7 @@ fn the_golden_metrics_are_what_the_fixture_host_gives() {
     // Logs, core files and mails are looked for in the background, and probes have their own schedule; once all of them
     // are there, the logs are read to their ends and that is stored, nothing changes any more.
     let mut before = String::new();
-    let text = wait_for("results of the background", Duration::from_secs(60), || {
+    let (metrics, text) = wait_for("results of the background", Duration::from_secs(60), || {
         let metrics = exporter.metrics();
         let missing = without_series(&metrics.0);
         let sum = |metric| metrics.series(metric).iter().map(|(_, value)| value).sum::<f64>();
@@ -158,7 +163,7 @@ fn the_golden_metrics_are_what_the_fixture_host_gives() {
         let text = steady(&metrics.0, &target);
         let is_steady = std::mem::replace(&mut before, text.clone()) == text;
         if missing.is_empty() && is_asked && is_read && is_stored && is_steady {
-            Ok(text)
+            Ok((metrics, text))
         } else {
             Err(format!(
                 "no series of {missing:?}; asked {is_asked}, read {is_read}, stored {is_stored}, steady {is_steady}"
@@ -166,4 +171,6 @@ fn the_golden_metrics_are_what_the_fixture_host_gives() {
         }
     });
     assert_golden(GOLDEN, &text);
+    // Here is every metric that there is.
+    assert_promtool_is_silent(&metrics.0);
 }
