@@ -1,6 +1,6 @@
 //! The chain from what the documentation lets an operator look for by hand to the operator's notification, with every
 //! process real: a stolen port, a corrupt tracking line, mails that nobody delivers, a core file, end points that tell of
-//! trouble.
+//! trouble, a custom indicator at its threshold.
 //!
 //! One host and one exporter, and an operator for each language. What is looked for no more than once a minute (core
 //! files, the Message Center queue) is in trouble from the start, so that the test waits for one such minute and not for two.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use campaign_exporter::catalog::signals::{self, crash, ports, probes, spool, tracking};
+use campaign_exporter::catalog::signals::{self, crash, indicators, ports, probes, spool, tracking};
 use campaign_exporter::catalog::{Lang, Subject};
 use campaign_exporter::parse::line::tracking_line_is_good;
 
@@ -28,8 +28,12 @@ const LIMIT: Duration = Duration::from_secs(150);
 /// Two operators and a look every quarter of a second would be eight scrapes a second for nothing.
 const PACE: Pace = Pace { scrape: "1s", ..Pace::TEST };
 
-/// The name of the target in the configuration file of the probes.
+/// The names of the targets in the configuration file of the probes.
 const TARGET: &str = "front1";
+const PIPELINE: &str = "pipeline";
+
+/// A custom indicator of the documentation.
+const INDICATOR: &str = "Zombie Processes";
 
 /// What tells of one fault.
 struct Tells {
@@ -66,6 +70,12 @@ fn expected(syslogd_port: u16) -> Vec<Tells> {
         Tells { alert: "CampaignCoreFiles", labels: Vec::new(), module: None },
         Tells { alert: "CampaignRedirectionDown", labels: target(), module: None },
         Tells { alert: "CampaignMessageCenterQueueFull", labels: target(), module: None },
+        Tells { alert: "CampaignPipelinedNotAnswering", labels: vec![("target", PIPELINE.to_owned())], module: None },
+        Tells {
+            alert: "CampaignIndicatorAlert",
+            labels: vec![("indicator", INDICATOR.to_owned()), ("label", "Current Value".to_owned())],
+            module: None,
+        },
     ]
 }
 
@@ -105,7 +115,7 @@ fn await_last_told(operator: &Operator, status: &str, expected: &[Tells], lang: 
 /// The alerts on what this test is about that the operator was told of. Not the one on shared memory: the kernel counts
 /// the segments of a user, and the other tests' hosts have the same one.
 fn told_of(operator: &Operator) -> BTreeSet<&'static str> {
-    let themes = [ports::ALERTS, tracking::ALERTS, spool::ALERTS, crash::ALERTS, probes::ALERTS];
+    let themes = [ports::ALERTS, tracking::ALERTS, spool::ALERTS, crash::ALERTS, probes::ALERTS, indicators::ALERTS];
     let names = themes.into_iter().flatten().map(|alert| alert.name).filter(|name| *name != "CampaignSharedMemoryLeft");
     names.filter(|name| last_told(operator, name).is_some()).collect()
 }
@@ -114,10 +124,12 @@ fn told_of(operator: &Operator) -> BTreeSet<&'static str> {
 fn probes_file(folder: &Path, simulator: &Simulator) -> PathBuf {
     let token = simulator.session_token_file(folder);
     let file = folder.join("probes.yml");
+    let (web, pipelined) = (simulator.port("web.httpPort"), simulator.port("pipelined@prod.monitorServerPort"));
     let text = format!(
-        "targets:\n  - name: {TARGET}\n    url: http://127.0.0.1:{}\n    probes: [redirection, message_center]\n    \
-         intervals: {{redirection: 1s}}\n    session_token_file: {}\n    session_token_header: X-Session-Token\n",
-        simulator.port("web.httpPort"),
+        "targets:\n  - name: {TARGET}\n    url: http://127.0.0.1:{web}\n    probes: [redirection, message_center]\n    \
+         intervals: {{redirection: 1s}}\n    session_token_file: {}\n    session_token_header: X-Session-Token\n  \
+         - name: {PIPELINE}\n    url: http://127.0.0.1:{pipelined}\n    probes: [pipelined]\n    \
+         paths: {{pipelined: /status}}\n    intervals: {{pipelined: 10s}}\n",
         token.display()
     );
     fs::write(&file, text).unwrap();
@@ -149,11 +161,13 @@ fn assert_values(metrics: &Metrics, expected: &[(&str, Option<f64>)]) {
 fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_texts_and_are_resolved() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let simulator = Simulator::start(path, &["--instances", "prod"]);
+    let simulator = Simulator::start(path, &["--autostart", "mta,stat,inMail,wfserver,pipelined"]);
     let core = simulator.fault(&["core", "4711"]);
     simulator.fault(&["answer", "mcping", "full:400/400"]);
     let probes = probes_file(path, &simulator);
-    let exporter = Exporter::watch_with(path, &simulator, &[concat_os("--config.file=", &probes)]);
+    let indicators = PathBuf::from(simulator.fault(&["indicator", INDICATOR, "1"]).trim());
+    let flags = [concat_os("--config.file=", &probes), concat_os("--collector.indicators.directory=", &indicators)];
+    let exporter = Exporter::watch_with(path, &simulator, &flags);
     let operators = Lang::ALL.map(|lang| {
         let own = path.join(lang.tag());
         fs::create_dir(&own).unwrap();
@@ -170,7 +184,11 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     let integrity = check("trackinglogd", "default", "log_integrity");
     let waiting = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
     let full = format!("campaign_message_center_queue_full{{target=\"{TARGET}\"}}");
+    let answers = format!("campaign_probe_success{{probe=\"pipelined\",target=\"{PIPELINE}\"}}");
+    let indicator = format!("campaign_indicator_value{{indicator=\"{INDICATOR}\",label=\"Current Value\"}}");
     let healthy: &[(&str, Option<f64>)] = &[
+        (&answers, Some(1.0)),
+        (&indicator, Some(1.0)),
         (&bound, Some(1.0)),
         (&owned, Some(1.0)),
         (&port, Some(1.0)),
@@ -186,6 +204,8 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     simulator.fault(&["close-port", "syslogd"]);
     let thief = UdpSocket::bind(("127.0.0.1", syslogd_port)).unwrap();
     simulator.fault(&["answer", "redir", "error"]);
+    simulator.fault(&["answer", "pipelined", "fail"]);
+    simulator.fault(&["indicator", INDICATOR, "2"]);
     simulator.fault(&["children", "mta@prod", "0"]);
     simulator.fault(&["spool", "prod", "7"]);
     let tracking_log = PathBuf::from(simulator.fault(&["corrupt", "prod"]).trim());
@@ -204,6 +224,8 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         }
     }
     let faulty: &[(&str, Option<f64>)] = &[
+        (&answers, Some(0.0)),
+        (&indicator, Some(2.0)),
         (&bound, Some(1.0)),
         (&owned, Some(0.0)),
         (&port, Some(0.0)),
@@ -247,6 +269,8 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     simulator.fault(&["open-port", "syslogd"]);
     simulator.fault(&["answer", "redir", "ok"]);
     simulator.fault(&["answer", "mcping", "ok"]);
+    simulator.fault(&["answer", "pipelined", "ok"]);
+    simulator.fault(&["indicator", INDICATOR, "1"]);
     simulator.fault(&["children", "mta@prod", "1"]);
     fs::remove_file(core.trim()).unwrap();
     delete_corrupt_lines(&tracking_log);

@@ -76,6 +76,7 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
             put(home, "pipelined-values", &rest.join("\n"))?;
             Ok(String::new())
         }
+        "indicator" => indicator(home, first, number(second, "which value")?),
         "clear" => clear(home),
         other => Err(Error::Usage(format!("no fault is called '{other}': see the README"))),
     }
@@ -165,6 +166,21 @@ fn answer(home: &Home, end_point: &str, mode: &str) -> Result<String> {
 fn put(home: &Home, name: &str, text: &str) -> Result<()> {
     let (path, new) = (home.answer_file(name), home.answer_file(&format!("{name}.new")));
     fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(|source| Error::io(&path, source))
+}
+
+/// What a scheduled job that runs `cust_indicators.sh` leaves behind: the documented indicator, with a value of its own.
+fn indicator(home: &Home, name: &str, value: u32) -> Result<String> {
+    let folder = home.root().join("var/indicators");
+    let (path, new) = (folder.join("cust_indicators.xml"), folder.join("cust_indicators.new"));
+    let text = format!(
+        "<indicator name='{name}'><current label='Current Value' value='{value}' display=''/><warning value='2'/>\
+         <alert value='2'/><max label='Max Value' value='2'/></indicator>\n"
+    );
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&new, text))
+        .and_then(|()| fs::rename(&new, &path))
+        .map_err(|source| Error::io(&path, source))?;
+    Ok(format!("{}\n", folder.display()))
 }
 
 /// Undoes what outlives a restart: answers, holds, spools, core files, shared memory.
