@@ -4,14 +4,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use campaign_exporter::parse::tail::MAX_LINE_BYTES;
+use campaign_exporter::parse::tail::{MAX_LINE_BYTES, RawLine};
 use campaign_exporter::source::positions::{State, Storage};
-use campaign_exporter::source::tailer::follow::Trouble;
+use campaign_exporter::source::tailer::follow::{Begin, Follower, Trouble};
 use campaign_exporter::source::tailer::watch::{Wake, Watch};
 use campaign_exporter::source::tailer::{LogView, MAX_LOGS, Reader, Rest, SURVEY, Start, Tailer, Turns, View};
 
@@ -128,6 +128,19 @@ fn a_log_that_was_there_before_is_read_from_its_end_with_its_last_times() {
     host.poll();
     assert_eq!((host.errors(), host.log("x").counts.continuations), (2, 1));
     assert_eq!((host.log("x").counts.unreadable, host.skipped()), (0, 0));
+}
+
+#[test]
+fn a_log_that_was_rotated_just_before_has_the_last_times_of_the_file_before() {
+    let mut host = Host::new();
+    host.write("x_2.log", errors(3));
+    host.write("x.log", "");
+    host.poll();
+    let counts = host.log("x").counts;
+    assert_eq!((counts.levels, counts.last_error), ([0; 3], Some(1_622_450_538_124)));
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (1, 0));
 }
 
 #[test]
@@ -572,6 +585,16 @@ fn a_file_that_is_unreadable_now_is_read_later() {
     assert_eq!(host.errors(), 2, "what was there at the start is not counted, what came since is");
     assert_eq!(host.log("new").counts.levels[0], 1);
 
+    // What a file said last is known once it can be read, also when nothing comes.
+    let mut later = Host::new();
+    later.write("x.log", errors(3));
+    rights(&later, "x.log", 0o200);
+    later.poll();
+    assert_eq!(later.log("x").counts.last_error, None);
+    rights(&later, "x.log", 0o600);
+    later.poll();
+    assert_eq!((later.errors(), later.log("x").counts.last_error), (0, Some(1_622_450_538_124)));
+
     // It is rotated while it can't be read: it is found under its other name.
     host.write("y.log", errors(2));
     rights(&host, "y.log", 0o200);
@@ -612,6 +635,67 @@ fn a_directory_that_is_unreadable_now_is_read_later() {
     host.poll();
     assert_eq!(host.errors(), 2);
     assert!(host.tailer.view().troubles.is_empty());
+}
+
+#[test]
+fn an_instance_that_may_not_be_looked_into_is_told_and_read_later() {
+    if as_nobody("tailer::an_instance_that_may_not_be_looked_into_is_told_and_read_later") {
+        return;
+    }
+    let mut host = Host::new();
+    host.write("x.log", errors(3));
+    let rights = |host: &Host, mode| {
+        fs::set_permissions(host.root.path().join("var/prod"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    rights(&host, 0o000);
+    host.poll();
+    assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Permission)), Some(&1));
+    rights(&host, 0o700);
+    host.poll();
+    assert!(host.tailer.view().troubles.is_empty());
+    assert_eq!(host.errors(), 0, "it had been there before the reader");
+    assert!(host.log("x").counts.last_error.is_some());
+}
+
+#[test]
+fn a_read_that_fails_is_told_until_it_is_done() {
+    let mut host = Host::running();
+    // Nothing is mapped at its first address.
+    symlink("/proc/self/mem", host.path("x.log")).unwrap();
+    for _ in 0..2 {
+        host.poll();
+        assert_eq!(host.tailer.view().troubles.get(&("prod".into(), Trouble::Failure)), Some(&1));
+    }
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.write("x.log", errors(2));
+    host.poll();
+    host.poll();
+    assert_eq!(host.errors(), 2);
+    host.surveys(4);
+    assert!(host.tailer.view().troubles.is_empty());
+}
+
+#[test]
+fn generations_beyond_what_may_be_kept_open_are_reported_in_bytes() {
+    const GENERATIONS: u64 = 40;
+    const MOST_OPEN: u64 = 32;
+    let host = Host::new();
+    let mut follower = Follower::new(host.path("x.log"), vec![host.path("x_2.log")], Begin::Beginning);
+    let text = errors(1);
+    for generation in 0..GENERATIONS {
+        if generation > 0 {
+            host.rotate("x");
+        }
+        host.write("x.log", &text);
+        follower.observe();
+    }
+    let size = text.len() as u64;
+    assert_eq!(follower.tally.skipped_bytes, (GENERATIONS - MOST_OPEN) * size);
+    let (mut lines, mut buffer) = (0, vec![0; 2 * MAX_LINE_BYTES]);
+    while follower.read(&mut buffer, usize::MAX, &mut |_: RawLine<'_>| lines += 1) > 0 {}
+    assert_eq!(lines, MOST_OPEN);
+    assert_eq!((follower.tally.read_bytes, follower.tally.rotations), (MOST_OPEN * size, GENERATIONS - 1));
+    assert_eq!(follower.tally.skipped_bytes, (GENERATIONS - MOST_OPEN) * size);
 }
 
 #[test]
@@ -821,6 +905,41 @@ fn a_file_truncated_or_replaced_while_nobody_was_there_is_a_new_one() {
 }
 
 #[test]
+fn a_file_whose_last_writes_were_lost_with_the_machine_is_not_read_twice() {
+    let mut host = Host::running();
+    host.write("x.log", errors(20));
+    host.poll();
+    host.restart();
+    let file = File::options().write(true).open(host.path("x.log")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 100).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (20, 0));
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (22, 0));
+}
+
+#[test]
+fn a_device_may_have_another_number_after_the_machine_was_started() {
+    let mut host = Host::running();
+    host.write("x.log", errors(20));
+    host.poll();
+    host.write("x.log", errors(1));
+    host.rotate("x");
+    host.write("x.log", errors(20));
+    host.poll();
+    let device = host.path("x.log").metadata().unwrap().dev();
+    let state = serde_json::to_string(&host.tailer.state()).unwrap();
+    let other = state.replace(&format!("\"device\":{device}"), "\"device\":4711");
+    assert_ne!(other, state);
+    (host.tailer, host.wake) = tailer(Start::End, Watch::Nobody, host.root.path());
+    host.tailer.restore(serde_json::from_str(&other).unwrap(), host.now);
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (43, 0));
+}
+
+#[test]
 fn a_kill_between_two_states_counts_no_line_twice_and_none_less() {
     let mut host = Host::running();
     host.write("x.log", errors(3));
@@ -851,9 +970,19 @@ fn a_log_whose_files_are_away_keeps_its_counts_for_a_while() {
     host.write("x.log", errors(2));
     host.surveys(2);
     assert_eq!(host.errors(), 5);
-    fs::remove_dir_all(host.root.path().join("var/prod")).unwrap();
+    let log = host.root.path().join("var/prod/log");
+    fs::remove_dir_all(&log).unwrap();
     host.surveys(400);
     assert!(host.tailer.view().logs.is_empty());
+    fs::create_dir(&log).unwrap();
+    host.write("x.log", errors(1));
+    host.surveys(2);
+    assert_eq!(host.errors(), 6, "as after a volume was not mounted for hours");
+    fs::remove_dir_all(&log).unwrap();
+    host.surveys(400);
+    assert_eq!(host.tailer.state().logs.len(), 1);
+    host.now += Duration::from_secs(31 * 24 * 3600);
+    host.surveys(1);
     assert!(host.tailer.state().logs.is_empty());
 }
 

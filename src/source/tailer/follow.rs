@@ -126,9 +126,14 @@ impl Kept {
     }
 
     /// Whether a file with this inode, size and beginning is the one that was kept.
+    ///
+    /// A whole fingerprint is no other file's. Then the device may have another number since the machine was started, as
+    /// it has on network file systems and volumes; and the file may end before what was read of it, its last writes lost
+    /// with the machine.
     fn is(&self, identity: (u64, u64), size: u64, beginning: &[u8]) -> bool {
         let print = Fingerprint { length: self.length, hash: self.hash };
-        self.identity() == identity && size >= self.offset && print.matches(beginning)
+        let is_whole = self.length >= FINGERPRINT_BYTES && self.inode == identity.1;
+        print.matches(beginning) && (is_whole || self.identity() == identity && size >= self.offset)
     }
 
     /// What had not been read of it, in bytes.
@@ -160,6 +165,8 @@ struct Generation {
     grown_to: u64,
     /// Read to its end as far as was seen; nothing is to be done until size or time change.
     quiet: bool,
+    /// Why it could not be read the last time.
+    failed: Option<Trouble>,
     rested: u8,
     /// Whether its place was kept from before a restart.
     restored: bool,
@@ -181,6 +188,7 @@ impl Generation {
             modified: modified(meta),
             grown_to: position.offset,
             quiet: false,
+            failed: None,
             rested: 0,
             restored: false,
             current: false,
@@ -466,24 +474,35 @@ impl Follower {
                 generation.saw(&meta, &mut self.tally);
             }
         }
+        for generation in &mut self.generations {
+            if let Some(failed) = generation.failed.take() {
+                self.trouble = Some(failed);
+                generation.quiet = false;
+            }
+        }
         self.has_more()
     }
 
-    /// Gives the lines of the file's end to `lines` without counting them, and begins behind the last complete one.
+    /// Gives the lines of the file's end to `lines` without counting them, and begins behind the last complete one; where
+    /// there is none, those of the file before it.
     ///
-    /// For the first look at a log that is followed from its end. Whether the end is within what has lines before.
-    pub fn peek(&mut self, buffer: &mut [u8], lines: &mut impl Lines) -> bool {
-        let Some(last) = self.generations.back_mut() else { return false };
-        let Some(file) = &last.file else { return false };
+    /// For the first look at a log that is followed from its end. Whether the end is within what has lines before; none
+    /// while the file may not be opened.
+    pub fn peek(&mut self, buffer: &mut [u8], lines: &mut impl Lines) -> Option<bool> {
+        let Some(last) = self.generations.back_mut() else { return Some(false) };
+        let file = last.file.as_ref()?;
         let end = last.position.offset;
-        let begin = end.saturating_sub(TAIL_BYTES.min(buffer.len() as u64));
-        let length = usize::try_from(end - begin).unwrap_or(0).min(buffer.len());
-        let Ok(count) = read_at(file, &mut buffer[..length], begin) else { return end > 0 };
-        // The first line is cut unless the file begins with it.
-        let mut position = Position { offset: begin, skipping: begin > 0, after_nul: false };
-        position.feed(&buffer[..count], MAX_LINE_BYTES, |line| lines.line(line));
+        let Ok(position) = peek_at(file, end, buffer, lines) else { return Some(end > 0) };
         last.position = position;
-        end > 0
+        if position.offset == 0
+            && let Some(Ok(file)) = self.earlier.last().map(|path| open(path))
+            && let Ok(meta) = file.metadata()
+            && meta.is_file()
+        {
+            // What can't be read here tells nothing, and is told by nothing else either: it is not followed.
+            let _ = peek_at(&file, meta.len(), buffer, lines);
+        }
+        Some(end > 0)
     }
 
     /// Reads about `budget` bytes, older files first, and gives every line to `lines`.
@@ -500,7 +519,10 @@ impl Follower {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.trouble = Some(Trouble::of(&error));
+                    // It is tried again at the next look.
+                    let trouble = Some(Trouble::of(&error));
+                    self.trouble = trouble;
+                    self.generations[place].failed = trouble;
                     self.generations[place].quiet = true;
                 }
             }
@@ -623,6 +645,7 @@ impl Follower {
         while self.generations.len() > MAX_GENERATIONS {
             if let Some(first) = self.generations.pop_front() {
                 self.tally.skipped_bytes += first.unread();
+                self.tally.rotations += u64::from(first.follows);
                 self.remember(first.kept());
             }
         }
@@ -682,6 +705,7 @@ impl Follower {
     /// A file where it was left, or where new ones begin.
     fn take_up(&self, file: Option<File>, meta: &Metadata, beginning: &[u8], restored: Option<Kept>) -> Generation {
         let start = match (restored, self.begin) {
+            (Some(kept), _) if kept.offset > meta.len() => Position { offset: meta.len(), ..Position::default() },
             (Some(kept), _) => kept.position(),
             (None, Begin::End) => Position { offset: meta.len(), ..Position::default() },
             (None, Begin::Beginning) => Position::default(),
@@ -800,4 +824,15 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             result => return result,
         }
     }
+}
+
+/// Gives the lines before `end` to `lines`, as many as there is room for; the position behind the last complete one.
+fn peek_at(file: &File, end: u64, buffer: &mut [u8], lines: &mut impl Lines) -> io::Result<Position> {
+    let begin = end.saturating_sub(TAIL_BYTES.min(buffer.len() as u64));
+    let length = usize::try_from(end - begin).unwrap_or(0).min(buffer.len());
+    let count = read_at(file, &mut buffer[..length], begin)?;
+    // The first line is cut unless the file begins with it.
+    let mut position = Position { offset: begin, skipping: begin > 0, after_nul: false };
+    position.feed(&buffer[..count], MAX_LINE_BYTES, |line| lines.line(line));
+    Ok(position)
 }

@@ -72,8 +72,11 @@ const LOG_TURN: usize = 2 * BUFFER;
 /// How long a turn may read before it is time to look for rotations again.
 const TURN: Duration = Duration::from_millis(20);
 
-/// How long the counts of a log without files are kept, should it come again.
+/// How long a log without files is shown, and its last file kept open.
 const GONE: Duration = Duration::from_secs(3600);
+
+/// How long its counts are kept, should it come again: as when a volume was not mounted.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The most logs that are followed, unless told otherwise.
 pub const MAX_LOGS: usize = 5_000;
@@ -174,6 +177,8 @@ struct Log {
     counter: Counter,
     /// Whether it was looked at for the first time.
     begun: bool,
+    /// Whether its end is still to be glanced at, for what it said last.
+    glance: bool,
     /// Whether it is to be looked at.
     dirty: bool,
     /// Whether its file is a symbolic link, so that hints of the directory tell nothing of writes.
@@ -393,7 +398,7 @@ impl Tailer {
             self.surveyed = true;
             self.changed = true;
         }
-        self.stored.retain(|_, (_, since)| now.saturating_duration_since(*since) < GONE);
+        self.stored.retain(|_, (_, since)| now.saturating_duration_since(*since) < KEPT);
     }
 
     fn add_directory(&mut self, instance: OsString, path: PathBuf, now: Instant) {
@@ -564,6 +569,7 @@ impl Tailer {
             follower,
             counter,
             begun: false,
+            glance: false,
             dirty: true,
             link: names.link,
             grew: None,
@@ -578,18 +584,21 @@ impl Tailer {
         log.dirty = false;
         let before = (log.follower.tally, log.follower.size_and_lag(), log.follower.trouble(), log.follower.is_gone());
         if !log.begun {
-            let first = log.follower.begins_at_end();
+            log.glance = log.follower.begins_at_end();
             log.follower.observe();
-            if first {
-                let counter = &mut log.counter;
-                if log.follower.peek(&mut self.buffer, &mut |line: RawLine<'_>| counter.glance(line.text())) {
-                    counter.assume_lines_before();
-                }
-            }
             log.begun = true;
             self.changed = true;
         } else if log.follower.observe() {
             log.grew = Some(now);
+        }
+        if log.glance {
+            let counter = &mut log.counter;
+            let glanced = log.follower.peek(&mut self.buffer, &mut |line: RawLine<'_>| counter.glance(line.text()));
+            if glanced == Some(true) {
+                counter.assume_lines_before();
+            }
+            log.glance = glanced.is_none();
+            self.changed |= glanced.is_some();
         }
         log.follower.tell_trouble();
         let after = (log.follower.tally, log.follower.size_and_lag(), log.follower.trouble(), log.follower.is_gone());
@@ -612,12 +621,12 @@ impl Tailer {
             if !log.follower.has_more() {
                 continue;
             }
-            let before = log.follower.tally;
+            let before = (log.follower.tally, log.follower.trouble());
             let counter = &mut log.counter;
             let bytes = log.follower.read(&mut self.buffer, LOG_TURN, counter);
             log.grew = Some(now);
-            self.changed |= before != log.follower.tally;
-            self.rotated |= before.rotations != log.follower.tally.rotations;
+            self.changed |= before != (log.follower.tally, log.follower.trouble());
+            self.rotated |= before.0.rotations != log.follower.tally.rotations;
             read += bytes;
             if begin.elapsed() >= TURN {
                 self.cursor = (place + 1) % count;
@@ -632,6 +641,12 @@ impl Tailer {
         let is_over = |log: &Log| log.gone_since.is_some_and(|since| now.saturating_duration_since(since) >= GONE);
         let full = self.logs.len() >= self.max_logs && self.directories.iter().any(|directory| directory.beyond > 0);
         let before = self.logs.len();
+        for log in self.logs.iter().filter(|log| is_over(log)) {
+            let kept = self.kept(log);
+            if self.stored.len() < self.max_logs {
+                self.stored.insert((kept.instance.0.clone(), kept.log.0.clone()), (kept, now));
+            }
+        }
         self.logs.retain(|log| !(is_over(log) || full && log.gone_since.is_some()));
         let used = |place: usize, logs: &[Log]| logs.iter().any(|log| log.directory == place);
         let unused = |place: usize, directory: &Directory, logs: &[Log]| directory.gone && !used(place, logs);
@@ -657,6 +672,21 @@ impl Tailer {
             log.directory = moved[log.directory];
         }
         self.index();
+    }
+
+    /// What must be kept of one log.
+    fn kept(&self, log: &Log) -> LogState {
+        let (files, finished) = log.follower.kept();
+        LogState {
+            instance: Name(self.directories[log.directory].instance.clone()),
+            log: Name(log.name.clone()),
+            file: Name::from(log.follower.current().file_name().unwrap_or_default()),
+            files,
+            finished,
+            tally: log.follower.tally,
+            counts: log.counter.counts.clone(),
+            memory: log.counter.memory(),
+        }
     }
 
     fn index(&mut self) {
@@ -686,19 +716,7 @@ impl Turns for Tailer {
     }
 
     fn state(&self) -> State {
-        let followed = self.logs.iter().filter(|log| log.begun).map(|log| {
-            let (files, finished) = log.follower.kept();
-            LogState {
-                instance: Name(self.directories[log.directory].instance.clone()),
-                log: Name(log.name.clone()),
-                file: Name::from(log.follower.current().file_name().unwrap_or_default()),
-                files,
-                finished,
-                tally: log.follower.tally,
-                counts: log.counter.counts.clone(),
-                memory: log.counter.memory(),
-            }
-        });
+        let followed = self.logs.iter().filter(|log| log.begun).map(|log| self.kept(log));
         let stored = self.stored.values().map(|(log, _)| log.clone());
         State { surveyed: self.surveyed || self.was_surveyed, logs: followed.chain(stored).collect() }
     }
@@ -860,14 +878,20 @@ fn list_logs(directory: &Path) -> io::Result<(Metadata, BTreeMap<OsString, Names
     Ok((meta, logs))
 }
 
-/// Every directory below `var`, and whether it has a directory `below`.
+/// Every directory below `var`, and whether it has a directory `below`, as far as can be told: what may not be looked
+/// into is taken to have one, so that reading it tells why it can't be read.
 fn instances(var: &Path, below: &str) -> io::Result<Vec<(OsString, bool)>> {
+    let is_directory = |path: &Path| match path.metadata() {
+        Ok(meta) => meta.is_dir(),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    };
     let mut found = Vec::new();
     for entry in var.read_dir()? {
         let entry = entry?;
         let path = entry.path();
-        if path.is_dir() {
-            found.push((entry.file_name(), path.join(below).is_dir()));
+        // Every volume of some file systems has the latter, for nobody to look into.
+        if is_directory(&path) && entry.file_name() != "lost+found" {
+            found.push((entry.file_name(), is_directory(&path.join(below))));
         }
     }
     found.sort();
