@@ -140,13 +140,15 @@ pub struct Storage {
     name: &'static str,
     /// Held until the process ends, however it ends.
     lock: Option<File>,
+    /// Whether what is there has been taken over, or is our own.
+    is_ours: bool,
 }
 
 impl Storage {
     /// The state `name` is to be kept in `directory`, which is created when it is needed.
     #[must_use]
     pub fn new(directory: PathBuf, name: &'static str) -> Self {
-        Storage { directory, name, lock: None }
+        Storage { directory, name, lock: None, is_ours: false }
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -162,25 +164,48 @@ impl Storage {
         let path = self.file(STATE);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.is_ours = true;
+                return Ok(None);
+            }
             Err(source) => return Err(StorageError::Io { path, source }),
         };
         match parse(&bytes, self.name) {
-            Ok(state) => Ok(Some(state)),
+            Ok(state) => {
+                self.is_ours = true;
+                Ok(Some(state))
+            }
             Err(reason) => {
-                let aside = self.file(SET_ASIDE);
-                std::fs::rename(&path, &aside).map_err(|source| StorageError::Io { path: aside.clone(), source })?;
+                let aside = self.set_aside()?.unwrap_or_default();
                 Err(StorageError::Damaged { path, aside, reason })
             }
         }
     }
 
-    /// Puts `state` in the place of what was saved before: after a crash either is there, whole.
+    /// Keeps what is there, if anything, under another name.
+    fn set_aside(&mut self) -> Result<Option<PathBuf>, StorageError> {
+        let aside = self.file(SET_ASIDE);
+        let was_there = match std::fs::rename(self.file(STATE), &aside) {
+            Ok(()) => true,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => false,
+            Err(source) => return Err(StorageError::Io { path: aside, source }),
+        };
+        self.is_ours = true;
+        Ok(was_there.then_some(aside))
+    }
+
+    /// Puts `state` in the place of what was saved before: after a crash either is there, whole. What could not be loaded
+    /// is set aside: somebody may want it back.
     ///
     /// # Errors
     /// What the machine refused. What was saved before is then still there.
     pub fn save(&mut self, state: &impl Serialize) -> Result<(), StorageError> {
         self.lock()?;
+        if !self.is_ours
+            && let Some(aside) = self.set_aside()?
+        {
+            tracing::warn!(aside = %aside.display(), "positions and counters that could not be taken over were set aside");
+        }
         let temporary = self.file(TEMPORARY);
         let path = self.file(STATE);
         let write = || -> io::Result<()> {
@@ -189,7 +214,12 @@ impl Storage {
             file.sync_data()
         };
         write().map_err(|source| StorageError::Io { path: temporary.clone(), source })?;
-        std::fs::rename(&temporary, &path).map_err(|source| StorageError::Io { path, source })
+        let replace = || -> io::Result<()> {
+            std::fs::rename(&temporary, &path)?;
+            // Else a machine that loses its power may show what was saved before.
+            File::open(&self.directory)?.sync_all()
+        };
+        replace().map_err(|source| StorageError::Io { path: path.clone(), source })
     }
 
     fn lock(&mut self) -> Result<(), StorageError> {
@@ -354,7 +384,13 @@ mod tests {
         assert!(matches!(second.load::<State>(), Err(StorageError::Locked { .. })));
         assert!(matches!(second.save(&State::default()), Err(StorageError::Locked { .. })));
         drop(first);
+        // It comes too late to take over what is there, and destroys nothing.
+        second.save(&State::default()).unwrap();
+        let aside = std::fs::read(directory.path().join(format!("{NAME}{SET_ASIDE}"))).unwrap();
+        assert_eq!(parse::<State>(&aside, NAME).unwrap(), state());
+        second.save(&state()).unwrap();
         assert_eq!(second.load().unwrap(), Some(state()));
+        assert_eq!(std::fs::read(directory.path().join(format!("{NAME}{SET_ASIDE}"))).unwrap(), aside);
     }
 
     #[test]

@@ -677,25 +677,28 @@ fn a_read_that_fails_is_told_until_it_is_done() {
 
 #[test]
 fn generations_beyond_what_may_be_kept_open_are_reported_in_bytes() {
-    const GENERATIONS: u64 = 40;
-    const MOST_OPEN: u64 = 32;
+    const GENERATIONS: usize = 40;
+    const MOST_OPEN: usize = 32;
     let host = Host::new();
     let mut follower = Follower::new(host.path("x.log"), vec![host.path("x_2.log")], Begin::Beginning);
-    let text = errors(1);
+    let mut sizes = Vec::new();
     for generation in 0..GENERATIONS {
         if generation > 0 {
             host.rotate("x");
         }
+        let text = errors(1);
         host.write("x.log", &text);
+        sizes.push(text.len() as u64);
         follower.observe();
     }
-    let size = text.len() as u64;
-    assert_eq!(follower.tally.skipped_bytes, (GENERATIONS - MOST_OPEN) * size);
+    let (lost, kept) = sizes.split_at(GENERATIONS - MOST_OPEN);
+    let lost: u64 = lost.iter().sum();
+    assert_eq!(follower.tally.skipped_bytes, lost);
     let (mut lines, mut buffer) = (0, vec![0; 2 * MAX_LINE_BYTES]);
     while follower.read(&mut buffer, usize::MAX, &mut |_: RawLine<'_>| lines += 1) > 0 {}
     assert_eq!(lines, MOST_OPEN);
-    assert_eq!((follower.tally.read_bytes, follower.tally.rotations), (MOST_OPEN * size, GENERATIONS - 1));
-    assert_eq!(follower.tally.skipped_bytes, (GENERATIONS - MOST_OPEN) * size);
+    assert_eq!((follower.tally.read_bytes, follower.tally.rotations), (kept.iter().sum(), GENERATIONS as u64 - 1));
+    assert_eq!(follower.tally.skipped_bytes, lost);
 }
 
 #[test]
@@ -1143,6 +1146,50 @@ fn a_storage_that_cannot_be_written_is_reported_and_done_without() {
     host.write("x.log", errors(10));
     let reader = start(&host, Start::Beginning, &storage);
     wait_for(&reader, "what is not stored", |logs, stored| total(logs) == 10 && stored == Some(false));
+}
+
+/// A reader whose disk does not answer.
+struct Hangs(Arc<std::sync::Barrier>);
+
+impl Turns for Hangs {
+    const NAME: &'static str = "hangs";
+    type State = State;
+    type View = View;
+
+    fn restore(&mut self, _: State, _: Instant) {}
+
+    fn state(&self) -> State {
+        State::default()
+    }
+
+    fn view(&self) -> View {
+        View::default()
+    }
+
+    fn turn(&mut self, _: Instant) -> Rest {
+        self.0.wait();
+        loop {
+            std::thread::park();
+        }
+    }
+
+    fn take_changed(&mut self) -> (bool, bool) {
+        (false, false)
+    }
+}
+
+#[test]
+fn a_reader_whose_disk_does_not_answer_can_be_ended() {
+    let hangs = Arc::new(std::sync::Barrier::new(2));
+    let theirs = Arc::clone(&hangs);
+    let reader = Reader::start(|| None, None, move |_| Hangs(theirs)).unwrap();
+    hangs.wait();
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        reader.stop();
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_secs(60)).expect("the reader is left behind");
 }
 
 #[test]

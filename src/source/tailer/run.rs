@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -35,6 +36,9 @@ const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long storing may take until what is new is published without.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end waits for the reader, which may wait for the disk: longer than it waits for the last state.
+const END_PATIENCE: Duration = Duration::from_secs(12);
 
 /// How long the reader may be silent until its numbers count as stale. It wakes up for every survey.
 const READER_PATIENCE: Duration = Duration::from_secs(60);
@@ -148,7 +152,8 @@ struct Moment<V, S> {
 #[derive(Debug)]
 pub struct Reader<V> {
     readings: Readings<V>,
-    reading: Option<JoinHandle<()>>,
+    /// Closed when the thread ends.
+    reading: Mutex<Receiver<()>>,
 }
 
 impl<V: Default + Send + Sync + 'static> Reader<V> {
@@ -175,7 +180,9 @@ impl<V: Default + Send + Sync + 'static> Reader<V> {
         let readings = Readings(Arc::new(shared));
         let theirs = readings.clone();
         let storage = storage.map(|directory| Storage::new(directory, T::NAME));
-        let reading = std::thread::Builder::new().name(T::NAME.to_owned()).spawn(move || {
+        let (ends, reading) = channel();
+        std::thread::Builder::new().name(T::NAME.to_owned()).spawn(move || {
+            let _ends: Sender<()> = ends;
             let result = catch_unwind(AssertUnwindSafe(|| read(make, &theirs, home, storage)));
             theirs.0.alive.store(false, Ordering::Release);
             match result {
@@ -189,7 +196,7 @@ impl<V: Default + Send + Sync + 'static> Reader<V> {
                 }
             }
         })?;
-        Ok(Reader { readings, reading: Some(reading) })
+        Ok(Reader { readings, reading: Mutex::new(reading) })
     }
 
     /// What it has found, for whoever wants to know.
@@ -200,23 +207,19 @@ impl<V: Default + Send + Sync + 'static> Reader<V> {
 }
 
 impl<V> Reader<V> {
-    /// Stores the state and ends.
-    pub fn stop(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        self.readings.0.wake.stop();
-        if let Some(reading) = self.reading.take() {
-            // A panic was caught in the thread.
-            let _ = reading.join();
-        }
+    /// Stores the state and ends. A disk that hangs is not waited for.
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
 impl<V> Drop for Reader<V> {
     fn drop(&mut self) {
-        self.end();
+        self.readings.0.wake.stop();
+        // A thread that hangs ends with the process.
+        if locked(&self.reading).recv_timeout(END_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the files that are read do not answer; what was read last is not stored");
+        }
     }
 }
 
