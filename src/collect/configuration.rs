@@ -5,11 +5,14 @@
 use std::time::UNIX_EPOCH;
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
-use crate::catalog::modules::IN_MAIL;
+use crate::catalog::modules::{DEFAULT_INSTANCE, IN_MAIL};
 use crate::catalog::signals::exporter::{
     CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, INSTALLATION_INFO,
 };
-use crate::catalog::signals::logs::{DEFAULT_POP_MAIL_PERIOD, IN_MAIL_POP_PERIOD, POP_MAIL_PERIOD};
+use crate::catalog::signals::logs::{
+    DEFAULT_POP_MAIL_PERIOD, DEFAULT_ROTATION_SIZE_BYTES, IN_MAIL_POP_PERIOD, LOG_ROTATION_SIZE, LOGGER,
+    POP_MAIL_PERIOD, ROTATION_SIZE,
+};
 use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
 use crate::snapshot::{Samples, label_text};
 use crate::source::installation::{Failure, Installation};
@@ -43,6 +46,8 @@ impl Collector for Configuration {
         }
         losses.add(ErrorKind::Parse, installation.left_out as u64);
 
+        let rotation = installation.settings(DEFAULT_INSTANCE).mebibytes(LOGGER.name, ROTATION_SIZE);
+        out.push(&LOG_ROTATION_SIZE, &[], rotation.unwrap_or(DEFAULT_ROTATION_SIZE_BYTES) as f64);
         for ((instance, module), expected) in installation.expected() {
             let settings = installation.settings(instance).module(module);
             let labels = [module, instance];
@@ -143,6 +148,20 @@ mod tests {
         });
         let periods: Vec<_> = snapshot.of(&IN_MAIL_POP_PERIOD).map(|one| (one.labels[0].as_str(), one.value)).collect();
         assert_eq!(periods, [("often", 60.0), ("silent", 300.0), ("unreadable", 300.0)]);
+    }
+
+    #[test]
+    fn the_size_at_which_logs_are_moved_away_is_told_with_its_default() {
+        let size = |default: Settings| {
+            let host = Installation {
+                home: Some(PathBuf::from("/x")),
+                instances: [("default".to_owned(), default)].into(),
+                ..Installation::default()
+            };
+            collected(host).1.value(&LOG_ROTATION_SIZE, &[])
+        };
+        assert_eq!(size(settings("<serverconf><syslogd maxFileSizeMb='100'/></serverconf>")), Some(104_857_600.0));
+        assert_eq!(size(Settings::default()), Some(10_485_760.0));
     }
 
     #[test]

@@ -230,6 +230,7 @@ fn soak(run: Run) {
             let written = written.load(Ordering::Relaxed);
             if written >= at || writing.is_finished() { Ok(()) } else { Err(written) }
         });
+        assert!(!writing.is_finished(), "everything was written before kill {kill}: it shows nothing");
         let bytes = |exporter: &Exporter| {
             let metrics = exporter.metrics();
             metrics.series("campaign_log_read_bytes_total").iter().map(|(_, value)| *value as u64).sum::<u64>()

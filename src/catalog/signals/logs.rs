@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Theme, define_metrics};
 use crate::catalog::modules::{EXPORT, IMPORT, IN_MAIL, SYSLOGD, TRACKING, TRACKINGLOGD, WEB};
-use crate::catalog::{AlertDef, CheckDef, Severity, Subject, Text};
+use crate::catalog::{AlertDef, CheckDef, Module, Severity, Subject, Text};
 
 define_metrics! {
     LOG_MESSAGES: Counter "campaign_log_messages_total" [log, module, campaign_instance, level]
@@ -37,6 +37,8 @@ define_metrics! {
         "Log files and log directories that can't be followed now, by reason: permission, not_a_file (a FIFO or a directory in its place), limit (more than 5,000 logs, or no descriptor left), failure.";
     IN_MAIL_POP_PERIOD: Gauge "campaign_inmail_pop_period_seconds" [campaign_instance]
         "The configured popMailPeriodSec of inMail: how often it reads the bounce mailbox, in seconds.";
+    LOG_ROTATION_SIZE: Gauge "campaign_log_rotation_size_bytes" []
+        "The configured maxFileSizeMb of syslogd, in bytes: a log that reaches it is moved away, and the one before it deleted.";
     STORAGE_SUCCESSFUL: Gauge "campaign_exporter_storage_successful" [collector]
         "1 when the collector's positions and counters (logs, tracking) were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
 }
@@ -46,6 +48,15 @@ pub const POP_MAIL_PERIOD: &str = "popMailPeriodSec";
 
 /// The documented default of [`POP_MAIL_PERIOD`].
 pub const DEFAULT_POP_MAIL_PERIOD: Duration = Duration::from_secs(300);
+
+/// The module that writes the log files, and moves them away.
+pub static LOGGER: &Module = &SYSLOGD;
+
+/// The attribute of its element that limits their size, in mebibytes.
+pub const ROTATION_SIZE: &str = "maxFileSizeMb";
+
+/// The documented default of [`ROTATION_SIZE`], in bytes.
+pub const DEFAULT_ROTATION_SIZE_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Modules that start when needed have no process to watch: their log tells how it went.
 pub static LAST_RUN: CheckDef = CheckDef {
@@ -326,11 +337,14 @@ pub static ALERTS: &[AlertDef] = &[
         },
     },
     AlertDef {
-        // A log moves away at 10 MB (maxFileSizeMb), and one old file is kept: at 10 MB an hour there are no two hours
-        // left to look back on. Raised precision alone is CampaignModuleLogPrecisionRaised, after an hour.
+        // A log moves away at maxFileSizeMb, and one old file is kept: at that much an hour there are no two hours left to
+        // look back on. Raised precision alone is CampaignModuleLogPrecisionRaised, after an hour.
         name: "CampaignLogPrecision",
         expr: concat!(
-            "sum without (log) (rate(campaign_log_read_bytes_total[15m])) > 10 * 1024 * 1024 / 3600\n",
+            "sum without (log) (rate(campaign_log_read_bytes_total[15m]))\n",
+            "  > on (job, instance) group_left () (",
+            recent!("campaign_log_rotation_size_bytes"),
+            " / 3600)\n",
             "and on (job, instance, module, campaign_instance) ",
             recent!("campaign_module_verbose"),
             " == 1",
