@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
 use crate::catalog::Lang;
@@ -20,10 +19,10 @@ use crate::render::status;
 use crate::serve::{self, Scrape};
 use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
-use crate::source::probes::{self, Probes};
-use crate::source::processes::{ProcessSource, Sampler};
+use crate::source::probes::{self, Probes, ProbesError};
+use crate::source::processes::{ProcessSource, ProcessSourceError, Sampler};
 use crate::source::tailer::tracking::{TrackingTailer, TrackingView};
-use crate::source::tailer::{Reader, Start, Tailer, View};
+use crate::source::tailer::{Reader, Start, StartError, Tailer, View};
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
@@ -32,6 +31,23 @@ const PAGE_BUDGET: Duration = Duration::from_secs(10);
 /// How long a single look waits for the logs, and how often it asks.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Why a host can't be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system has no thread for the configuration.
+    #[error("the configuration can't be followed")]
+    Configuration(#[source] std::io::Error),
+    /// The processes can't be looked at.
+    #[error(transparent)]
+    Processes(#[from] ProcessSourceError),
+    /// The system has no thread for the logs.
+    #[error(transparent)]
+    Files(#[from] StartError),
+    /// The probes can't be made as they are configured.
+    #[error(transparent)]
+    Probes(#[from] ProbesError),
+}
 
 /// What one look at the host found.
 #[derive(Clone, Debug)]
@@ -72,10 +88,10 @@ impl CampaignHost {
     /// # Errors
     /// When `/proc` can't be read, the file of the probes' targets is wrong, or a thread can't be started. An
     /// installation that is not found is no error: it is looked for again and again.
-    pub fn open(options: &cli::Host) -> anyhow::Result<Self> {
+    pub fn open(options: &cli::Host) -> Result<Self, OpenError> {
         let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
-        let follower = installation.follow().context("the configuration can't be followed")?;
+        let follower = installation.follow().map_err(OpenError::Configuration)?;
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
         processes.set_home(installation.current().home.as_deref());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
@@ -166,7 +182,7 @@ impl CampaignHost {
 }
 
 /// The probes of the configured targets; without a file, of this host's own redirection server.
-fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> anyhow::Result<Arc<Probes>> {
+fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> Result<Arc<Probes>, ProbesError> {
     let probes = match &options.config_file {
         Some(file) => Probes::configured(probes::load(file)?)?,
         None => {

@@ -4,7 +4,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::{DEFAULT_INSTANCE, IN_MAIL};
 use crate::catalog::signals::exporter::{
     CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, INSTALLATION_INFO,
@@ -47,17 +47,17 @@ impl Collector for Configuration {
         losses.add(ErrorKind::Parse, installation.left_out as u64);
 
         let rotation = installation.settings(DEFAULT_INSTANCE).mebibytes(LOGGER.name, ROTATION_SIZE);
-        out.push(&LOG_ROTATION_SIZE, &[], rotation.unwrap_or(DEFAULT_ROTATION_SIZE_BYTES) as f64);
+        out.push(&LOG_ROTATION_SIZE, &[], float(rotation.unwrap_or(DEFAULT_ROTATION_SIZE_BYTES)));
         for ((instance, module), expected) in installation.expected() {
             let settings = installation.settings(instance).module(module);
             let labels = [module, instance];
             out.push(&MODULE_EXPECTED, &labels, f64::from(u8::from(expected)));
-            out.push(&MODULE_MEMORY_WARNING, &labels, settings.memory_warning_bytes as f64);
-            out.push(&MODULE_MEMORY_ALERT, &labels, settings.memory_alert_bytes as f64);
+            out.push(&MODULE_MEMORY_WARNING, &labels, float(settings.memory_warning_bytes));
+            out.push(&MODULE_MEMORY_ALERT, &labels, float(settings.memory_alert_bytes));
             if module == IN_MAIL.name {
                 let period = installation.settings(instance).number(module, POP_MAIL_PERIOD);
                 let period = period.unwrap_or(DEFAULT_POP_MAIL_PERIOD.as_secs());
-                out.push(&IN_MAIL_POP_PERIOD, &[instance], period as f64);
+                out.push(&IN_MAIL_POP_PERIOD, &[instance], float(period));
             }
         }
         Ok(losses.into_outcome())

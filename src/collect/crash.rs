@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told};
+use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told, float};
 use crate::catalog::modules::residents;
 use crate::catalog::signals::crash::{
     CORE_FILES, CORE_LAST_SCAN, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
@@ -70,10 +70,8 @@ impl Crash {
     fn shared_memory(&self, user: u32, losses: &mut Losses, out: &mut Samples) {
         let problem = match self.crashes.shared_memory(user) {
             Ok(Some(SharedMemory { segments, bytes, broken })) => {
-                #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes")]
-                let (segments, bytes) = (segments as f64, bytes as f64);
-                out.push(&SHARED_MEMORY_SEGMENTS, &[], segments);
-                out.push(&SHARED_MEMORY_BYTES, &[], bytes);
+                out.push(&SHARED_MEMORY_SEGMENTS, &[], float(segments));
+                out.push(&SHARED_MEMORY_BYTES, &[], float(bytes));
                 losses.add(ErrorKind::Parse, broken);
                 None
             }
@@ -91,8 +89,7 @@ impl Crash {
     }
 
     fn cores(&self, cores: &Cores, losses: &mut Losses, out: &mut Samples) {
-        #[expect(clippy::cast_precision_loss, reason = "a look ends long before 2^53 files")]
-        out.push(&CORE_FILES, &[], cores.files as f64);
+        out.push(&CORE_FILES, &[], float(cores.files));
         if let Some(newest) = cores.newest {
             out.push(&CORE_NEWEST, &[], newest);
         }

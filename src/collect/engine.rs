@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, Told};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, Told, float};
 use crate::catalog::signals::exporter::{SCRAPE_COLLECTOR_DURATION, SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS};
 use crate::snapshot::Samples;
 use crate::sync::locked;
@@ -258,8 +258,7 @@ impl Slot {
         samples.push(&SCRAPE_COLLECTOR_DURATION, &[self.name], duration.as_secs_f64());
         for kind in ErrorKind::ALL {
             let times = self.errors[kind as usize].load(Ordering::Relaxed);
-            #[expect(clippy::cast_precision_loss, reason = "a count of errors stays far below 2^53")]
-            samples.push(&SCRAPE_COLLECTOR_ERRORS, &[self.name, kind.label()], times as f64);
+            samples.push(&SCRAPE_COLLECTOR_ERRORS, &[self.name, kind.label()], float(times));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of Campaign.
 
-use super::{CollectError, Collector, Context, ErrorKind, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, Outcome, float};
 use crate::catalog::signals::exporter::{
     EXPORTER_BUILD_INFO, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME,
     PROCESS_THREADS, PROCESS_VIRTUAL_MEMORY,
@@ -24,21 +24,20 @@ pub const RUSTC: &str = env!("CAMPAIGN_RUSTC");
 pub struct Exporter;
 
 impl Collector for Exporter {
-    #[expect(clippy::cast_precision_loss, reason = "counts and bytes of one process stay below 2^53")]
     fn collect(&self, _: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         out.push(&EXPORTER_BUILD_INFO, &[VERSION, REVISION, RUSTC], 1.0);
         let own = own::read().map_err(|error| CollectError { kind: ErrorKind::Gone, message: error.to_string() })?;
         out.push(&PROCESS_CPU, &[], own.cpu.as_secs_f64());
-        out.push(&PROCESS_RESIDENT_MEMORY, &[], own.resident_bytes as f64);
-        out.push(&PROCESS_VIRTUAL_MEMORY, &[], own.virtual_bytes as f64);
+        out.push(&PROCESS_RESIDENT_MEMORY, &[], float(own.resident_bytes));
+        out.push(&PROCESS_VIRTUAL_MEMORY, &[], float(own.virtual_bytes));
         if let Some(start) = own.start {
             out.push(&PROCESS_START_TIME, &[], start.as_secs_f64());
         }
-        out.push(&PROCESS_OPEN_FDS, &[], own.open_descriptors as f64);
+        out.push(&PROCESS_OPEN_FDS, &[], float(own.open_descriptors));
         if let Some(limit) = own.descriptor_limit {
-            out.push(&PROCESS_MAX_FDS, &[], limit as f64);
+            out.push(&PROCESS_MAX_FDS, &[], float(limit));
         }
-        out.push(&PROCESS_THREADS, &[], own.threads as f64);
+        out.push(&PROCESS_THREADS, &[], float(own.threads));
         Ok(Outcome::Complete)
     }
 }

@@ -348,8 +348,8 @@ fn text(name: &OsStr) -> Cow<'_, str> {
     label_text(name.as_bytes())
 }
 
-/// A counter as a sample.
-#[expect(clippy::cast_precision_loss, reason = "counters of samples are floats")]
+/// A count or a number of bytes as a sample, which is a float: exact up to 2^53, and near enough beyond.
+#[expect(clippy::cast_precision_loss, reason = "samples are floats")]
 const fn float(number: u64) -> f64 {
     number as f64
 }

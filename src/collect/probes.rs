@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::signals::probes::{
     MESSAGE_CENTER_PENDING_EVENTS, MESSAGE_CENTER_QUEUE_CAPACITY, MESSAGE_CENTER_QUEUE_FULL, PROBE_DURATION,
     PROBE_FAILURE_INFO, PROBE_FAILURES, PROBE_HTTP_STATUS, PROBE_LAST_RUN, PROBE_RUNS, PROBE_SUCCESS,
@@ -54,9 +54,9 @@ impl Collector for ProbeResults {
 /// Everything about one probe but the indicators of pipelined.
 pub fn push(view: &View, out: &mut Samples) {
     let (probe, target) = (view.probe.label(), view.target.name.as_str());
-    out.push(&PROBE_RUNS, &[probe, target], as_float(view.runs));
+    out.push(&PROBE_RUNS, &[probe, target], float(view.runs));
     for (reason, times) in Reason::ALL.iter().zip(view.failures) {
-        out.push(&PROBE_FAILURES, &[probe, target, reason.label()], as_float(times));
+        out.push(&PROBE_FAILURES, &[probe, target, reason.label()], float(times));
     }
     let Some(last) = &view.last else { return };
     out.push(&PROBE_LAST_RUN, &[probe, target], unix_time(last.started));
@@ -92,19 +92,13 @@ fn push_redirection(target: &str, redirection: &Redirection, out: &mut Samples) 
 
 fn push_queue(target: &str, queue: &MessageCenter, out: &mut Samples) {
     if let Some((pending, capacity)) = queue.queue {
-        out.push(&MESSAGE_CENTER_PENDING_EVENTS, &[target], as_float(pending));
-        out.push(&MESSAGE_CENTER_QUEUE_CAPACITY, &[target], as_float(capacity));
+        out.push(&MESSAGE_CENTER_PENDING_EVENTS, &[target], float(pending));
+        out.push(&MESSAGE_CENTER_QUEUE_CAPACITY, &[target], float(capacity));
     }
     // Another error than a full queue says nothing of whether it is full.
     if queue.ok || queue.full {
         out.push(&MESSAGE_CENTER_QUEUE_FULL, &[target], f64::from(u8::from(queue.full)));
     }
-}
-
-/// Exact up to 2^53, and near enough beyond.
-#[expect(clippy::cast_precision_loss, reason = "a sample is a float")]
-fn as_float(number: u64) -> f64 {
-    number as f64
 }
 
 fn unix_time(time: SystemTime) -> f64 {

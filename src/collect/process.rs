@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, residents};
 use crate::catalog::signals::exporter::PROCESSES_HIDDEN;
 use crate::catalog::signals::modules::{
@@ -37,19 +37,19 @@ impl Collector for Process {
     /// up nor down.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let table = &*cx.processes;
-        out.push(&PROCESSES_HIDDEN, &[], number((table.hidden && !table.seen).into()));
+        out.push(&PROCESSES_HIDDEN, &[], float((table.hidden && !table.seen).into()));
         let residents: BTreeSet<&str> = residents().map(|(name, _)| name).collect();
         for ((module, instance), subject) in subjects(&cx.installation, table) {
             let labels = [module, instance];
             let present = subject.group.filter(|group| group.now.processes > 0);
             if residents.contains(module) && (present.is_some() || (subject.expected && table.can_tell())) {
                 let up = present.is_some_and(|group| group.now.live() > 0);
-                out.push(&MODULE_UP, &labels, number(up.into()));
-                out.push(&MODULE_PROCESSES, &labels, number(present.map_or(0, |group| group.now.processes)));
+                out.push(&MODULE_UP, &labels, float(up.into()));
+                out.push(&MODULE_PROCESSES, &labels, float(present.map_or(0, |group| group.now.processes)));
             } else if let Some(group) = present {
-                out.push(&MODULE_PROCESSES, &labels, number(group.now.processes));
+                out.push(&MODULE_PROCESSES, &labels, float(group.now.processes));
             }
-            out.push(&MODULE_STARTS, &labels, number(subject.group.map_or(0, |group| group.totals.starts)));
+            out.push(&MODULE_STARTS, &labels, float(subject.group.map_or(0, |group| group.totals.starts)));
             if let Some(group) = subject.group {
                 counters(group, out);
             }
@@ -95,8 +95,8 @@ fn counters(group: &Group, out: &mut Samples) {
     out.push(&MODULE_CPU, &[module, instance, "user"], totals.user_cpu.as_secs_f64());
     out.push(&MODULE_CPU, &[module, instance, "system"], totals.system_cpu.as_secs_f64());
     if let Some(io) = totals.io {
-        out.push(&MODULE_READ_BYTES, &[module, instance], number(io.read_bytes));
-        out.push(&MODULE_WRITTEN_BYTES, &[module, instance], number(io.written_bytes));
+        out.push(&MODULE_READ_BYTES, &[module, instance], float(io.read_bytes));
+        out.push(&MODULE_WRITTEN_BYTES, &[module, instance], float(io.written_bytes));
     }
 }
 
@@ -106,25 +106,25 @@ fn gauges(group: &Group, installation: &Installation, out: &mut Samples) {
     if let Some(start) = now.oldest_start {
         out.push(&MODULE_START_TIME, &labels, start.as_secs_f64());
     }
-    out.push(&MODULE_RESIDENT_MEMORY, &labels, number(now.resident_bytes));
-    out.push(&MODULE_RESIDENT_MEMORY_MAX, &labels, number(now.resident_bytes_max));
-    out.push(&MODULE_VIRTUAL_MEMORY, &labels, number(now.virtual_bytes));
-    out.push(&MODULE_THREADS, &labels, number(now.threads));
+    out.push(&MODULE_RESIDENT_MEMORY, &labels, float(now.resident_bytes));
+    out.push(&MODULE_RESIDENT_MEMORY_MAX, &labels, float(now.resident_bytes_max));
+    out.push(&MODULE_VIRTUAL_MEMORY, &labels, float(now.virtual_bytes));
+    out.push(&MODULE_THREADS, &labels, float(now.threads));
     if let Some(open) = now.open_descriptors {
-        out.push(&MODULE_OPEN_FDS, &labels, number(open));
+        out.push(&MODULE_OPEN_FDS, &labels, float(open));
     }
     if let Some(ratio) = now.descriptor_ratio {
         out.push(&MODULE_OPEN_FDS_RATIO, &labels, ratio);
     }
     for (state, processes) in State::ALL.iter().zip(now.states) {
-        out.push(&MODULE_STATES, &[module, instance, state.label()], number(processes));
+        out.push(&MODULE_STATES, &[module, instance, state.label()], float(processes));
     }
     out.push(&MODULE_WAITING, &labels, now.waiting.as_secs_f64());
     let raised = !now.command_lines.is_empty() && {
         let configured = installation.settings(instance).module(module).args;
         now.command_lines.iter().any(|line| line.raised_precision(&configured))
     };
-    out.push(&MODULE_VERBOSE, &labels, number(raised.into()));
+    out.push(&MODULE_VERBOSE, &labels, float(raised.into()));
 }
 
 fn ending(table: &ProcessTable) -> Result<Outcome, CollectError> {
@@ -141,11 +141,6 @@ fn ending(table: &ProcessTable) -> Result<Outcome, CollectError> {
     losses.add(ErrorKind::Permission, table.losses.permission);
     losses.add(ErrorKind::Parse, table.losses.broken);
     Ok(losses.into_outcome())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and bytes of one machine stay below 2^53")]
-fn number(value: u64) -> f64 {
-    value as f64
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told};
+use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told, float};
 use crate::catalog::signals::spool::{
     DEFAULT_WORKING_PATH, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN,
     MTA_SPOOL_OLDEST, OWNER, WORKING_PATH,
@@ -134,8 +134,7 @@ impl Spool {
         let problem = match found {
             Ok(found) => {
                 seen.insert(folder.to_owned());
-                #[expect(clippy::cast_precision_loss, reason = "a look ends long before 2^53 files")]
-                out.push(&MTA_SPOOL_FILES, &[instance], found.files as f64);
+                out.push(&MTA_SPOOL_FILES, &[instance], float(found.files));
                 if let Some(oldest) = found.oldest {
                     out.push(&MTA_SPOOL_OLDEST, &[instance], oldest);
                 }

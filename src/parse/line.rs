@@ -145,15 +145,6 @@ impl Message<'_> {
     pub fn code(&self) -> Option<Code> {
         Code::at_start_of(self.text)
     }
-
-    /// The number of `(iRc=NUMBER)` at the text's end.
-    #[must_use]
-    pub fn return_code(&self) -> Option<i64> {
-        let inner = self.text.trim_ascii_end().strip_suffix(b")")?;
-        let at = inner.iter().rposition(|byte| *byte == b'(')?;
-        let number = inner[at..].strip_prefix(b"(iRc=")?;
-        std::str::from_utf8(number).ok()?.parse().ok()
-    }
 }
 
 /// What a line is.
@@ -485,7 +476,6 @@ mod tests {
         assert_eq!(message.level, Level::Error);
         assert_eq!(message.domain, b"log");
         assert_eq!(message.text, b"Listener: JWT Token is empty. (iRc=16384)");
-        assert_eq!(message.return_code(), Some(16384));
         assert_eq!(message.code(), None);
         assert!(message.problems.is_empty());
     }
@@ -511,14 +501,6 @@ mod tests {
         {
             assert_eq!(message(&with("error", text)).code(), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_return_code_is_the_number_at_the_end() {
-        assert_eq!(message(&with("error", "x (iRc=-1)")).return_code(), Some(-1));
-        assert_eq!(message(&with("error", "(iRc=7) x")).return_code(), None);
-        assert_eq!(message(&with("error", "x (iRc=)")).return_code(), None);
-        assert_eq!(message(&with("error", ")")).return_code(), None);
     }
 
     #[test]
