@@ -8,13 +8,13 @@
 //! `/etc/passwd` has them; `/usr/local/neolane` and the same homes themselves. While there is none it keeps looking.
 //!
 //! # How it follows changes
-//! [`InstallationSource::poll`] lists `conf/` and asks for each file's identity, size and times, by path: a file that
-//! is replaced by rename, and a `conf/` or a home that is a symbolic link to somewhere else now, are changes like any
-//! other. That takes some 30 µs on a host with a few instances, so that looking each second costs less than
-//! watching would add: file notifications would have to be re-armed at each of those replacements, and don't exist
-//! on network file systems. A changed file is read twice, because two writes within a tick of the file system's clock
-//! look the same from outside; and a file is taken for gone only when it is missed twice, because editors that replace
-//! files leave a gap.
+//! [`InstallationSource::poll`] asks for the identity, size and times of `conf/`, which is listed when they differ, and of
+//! each file, by path: a file that is replaced by rename, and a `conf/` or a home that is a symbolic link to somewhere
+//! else now, are changes like any other. That takes some 20 µs on a host with a few instances, so that looking each second
+//! costs less than watching would add: file notifications would have to be re-armed at each of those replacements, and
+//! don't exist on network file systems. A changed file is read twice, because two writes within a tick of the file
+//! system's clock look the same from outside; and a file is taken for gone only when it is missed twice, because editors
+//! that replace files leave a gap.
 //!
 //! # What is in force
 //! The last good content of each file. An instance whose file is gone goes away; `serverConf.xml` (and

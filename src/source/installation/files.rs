@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
@@ -22,6 +22,9 @@ use crate::parse::conf::{ConfError, ServerConf, Settings};
 
 /// The most bytes that a configuration file may have.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Times of FAT are even seconds; most others are far finer.
+const COARSEST_TICK_SECONDS: i64 = 2;
 
 const CONF: &str = "conf";
 const SERVER: &str = "serverConf.xml";
@@ -127,6 +130,8 @@ pub(super) struct Files {
     trouble: Option<Trouble>,
     followed: BTreeMap<String, Followed>,
     left_out: usize,
+    /// The last listing, and how the folder looked before it.
+    listed: Option<(Signature, Arc<Listing>)>,
     notices: Vec<Notice>,
     dirty: bool,
     unconfirmed: bool,
@@ -166,6 +171,12 @@ impl Signature {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// Whether the last change was longer before `now` than the coarsest clock of a file system ticks.
+    fn is_settled_at(&self, now: SystemTime) -> bool {
+        let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+        since > self.changed.0.saturating_add(COARSEST_TICK_SECONDS)
     }
 }
 
@@ -220,6 +231,7 @@ impl Files {
             trouble: None,
             followed: BTreeMap::new(),
             left_out: 0,
+            listed: None,
             notices: Vec::new(),
             dirty: false,
             unconfirmed: false,
@@ -298,14 +310,14 @@ impl Files {
     }
 
     fn look_into(&mut self, conf: &Path, now: SystemTime) {
-        let listed = match list(conf) {
+        let listed = match self.list(conf, now) {
             Ok(listing) => {
                 self.report_trouble(conf, None);
                 self.report_left_out(conf, listing.left_out);
                 for (label, name) in &listing.names {
                     self.followed.entry(label.clone()).or_insert_with(|| Followed::new(name)).name.clone_from(name);
                 }
-                Some(listing.names)
+                Some(listing)
             }
             Err(error) => {
                 let error = FileError::from(error);
@@ -325,7 +337,7 @@ impl Files {
         self.followed.retain(|label, file| {
             let path = conf.join(&file.name);
             let instance = instance_of(label).filter(|instance| *instance != DEFAULT_INSTANCE);
-            let is_unlisted = listed.as_ref().is_some_and(|listed| !listed.contains_key(label));
+            let is_unlisted = listed.as_ref().is_some_and(|listed| !listed.names.contains_key(label));
             if let Some(instance) = instance.filter(|_| is_unlisted && is_whole) {
                 if file.missed {
                     let message = format!("the instance {instance:?} is gone with its file");
@@ -340,6 +352,23 @@ impl Files {
             self.unconfirmed |= file.must_be_confirmed();
             true
         });
+    }
+
+    /// The files of a folder. It is not listed again while it looks the same, and did so long enough before it was listed
+    /// last for a change in between to show.
+    fn list(&mut self, conf: &Path, now: SystemTime) -> io::Result<Arc<Listing>> {
+        let signature = Signature::of(&fs::metadata(conf)?);
+        if let Some((seen, listing)) = &self.listed
+            && *seen == signature
+        {
+            return Ok(Arc::clone(listing));
+        }
+        self.listed = None;
+        let listing = Arc::new(list(conf)?);
+        if signature.is_settled_at(now) {
+            self.listed = Some((signature, Arc::clone(&listing)));
+        }
+        Ok(listing)
     }
 
     fn report_trouble(&mut self, path: &Path, trouble: Option<Trouble>) {

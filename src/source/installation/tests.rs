@@ -283,6 +283,28 @@ fn instances_appear_and_disappear_with_their_files() {
 }
 
 #[test]
+fn a_folder_that_had_not_changed_for_long_is_listed_when_it_does() {
+    let host = Host::new();
+    // The year 2100: nothing here has changed for decades.
+    host.set_time(4_102_444_800);
+    host.looks();
+    host.looks();
+    host.write("config-test.xml", PROD);
+    host.looks();
+    assert_eq!(host.instances(), ["default", "prod", "test"]);
+    fs::rename(host.conf("config-test.xml"), host.conf("config-other.xml")).unwrap();
+    host.looks();
+    assert_eq!(host.instances(), ["default", "other", "prod"]);
+    let elsewhere = host.folder.path().join("elsewhere");
+    fs::rename(host.conf(""), &elsewhere).unwrap();
+    fs::create_dir(host.conf("")).unwrap();
+    host.write("serverConf.xml", SERVER);
+    host.write("config-new.xml", PROD);
+    host.looks();
+    assert_eq!(host.instances(), ["default", "new"]);
+}
+
+#[test]
 fn the_gap_of_an_editor_that_replaces_a_file_is_not_taken_for_its_end() {
     let host = Host::new();
     for name in ["config-prod.xml", "serverConf.xml"] {
