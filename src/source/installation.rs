@@ -10,9 +10,9 @@
 //! # How it follows changes
 //! [`InstallationSource::poll`] asks for the identity, size and times of `conf/`, which is listed when they differ, and of
 //! each file, by path: a file that is replaced by rename, and a `conf/` or a home that is a symbolic link to somewhere
-//! else now, are changes like any other. That takes some 20 µs on a host with a few instances, so that looking each second
-//! costs less than watching would add: file notifications would have to be re-armed at each of those replacements, and
-//! don't exist on network file systems. A changed file is read twice, because two writes within a tick of the file
+//! else now, are changes like any other. That takes some 20 µs on a host with a few instances, so that looking again and
+//! again costs less than watching would add: file notifications would have to be re-armed at each of those replacements,
+//! and don't exist on network file systems. A changed file is read twice, because two writes within a tick of the file
 //! system's clock look the same from outside; and a file is taken for gone only when it is missed twice, because editors
 //! that replace files leave a gap.
 //!
@@ -44,8 +44,8 @@ use files::{Files, Search};
 /// The most instances that are followed; a host has a handful.
 pub const MAX_INSTANCES: usize = 1_000;
 
-/// How often the background thread looks.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often the background thread looks: a change is to be in force within two seconds, also one that is confirmed.
+const INTERVAL: Duration = Duration::from_millis(1_500);
 
 /// How soon it looks again when what it saw has to be confirmed.
 const SOON: Duration = Duration::from_millis(200);
@@ -201,8 +201,8 @@ impl InstallationSource {
         changed
     }
 
-    /// Starts the thread that polls: at once, then each second. Does not wait for a first look that takes longer than two
-    /// seconds: a disk that does not answer must not keep the exporter from telling of it.
+    /// Starts the thread that polls: at once, then again and again. Does not wait for a first look that takes longer than
+    /// two seconds: a disk that does not answer must not keep the exporter from telling of it.
     ///
     /// # Errors
     /// When the system has no room for another thread.
