@@ -87,7 +87,6 @@ mod tests {
         "build",
         "campaign_instance",
         "check",
-        "reason",
         "code",
         "collector",
         "file",

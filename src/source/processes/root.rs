@@ -1,6 +1,6 @@
 //! Reading below a `/proc`, or below a tree of plain files that looks like one.
 //!
-//! Knows paths, descriptors and the kernel's errors; which processes matter is for `table`. Every read is bounded by
+//! Knows paths, descriptors and the kernel's errors; which processes matter is for `tracker`. Every read is bounded by
 //! the caller's buffer, and nothing is allocated for one.
 
 use std::ffi::OsStr;
