@@ -3,6 +3,7 @@
 //! Knows nothing of the machine, of parsing or of rendering, and imports nothing but `std`: whatever shows a
 //! module's name, a metric or a text of the documentation takes it from here.
 
+pub mod alerts;
 pub mod modules;
 pub mod signals;
 

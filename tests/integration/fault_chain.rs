@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use campaign_exporter::catalog::signals::{self, crash, indicators, ports, probes, spool, tracking};
+use campaign_exporter::catalog::alerts::{crash, indicators, ports, probes, spool, tracking};
+use campaign_exporter::catalog::signals;
 use campaign_exporter::catalog::{Lang, Subject};
 use campaign_exporter::parse::line::tracking_line_is_good;
 

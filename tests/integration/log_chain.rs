@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use campaign_exporter::catalog::Lang;
-use campaign_exporter::catalog::signals::logs;
+use campaign_exporter::catalog::alerts::logs;
 
 use crate::chain::Chain;
 use crate::specification;
