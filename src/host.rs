@@ -111,12 +111,12 @@ impl CampaignHost {
 
         let sources = Sources {
             installation,
+            proc: Arc::clone(processes.root()),
             processes,
             logs: logs.as_ref().map(Reader::readings),
             tracking: tracking.as_ref().map(Reader::readings),
             probes,
             indicators_directory: options.indicators_directory.clone(),
-            procfs: options.procfs.clone(),
             ports: PortOverrides { syslogd: options.syslogd_port },
         };
         let enabled = COLLECTORS.iter().filter(|spec| runs(spec.name));

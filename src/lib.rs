@@ -7,6 +7,7 @@
 //! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | std alone |
 //! | [`parse`] | bytes in, values out, no I/O | `catalog` |
 //! | [`source`] | the only code that touches the machine | `catalog`, `parse` |
+//! | [`source::kit`] | what every source needs, once | `parse`, no other source |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog` |
 //! | [`collect`] | evidence into samples, one file a collector; the engine that runs them | all of the above |
 //! | [`health`] | samples into checks, a pure function | `catalog`, `snapshot` |

@@ -6,14 +6,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told, float};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::residents;
 use crate::catalog::signals::crash::{
     CORE_FILES, CORE_LAST_SCAN, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
 };
 use crate::snapshot::Samples;
-use crate::source::background::Background;
 use crate::source::crash::{Cores, Crashes, Places, SharedMemory};
+use crate::source::kit::LogOnChange;
+use crate::source::kit::background::Background;
 use crate::source::processes::State;
 
 /// How often a small installation is looked through.
@@ -23,7 +24,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 pub struct Crash {
     crashes: Crashes,
     cores: Background<Places, Cores>,
-    told: Told,
+    log: LogOnChange,
 }
 
 impl Crash {
@@ -33,7 +34,7 @@ impl Crash {
         let crashes = Crashes::new(procfs);
         let everywhere = crashes.clone();
         let cores = Background::new("crash", INTERVAL, move |places: &Places| everywhere.cores(places));
-        Self { crashes, cores, told: Told::default() }
+        Self { crashes, cores, log: LogOnChange::default() }
     }
 
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
@@ -49,21 +50,13 @@ impl Crash {
         }
         let folders = self.crashes.working_folders(&pids);
         let places = Places { home: home.map(Path::to_owned), folders, user };
-        let began = self.cores.ask(places, now);
-        if self.cores.took() < SHORT_WORK {
-            self.cores.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
-        }
-        if self.cores.running_for(now).is_some_and(|time| time >= HANGS) {
-            losses.add(ErrorKind::Timeout, 1);
+        if let Err(stall) = self.cores.refresh(places, now, cx.deadline) {
+            losses.add(stall.into(), 1);
         }
         // While another installation is looked through for the first time, the one before is nobody's concern.
         if let Some(done) = self.cores.latest().filter(|done| done.input.home.as_deref() == home) {
             self.cores(&done.output, &mut losses, out);
         }
-        began.map_err(|error| CollectError {
-            kind: ErrorKind::Busy,
-            message: format!("no thread to look for core files: {error}"),
-        })?;
         Ok(losses.into_outcome())
     }
 
@@ -81,7 +74,7 @@ impl Crash {
                 Some(error.to_string())
             }
         };
-        if self.told.is_news("shared memory", problem.as_deref())
+        if self.log.is_news("shared memory", problem.as_deref())
             && let Some(problem) = problem
         {
             tracing::warn!("shared memory is not counted: {problem}");
@@ -105,19 +98,19 @@ impl Crash {
 
     fn tell(&self, cores: &Cores) {
         let program = cores.program.as_deref().map(|program| program.escape_ascii().to_string());
-        if self.told.is_news("pattern", program.as_deref())
+        if self.log.is_news("pattern", program.as_deref())
             && let Some(program) = program
         {
             tracing::info!("kernel.core_pattern gives core files to {program}: a crash leaves no file to be counted");
         }
         let files = (cores.files > 0).then(|| format!("{} core files, such as {:?}", cores.files, cores.some));
-        if self.told.is_news("files", files.as_deref())
+        if self.log.is_news("files", files.as_deref())
             && let Some(files) = files
         {
             tracing::warn!("Campaign's processes left {files}");
         }
         let cut = cores.is_cut.then_some("the installation has more files or deeper folders than are looked through");
-        if self.told.is_news("cut", cut)
+        if self.log.is_news("cut", cut)
             && let Some(cut) = cut
         {
             tracing::warn!("not every core file may be counted: {cut}");

@@ -18,9 +18,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, Told, float};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::signals::exporter::{SCRAPE_COLLECTOR_DURATION, SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS};
 use crate::snapshot::Samples;
+use crate::source::kit::LogOnChange;
 use crate::sync::locked;
 
 /// How long a lane may stay with one collector before another lane takes over the rest.
@@ -29,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 /// The enabled collectors, and what is remembered of their runs.
 pub struct Engine {
     slots: Vec<Arc<Slot>>,
-    told: Told,
+    log: LogOnChange,
 }
 
 /// A request for collectors that the engine can't serve.
@@ -57,7 +58,7 @@ impl Engine {
     #[must_use]
     pub fn new(collectors: Vec<(&'static str, Box<dyn Collector>)>) -> Self {
         let slots = collectors.into_iter().map(|(name, collector)| Arc::new(Slot::new(name, collector))).collect();
-        Self { slots, told: Told::default() }
+        Self { slots, log: LogOnChange::default() }
     }
 
     /// The names of the enabled collectors, in the order of their table.
@@ -139,7 +140,7 @@ impl Engine {
     /// Logs what a collector's run was like, once when that changes.
     fn tell(&self, slot: &Slot, trouble: Option<Trouble>) {
         let collector = slot.name;
-        if !self.told.is_news(collector, trouble.as_ref().map(|trouble| trouble.message.as_str())) {
+        if !self.log.is_news(collector, trouble.as_ref().map(|trouble| trouble.message.as_str())) {
             return;
         }
         match trouble {

@@ -2,10 +2,8 @@
 //!
 //! What is wrong with a file costs that file, or that indicator, and is counted and logged with its name.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
@@ -16,7 +14,7 @@ use crate::catalog::signals::indicators::{
 use crate::parse::reply::{Indicator, Indicators, indicators};
 use crate::snapshot::{Samples, label_text};
 use crate::source::indicators::{DropFile, read};
-use crate::sync::locked;
+use crate::source::kit::{LogOnChange, Miss};
 
 /// The most series of values that are taken from all files together.
 pub const MAX_VALUES: usize = 2_000;
@@ -25,25 +23,14 @@ pub const MAX_VALUES: usize = 2_000;
 #[derive(Debug)]
 pub struct DroppedIndicators {
     directory: Option<PathBuf>,
-    /// What was logged last of each file: a problem is told once, not at every scrape.
-    told: Mutex<HashMap<String, String>>,
+    log: LogOnChange,
 }
 
 impl DroppedIndicators {
     /// A collector of the files in `directory`; without one, there is nothing to collect.
     #[must_use]
     pub fn new(directory: Option<PathBuf>) -> DroppedIndicators {
-        DroppedIndicators { directory, told: Mutex::default() }
-    }
-
-    fn tell(&self, problems: HashMap<String, String>) {
-        let mut told = locked(&self.told);
-        for (file, problem) in &problems {
-            if told.get(file) != Some(problem) {
-                tracing::warn!("the indicator file {file}: {problem}; correct the job that writes it");
-            }
-        }
-        *told = problems;
+        DroppedIndicators { directory, log: LogOnChange::default() }
     }
 }
 
@@ -53,20 +40,22 @@ struct Taken {
     indicators: HashSet<String>,
     values: usize,
     losses: Losses,
-    problems: HashMap<String, String>,
+    problems: BTreeMap<String, String>,
 }
 
 impl Collector for DroppedIndicators {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let Some(directory) = &self.directory else { return Ok(Outcome::NotApplicable) };
         let found = read(directory, cx.deadline)
-            .map_err(|error| CollectError { kind: kind_of(&error.source), message: error.to_string() })?;
+            .map_err(|error| CollectError { kind: Miss::from(&error.source).into(), message: error.to_string() })?;
         let mut taken = Taken::default();
         taken.losses.add(ErrorKind::Timeout, found.left_out);
         for file in &found.files {
             taken.take(file, out);
         }
-        self.tell(taken.problems);
+        for (file, problem) in self.log.replace(taken.problems) {
+            tracing::warn!("the indicator file {file}: {problem}; correct the job that writes it");
+        }
         Ok(taken.losses.into_outcome())
     }
 }
@@ -87,7 +76,7 @@ impl Taken {
                 }
             },
             Err(error) => {
-                self.losses.add(kind_of(error), 1);
+                self.losses.add(Miss::from(error).into(), 1);
                 Some(error.to_string())
             }
         };
@@ -141,14 +130,6 @@ impl Taken {
             labels.insert(label);
         }
         twice.map_or(Ok(()), Err)
-    }
-}
-
-fn kind_of(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        io::ErrorKind::NotFound => ErrorKind::Gone,
-        _ => ErrorKind::Parse,
     }
 }
 

@@ -19,21 +19,21 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::catalog::signals;
 use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::probes::Probe;
 use crate::snapshot::{Samples, label_text};
-use crate::source::Miss;
 use crate::source::installation::{Installation, InstallationSource};
+use crate::source::kit::background::Stall;
+use crate::source::kit::{Miss, ProcRoot};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Logs;
 use crate::source::tailer::follow::Trouble;
 use crate::source::tailer::tracking::Tracking;
-use crate::sync::locked;
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -84,8 +84,8 @@ pub struct Sources {
     pub installation: Arc<InstallationSource>,
     /// The machine's processes.
     pub processes: Arc<ProcessSource>,
-    /// Where `/proc` is mounted.
-    pub procfs: PathBuf,
+    /// The `/proc` that everything is read from.
+    pub proc: Arc<ProcRoot>,
     /// Ports that the operator says, because no configuration file does.
     pub ports: ports::PortOverrides,
     /// The reader of the logs; none when nobody collects them.
@@ -161,7 +161,7 @@ pub const COLLECTORS: &[Spec] = &[
         name: "ports",
         help: "the documented ports: whether somebody listens, and whether it is the module",
         default_on: true,
-        build: |sources| Some(Box::new(ports::Ports::new(&sources.procfs, sources.ports))),
+        build: |sources| Some(Box::new(ports::Ports::new(&sources.proc, sources.ports))),
     },
     Spec {
         name: TRACKING,
@@ -179,7 +179,7 @@ pub const COLLECTORS: &[Spec] = &[
         name: "crash",
         help: "what crashes leave behind: core files, shared memory",
         default_on: true,
-        build: |sources| Some(Box::new(crash::Crash::new(&sources.procfs))),
+        build: |sources| Some(Box::new(crash::Crash::new(sources.proc.path()))),
     },
     Spec {
         name: "exporter",
@@ -224,17 +224,20 @@ pub enum ErrorKind {
     Panic,
     /// An earlier run has not ended yet.
     Busy,
+    /// The system could not: a failing disk, no descriptor, thread or memory left, more than is read of one thing.
+    System,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [ErrorKind; 6] = [
+    pub const ALL: [ErrorKind; 7] = [
         ErrorKind::Permission,
         ErrorKind::Gone,
         ErrorKind::Parse,
         ErrorKind::Timeout,
         ErrorKind::Panic,
         ErrorKind::Busy,
+        ErrorKind::System,
     ];
 
     /// The label value.
@@ -247,6 +250,7 @@ impl ErrorKind {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Panic => "panic",
             ErrorKind::Busy => "busy",
+            ErrorKind::System => "system",
         }
     }
 }
@@ -280,36 +284,21 @@ impl From<Miss> for ErrorKind {
         match miss {
             Miss::Denied => ErrorKind::Permission,
             Miss::Gone => ErrorKind::Gone,
-            Miss::Failed => ErrorKind::Parse,
+            Miss::NotAFile => ErrorKind::Parse,
+            Miss::Limit | Miss::Failed => ErrorKind::System,
         }
     }
 }
 
-/// What has been told in the log of each subject, so that a state is told when it begins and not at each scrape.
-#[derive(Debug, Default)]
-struct Told(Mutex<BTreeMap<String, String>>);
-
-impl Told {
-    /// Whether `message` is news of `subject`; none: nothing is the matter with it. Remembers it.
-    fn is_news(&self, subject: &str, message: Option<&str>) -> bool {
-        let mut told = locked(&self.0);
-        if told.get(subject).map(String::as_str) == message {
-            return false;
+impl From<Stall> for ErrorKind {
+    fn from(stall: Stall) -> Self {
+        match stall {
+            Stall::NoThread => ErrorKind::System,
+            Stall::Hangs => ErrorKind::Timeout,
+            Stall::Panicked => ErrorKind::Panic,
         }
-        match message {
-            Some(message) => told.insert(subject.to_owned(), message.to_owned()),
-            None => told.remove(subject),
-        };
-        true
     }
 }
-
-/// How long a collector waits for work in the background that it has just begun, where that is known to be short: then
-/// a scrape shows the present, and not the scrape before.
-const SHORT_WORK: Duration = Duration::from_millis(50);
-
-/// When work in the background hangs: it runs for longer than any folder takes.
-const HANGS: Duration = Duration::from_secs(600);
 
 /// A collector that could not do its work.
 #[derive(Debug, thiserror::Error)]

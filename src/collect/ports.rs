@@ -8,17 +8,16 @@
 //! of the machine: that is done in the background, once a minute at most, and only while there is such a program.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, SHORT_WORK, Told};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::ports::{HELD_BY_ANOTHER, HELD_BY_UNKNOWN, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::{Kind, Module, Port, Protocol};
 use crate::snapshot::{Remark, Samples};
-use crate::source::Miss;
-use crate::source::background::Background;
+use crate::source::kit::background::Background;
+use crate::source::kit::{LogOnChange, Miss, ProcRoot};
 use crate::source::processes::State;
 use crate::source::sockets::{Descriptor, Holder, Search, Sockets};
 use crate::sync::locked;
@@ -64,7 +63,7 @@ pub struct Ports {
     known: Mutex<BTreeMap<Key, Known>>,
     search: Background<Vec<u64>, Found>,
     held: Mutex<Vec<HeldPort>>,
-    told: Told,
+    log: LogOnChange,
 }
 
 /// A port of a module and instance, by the name of its check.
@@ -88,10 +87,10 @@ struct Wanted<'a> {
 }
 
 impl Ports {
-    /// Ports of the machine whose `/proc` is at `procfs`.
+    /// Ports of the machine of `proc`.
     #[must_use]
-    pub fn new(procfs: &Path, overrides: PortOverrides) -> Self {
-        let sockets = Sockets::new(procfs);
+    pub fn new(proc: &Arc<ProcRoot>, overrides: PortOverrides) -> Self {
+        let sockets = Sockets::new(proc);
         let everywhere = sockets.clone();
         let search = move |inodes: &Vec<u64>| everywhere.holders(inodes);
         Self {
@@ -100,7 +99,7 @@ impl Ports {
             known: Mutex::default(),
             search: Background::new("ports", SEARCH_INTERVAL, search).patient(),
             held: Mutex::default(),
-            told: Told::default(),
+            log: LogOnChange::default(),
         }
     }
 
@@ -153,7 +152,7 @@ impl Ports {
                 Err(miss) => losses.add(miss.into(), 1),
             }
         }
-        self.name(held, now, cx, out)?;
+        self.name(held, now, cx, &mut losses, out);
         Ok(losses.into_outcome())
     }
 
@@ -231,21 +230,18 @@ impl Ports {
         mut held: Vec<(HeldPort, Vec<u64>)>,
         now: Instant,
         cx: &Context,
+        losses: &mut Losses,
         out: &mut Samples,
-    ) -> Result<(), CollectError> {
+    ) {
         if held.is_empty() {
             self.remember(Vec::new());
-            return Ok(());
+            return;
         }
         let mut inodes: Vec<u64> = held.iter().flat_map(|(_, inodes)| inodes.iter().copied()).collect();
         inodes.sort_unstable();
         inodes.dedup();
-        let began = self.search.ask(inodes, now).map_err(|error| CollectError {
-            kind: ErrorKind::Busy,
-            message: format!("no thread to look for the programs that hold Campaign's ports: {error}"),
-        });
-        if self.search.took() < SHORT_WORK {
-            self.search.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
+        if let Err(stall) = self.search.refresh(inodes, now, cx.deadline) {
+            losses.add(stall.into(), 1);
         }
         if let Some(done) = self.search.latest() {
             for (port, inodes) in &mut held {
@@ -258,18 +254,17 @@ impl Ports {
             }
         }
         for (port, _) in &held {
-            port.tell(&self.told);
+            port.tell(&self.log);
             port.remark(out);
         }
         self.remember(held.into_iter().map(|(port, _)| port).collect());
-        began.map(|_| ())
     }
 
     /// Remembers what other programs hold, and tells what none holds any more.
     fn remember(&self, now: Vec<HeldPort>) {
         let mut held = locked(&self.held);
         for port in held.iter().filter(|port| !now.iter().any(|held| held.subject() == port.subject())) {
-            if self.told.is_news(&port.subject(), None) {
+            if self.log.is_news(&port.subject(), None) {
                 tracing::info!("{} is not held by another program any more", port.subject());
             }
         }
@@ -280,9 +275,6 @@ impl Ports {
 impl Collector for Ports {
     /// Partial when a table, or whose a socket is, could not be read; not applicable where no module with a port has to
     /// run.
-    ///
-    /// # Errors
-    /// When the system has no room for the thread that looks for other programs.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
@@ -331,13 +323,13 @@ impl HeldPort {
     }
 
     /// Tells who holds the port, once; nothing while the search is still on.
-    fn tell(&self, told: &Told) {
+    fn tell(&self, log: &LogOnChange) {
         let message = match &self.holder {
             Holding::Sought => return,
             Holding::By(process) => format!("is held by {process}"),
             Holding::Hidden => "is held by a process that the exporter may not look at".to_owned(),
         };
-        if told.is_news(&self.subject(), Some(&message)) {
+        if log.is_news(&self.subject(), Some(&message)) {
             tracing::warn!("{} {message}", self.subject());
         }
     }
@@ -365,7 +357,7 @@ mod tests {
     use std::fs::{create_dir_all, set_permissions, write};
     use std::net::{TcpListener, UdpSocket};
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::sync::Arc;
+    use std::path::Path;
 
     use super::*;
     use crate::parse::conf::{ServerConf, Settings};
@@ -454,7 +446,11 @@ mod tests {
         }
 
         fn ports(&self) -> Ports {
-            Ports::new(self.0.path(), PortOverrides::default())
+            self.with(PortOverrides::default())
+        }
+
+        fn with(&self, overrides: PortOverrides) -> Ports {
+            Ports::new(&Arc::new(ProcRoot::open(self.0.path()).unwrap()), overrides)
         }
     }
 
@@ -651,7 +647,7 @@ mod tests {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 16666, 5)]);
         root.process(10, "nlserver", &[5]);
-        let ports = Ports::new(root.0.path(), PortOverrides { syslogd: Some(16666) });
+        let ports = root.with(PortOverrides { syslogd: Some(16666) });
         let (snapshot, _) = collect(&ports, &with_syslogd());
         assert_eq!(port(&snapshot, ["syslogd", "default", "16666", "udp"]), (Some(1.0), Some(1.0)));
     }
@@ -730,7 +726,7 @@ mod tests {
             ..Host::default()
         };
         let overrides = PortOverrides { syslogd: Some(udp.local_addr().unwrap().port()) };
-        let ports = Ports::new(Path::new("/proc"), overrides);
+        let ports = Ports::new(&Arc::new(ProcRoot::open(Path::new("/proc")).unwrap()), overrides);
         let (snapshot, _) = collect(&ports, &host);
         assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(1.0), Some(1.0)));
         let number = udp.local_addr().unwrap().port().to_string();

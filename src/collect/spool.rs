@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{CollectError, Collector, Context, ErrorKind, HANGS, Losses, Outcome, SHORT_WORK, Told, float};
+use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::signals::spool::{
     DEFAULT_WORKING_PATH, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN,
     MTA_SPOOL_OLDEST, OWNER, WORKING_PATH,
 };
 use crate::parse::variables::expand;
 use crate::snapshot::Samples;
-use crate::source::Miss;
-use crate::source::background::Background;
+use crate::source::kit::background::Background;
+use crate::source::kit::{LogOnChange, Miss};
 use crate::source::spool::{MAX_ENTRIES, Spool as Found, look};
 use crate::sync::locked;
 
@@ -39,7 +39,7 @@ pub struct Spool {
     looks: Background<Folders, Looks>,
     /// Folders that could be read once.
     seen: Mutex<BTreeSet<PathBuf>>,
-    told: Told,
+    log: LogOnChange,
 }
 
 impl Default for Spool {
@@ -59,7 +59,7 @@ impl Spool {
         let looks = move |folders: &Folders| {
             folders.iter().map(|(instance, folder)| (instance.clone(), look(folder))).collect::<Looks>()
         };
-        Self { looks: Background::new("spool", INTERVAL, looks), seen: Mutex::default(), told: Told::default() }
+        Self { looks: Background::new("spool", INTERVAL, looks), seen: Mutex::default(), log: LogOnChange::default() }
     }
 
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
@@ -67,13 +67,9 @@ impl Spool {
         if folders.is_empty() {
             return Ok(Outcome::NotApplicable);
         }
-        let began = self.looks.ask(folders.clone(), now);
-        if self.looks.took() < SHORT_WORK {
-            self.looks.settle(cx.deadline.min(Instant::now() + SHORT_WORK));
-        }
         let mut losses = Losses::default();
-        if self.looks.running_for(now).is_some_and(|time| time >= HANGS) {
-            losses.add(ErrorKind::Timeout, 1);
+        if let Err(stall) = self.looks.refresh(folders.clone(), now, cx.deadline) {
+            losses.add(stall.into(), 1);
         }
         if let Some(done) = self.looks.latest() {
             for (instance, folder) in &folders {
@@ -83,10 +79,6 @@ impl Spool {
                 }
             }
         }
-        began.map_err(|error| CollectError {
-            kind: ErrorKind::Busy,
-            message: format!("no thread to read the folders of mails that wait: {error}"),
-        })?;
         Ok(losses.into_outcome())
     }
 
@@ -115,14 +107,14 @@ impl Spool {
         });
         let problem = match path {
             Ok(path) if path.starts_with(b"/") && !path.contains(&0) => {
-                self.told.is_news(instance, None);
+                self.log.is_news(instance, None);
                 return Some(PathBuf::from(OsString::from_vec(path)));
             }
             Ok(_) => "it is no absolute path".to_owned(),
             Err(error) => error.to_string(),
         };
         // Without an installation there is another alert, and no configuration to correct.
-        if home.is_some() && self.told.is_news(instance, Some(&problem)) {
+        if home.is_some() && self.log.is_news(instance, Some(&problem)) {
             tracing::warn!(instance, "no mails are counted: {WORKING_PATH} {template:?} can't be followed: {problem}");
         }
         None
@@ -153,12 +145,14 @@ impl Spool {
                 Some(match miss {
                     Miss::Denied => "may not be read by the exporter's user".to_owned(),
                     Miss::Gone => "is not there any more".to_owned(),
-                    Miss::Failed => "can't be read, or is no folder".to_owned(),
+                    Miss::NotAFile => "is not a directory".to_owned(),
+                    Miss::Limit => "can't be read: the exporter has no descriptor or memory left".to_owned(),
+                    Miss::Failed => "can't be read: check the disk".to_owned(),
                 })
             }
         };
         drop(seen);
-        if self.told.is_news(&subject, problem.as_deref())
+        if self.log.is_news(&subject, problem.as_deref())
             && let Some(problem) = problem
         {
             tracing::warn!(instance, ?folder, "the folder of mails that wait {problem}");
@@ -168,9 +162,6 @@ impl Spool {
 
 impl Collector for Spool {
     /// Partial when a folder could not be read; not applicable where no mta has to run, or none's folder can be told.
-    ///
-    /// # Errors
-    /// When the system has no room for the thread that reads the folders.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
@@ -190,6 +181,7 @@ mod tests {
     use crate::parse::conf::{ServerConf, Settings};
     use crate::snapshot::Snapshot;
     use crate::source::installation::Installation;
+    use crate::source::kit::background::HANGS;
 
     /// A host whose instance `prod` has this `workingPath`.
     fn context(home: &Path, mta: &str) -> Context {

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use super::{Miss, folder};
+use super::kit::{Miss, files};
 use crate::parse::core_pattern::{CorePath, CorePattern, NamePattern, is_plain_core};
 use crate::parse::sysvipc::{HeadingError, effective_user, segments};
 
@@ -204,7 +204,7 @@ impl Crashes {
             CorePattern::Nowhere => {}
         }
         if let Some(home) = &places.home {
-            match folder::open(home) {
+            match files::open(home) {
                 Ok(folder) => search.below(home, &folder, relative, 0),
                 Err(errno) => search.miss(errno),
             }
@@ -244,10 +244,10 @@ impl Search {
     /// Looks through the installation for plain core files, and for those that `named` tells to be the program's.
     fn below(&mut self, path: &Path, folder: &OwnedFd, named: Option<&NamePattern>, depth: usize) {
         let mut folders = Vec::new();
-        let listed = folder::for_each(folder, &mut |name, told| {
+        let listed = files::for_each(folder, &mut |name, told| {
             let bytes = name.to_bytes();
             let is_core = is_plain_core(bytes) || named.is_some_and(|named| named.matches(bytes, PROGRAM));
-            match folder::kind_in(folder, name, told) {
+            match files::kind_in(folder, name, told) {
                 Ok(FileType::Directory) => folders.push(name.to_owned()),
                 Ok(FileType::Symlink) if depth == 0 && name == VAR => folders.push(name.to_owned()),
                 Ok(FileType::RegularFile) if is_core => self.file(path, folder, name, false),
@@ -265,7 +265,7 @@ impl Search {
         }
         for name in folders {
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
-            let opened = if depth == 0 && *name == *VAR { folder::open(&path) } else { folder::open_in(folder, &name) };
+            let opened = if depth == 0 && *name == *VAR { files::open(&path) } else { files::open_in(folder, &name) };
             match opened {
                 Ok(inner) if self.left > 0 => self.below(&path, &inner, named, depth + 1),
                 Ok(_) => {}
@@ -280,15 +280,15 @@ impl Search {
         if let (Some(literal), false) = (name.as_literal(), rest.is_empty()) {
             return self.along(&path.join(OsStr::from_bytes(literal)), pattern, rest);
         }
-        let folder = match folder::open(path) {
+        let folder = match files::open(path) {
             Ok(folder) => folder,
             // A pattern may name a folder that nobody has made: then there are no core files.
             Err(errno) => return self.miss(errno),
         };
         let mut folders = Vec::new();
-        let listed = folder::for_each(&folder, &mut |entry, told| {
+        let listed = files::for_each(&folder, &mut |entry, told| {
             if name.matches(entry.to_bytes(), PROGRAM) {
-                match folder::kind_in(&folder, entry, told) {
+                match files::kind_in(&folder, entry, told) {
                     Ok(FileType::RegularFile) if rest.is_empty() => {
                         self.file(path, &folder, entry, !pattern.tells_program());
                     }
@@ -309,7 +309,7 @@ impl Search {
 
     /// Counts one file, if it is the right user's where that is asked.
     fn file(&mut self, path: &Path, folder: &OwnedFd, name: &CStr, must_be_users: bool) {
-        let stat: Stat = match folder::stat_in(folder, name) {
+        let stat: Stat = match files::stat_in(folder, name) {
             Ok(stat) => stat,
             Err(errno) => return self.miss(errno),
         };
@@ -321,7 +321,7 @@ impl Search {
             return;
         }
         if self.seen.insert((stat.st_dev, stat.st_ino)) {
-            let modified = folder::modified(&stat);
+            let modified = files::modified(&stat);
             self.newest = Some(self.newest.map_or(modified, |newest| newest.max(modified)));
             if self.some.len() < 5 {
                 self.some.push(path.join(OsStr::from_bytes(name.to_bytes())));
@@ -337,18 +337,17 @@ impl Search {
 
     fn miss(&mut self, errno: Errno) {
         match Miss::from(errno) {
-            // It was a folder a moment ago, and is something else now.
-            _ if matches!(errno, Errno::NOTDIR | Errno::LOOP) => {}
             Miss::Denied => self.denied += 1,
-            Miss::Failed => self.failed += 1,
-            Miss::Gone => {}
+            Miss::Limit | Miss::Failed => self.failed += 1,
+            // It was there, or a folder, a moment ago.
+            Miss::Gone | Miss::NotAFile => {}
         }
     }
 
     fn miss_io(&mut self, error: &io::Error) {
         match Miss::from(error) {
             Miss::Denied => self.denied += 1,
-            Miss::Gone | Miss::Failed => self.failed += 1,
+            _ => self.failed += 1,
         }
     }
 }

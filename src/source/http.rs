@@ -4,7 +4,6 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -31,6 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_rustls::TlsConnector;
 
+use super::kit::files::open_regular;
 use crate::catalog::signals::probes::Reason;
 use crate::parse::targets::{Carrier, Target, TokenSource, Trust};
 
@@ -213,16 +213,6 @@ impl Token {
         let shows = |piece: &[u8]| text.as_bytes().windows(size).any(|part| part.eq_ignore_ascii_case(piece));
         token.windows(size).any(shows)
     }
-}
-
-/// Opens a regular file without waiting for a FIFO's writer.
-pub(super) fn open_regular(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
-    let file = super::without_waiting().read(true).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok((file, metadata))
 }
 
 /// How many calls that may block for long (lookups, token files) are under way at once, for all endpoints together.

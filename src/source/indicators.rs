@@ -3,10 +3,11 @@
 //! Knows files; what is in them is for `parse::reply`. Never waits: a FIFO in place of a file is not opened for good.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
+
+use super::kit::files::{open_regular, read_at_most};
 
 /// The most files that are read; the rest, in the order of their names, are counted as left out.
 pub const MAX_FILES: usize = 64;
@@ -82,35 +83,19 @@ pub fn read(directory: &Path, deadline: Instant) -> Result<DropDirectory, DropEr
 
 /// None when the file went away meanwhile.
 fn read_file(directory: &Path, name: OsString) -> Option<DropFile> {
-    let file = match super::without_waiting().read(true).open(directory.join(&name)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => return Some(DropFile { name, modified: None, content: Err(error) }),
-    };
-    match file.metadata() {
-        Ok(metadata) => {
-            let content = if metadata.is_file() { content(file) } else { Err(invalid("not a regular file")) };
+    match open_regular(&directory.join(&name)) {
+        Ok((file, metadata)) => {
+            let content = read_at_most(file, metadata.len(), MAX_FILE_BYTES);
             Some(DropFile { name, modified: metadata.modified().ok(), content })
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(DropFile { name, modified: None, content: Err(error) }),
     }
 }
 
-fn content(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MAX_FILE_BYTES {
-        true => Err(invalid("larger than 256 KiB")),
-        false => Ok(bytes),
-    }
-}
-
-fn invalid(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::time::Duration;
 
     use super::*;

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError, open_regular};
+use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
 use super::installation::Installation;
+use super::kit::files::open_regular;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};

@@ -13,11 +13,12 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Miss, folder};
+use super::kit::{Miss, ProcRoot, files};
 use crate::catalog::Protocol;
 use crate::parse::process::number;
 use crate::parse::sockets::{Listener, Table};
@@ -96,16 +97,16 @@ pub struct Holder {
 }
 
 /// The sockets of the machine below a `/proc`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sockets {
-    root: PathBuf,
+    proc: Arc<ProcRoot>,
 }
 
 impl Sockets {
-    /// The sockets of the `/proc` at `root`.
+    /// The sockets of the machine of `proc`.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    pub fn new(proc: &Arc<ProcRoot>) -> Self {
+        Self { proc: Arc::clone(proc) }
     }
 
     /// Who listens at `wanted`.
@@ -124,14 +125,11 @@ impl Sockets {
     fn listeners_of(&self, protocol: Protocol, names: &[&str], ports: &[u16], found: &mut Listeners) {
         let mut tables: Vec<Reading> = Vec::new();
         for name in names {
-            match Reading::open(&self.root.join("net").join(name), protocol, ports) {
-                Ok(reading) => tables.push(reading),
+            match self.proc.open_file(&format!("net/{name}")) {
+                Ok(table) => tables.push(Reading::new(table, protocol, ports)),
                 // A kernel without IPv6 has one of the two tables.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    tracing::debug!(table = name, "the sockets can't be read: {error}");
-                    found.missing.push((protocol, Miss::from(&error)));
-                }
+                Err(Miss::Gone) => {}
+                Err(miss) => found.missing.push((protocol, miss)),
             }
         }
         if tables.is_empty() && found.can_tell(protocol) {
@@ -164,10 +162,8 @@ impl Sockets {
     /// # Errors
     /// When the descriptor can't be asked; [`Miss::Gone`] when there is none.
     pub fn is_socket(&self, descriptor: Descriptor, inode: u64) -> Result<bool, Miss> {
-        let path = self.root.join(format!("{}/fd/{}", descriptor.pid, descriptor.number));
-        let mut buffer = [MaybeUninit::uninit(); LINK];
-        let (target, _) = rustix::fs::readlinkat_raw(rustix::fs::CWD, &path, &mut buffer)?;
-        Ok(socket_inode(target) == Some(inode))
+        let target = self.proc.link_of(descriptor.pid, &format!("fd/{}", descriptor.number))?;
+        Ok(socket_inode(target.as_os_str().as_encoded_bytes()) == Some(inode))
     }
 
     /// Looks for one of the sockets `inodes` among the descriptors of `pids`.
@@ -199,10 +195,7 @@ impl Sockets {
     /// When the processes can't be listed.
     pub fn holders(&self, inodes: &[u64]) -> Result<Vec<(u64, Holder)>, Miss> {
         let mut pids = Vec::new();
-        folder::for_each(folder::open(&self.root)?, &mut |name, _| {
-            pids.extend(number::<u32>(name.to_bytes()));
-            true
-        })?;
+        self.proc.list(&mut pids, &mut vec![MaybeUninit::uninit(); PIECE])?;
         let mut found: Vec<(u64, Holder)> = Vec::new();
         let mut looked_at = 0;
         for pid in pids {
@@ -221,18 +214,16 @@ impl Sockets {
     }
 
     fn name_of(&self, pid: u32) -> Vec<u8> {
-        let mut name = Vec::new();
-        let path = self.root.join(format!("{pid}/comm"));
+        let mut buffer = [0; MAX_NAME];
         // Without a name the process id alone is told.
-        let _ = File::open(path).and_then(|file| file.take(MAX_NAME as u64).read_to_end(&mut name));
-        name.trim_ascii_end().to_owned()
+        self.proc.read_of(pid, "comm", &mut buffer).unwrap_or_default().trim_ascii_end().to_owned()
     }
 
     /// Calls `each` with every descriptor that is a socket, and its inode, until that says no.
     fn for_each_socket(&self, pid: u32, each: &mut dyn FnMut(u32, u64) -> bool) -> Result<(), Miss> {
-        let descriptors = folder::open(&self.root.join(format!("{pid}/fd")))?;
+        let descriptors = self.proc.folder_of(pid, "fd")?;
         let mut denied = None;
-        folder::for_each(&descriptors, &mut |name, _| {
+        files::for_each(&descriptors, &mut |name, _| {
             let Some(descriptor) = number::<u32>(name.to_bytes()) else { return true };
             let mut buffer = [MaybeUninit::uninit(); LINK];
             match rustix::fs::readlinkat_raw(&descriptors, name, &mut buffer) {
@@ -266,8 +257,8 @@ struct Reading<'w> {
 }
 
 impl<'w> Reading<'w> {
-    fn open(path: &Path, protocol: Protocol, ports: &'w [u16]) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, table: Table::new(protocol, ports), read: 0, has_ended: false })
+    fn new(file: OwnedFd, protocol: Protocol, ports: &'w [u16]) -> Self {
+        Self { file: file.into(), table: Table::new(protocol, ports), read: 0, has_ended: false }
     }
 
     /// Reads on until the listeners end, or to the end of the file.
@@ -294,12 +285,17 @@ mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     use super::*;
     use crate::source::as_plain_user;
 
+    fn sockets(root: &Path) -> Sockets {
+        Sockets::new(&Arc::new(ProcRoot::open(root).unwrap()))
+    }
+
     fn own() -> Sockets {
-        Sockets::new(Path::new("/proc"))
+        sockets(Path::new("/proc"))
     }
 
     fn inode_of(socket: &impl AsRawFd) -> u64 {
@@ -380,7 +376,7 @@ mod tests {
     fn reading_stops_where_the_listeners_end() {
         let connections = row(1, 1, 2).repeat(50_000);
         let root = tree(&(row(8080, 0x0a, 7) + &connections));
-        let mut reading = Reading::open(&root.path().join("net/tcp"), Protocol::Tcp, &[8080]).unwrap();
+        let mut reading = Reading::new(File::open(root.path().join("net/tcp")).unwrap().into(), Protocol::Tcp, &[8080]);
         reading.read(false).unwrap();
         assert!(reading.read <= PIECE as u64, "{} bytes", reading.read);
         assert_eq!(reading.table.listeners().len(), 1);
@@ -390,14 +386,14 @@ mod tests {
     fn a_table_in_another_order_loses_no_listener() {
         let connections = row(1, 1, 2).repeat(5_000);
         let root = tree(&(connections.clone() + &row(8080, 0x0a, 7) + &connections));
-        let found = Sockets::new(root.path()).listeners(&[(Protocol::Tcp, 8080)]);
+        let found = sockets(root.path()).listeners(&[(Protocol::Tcp, 8080)]);
         assert!(found.at(Protocol::Tcp, 8080).eq([7]));
     }
 
     #[test]
     fn one_missing_table_is_a_kernel_without_that_version_and_two_are_a_loss() {
         let root = tree(&row(8080, 0x0a, 7));
-        let found = Sockets::new(root.path()).listeners(&[(Protocol::Tcp, 8080), (Protocol::Udp, 6666)]);
+        let found = sockets(root.path()).listeners(&[(Protocol::Tcp, 8080), (Protocol::Udp, 6666)]);
         assert!(found.can_tell(Protocol::Tcp) && !found.can_tell(Protocol::Udp));
         assert_eq!(found.missing, [(Protocol::Udp, Miss::Gone)]);
         assert!(found.at(Protocol::Tcp, 8080).eq([7]));
@@ -407,8 +403,8 @@ mod tests {
     fn a_table_that_is_a_folder_is_told() {
         let root = tree("");
         create_dir_all(root.path().join("net/tcp6")).unwrap();
-        let found = Sockets::new(root.path()).listeners(&[(Protocol::Tcp, 1)]);
-        assert_eq!(found.missing, [(Protocol::Tcp, Miss::Failed)]);
+        let found = sockets(root.path()).listeners(&[(Protocol::Tcp, 1)]);
+        assert_eq!(found.missing, [(Protocol::Tcp, Miss::NotAFile)]);
     }
 
     #[test]
@@ -418,7 +414,7 @@ mod tests {
             create_dir_all(root.path().join(format!("{pid}/fd"))).unwrap();
             symlink(target, root.path().join(format!("{pid}/fd/3"))).unwrap();
         }
-        let sockets = Sockets::new(root.path());
+        let sockets = sockets(root.path());
         assert_eq!(
             sockets.search([2, 1], &[5]),
             Search::Found { descriptor: Descriptor { pid: 1, number: 3 }, inode: 5 }
@@ -430,6 +426,6 @@ mod tests {
         assert_eq!(sockets.search([1], &[6]), Search::NotThere);
         create_dir_all(root.path().join("3")).unwrap();
         write(root.path().join("3/fd"), "no folder").unwrap();
-        assert_eq!(sockets.search([3], &[6]), Search::Unknown(Miss::Failed));
+        assert_eq!(sockets.search([3], &[6]), Search::Unknown(Miss::NotAFile));
     }
 }

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::{Miss, folder};
+use super::kit::{Miss, files};
 
 /// How many levels of folders below the folder itself are looked into.
 pub const MAX_DEPTH: usize = 2;
@@ -47,7 +47,7 @@ pub struct Spool {
 /// When the folder itself can't be read. What vanishes while it looks is no error: that is what a spool is for.
 pub fn look(path: &Path) -> Result<Spool, Miss> {
     let mut look = Look { files: 0, oldest: None, denied: 0, failed: 0, left: MAX_ENTRIES };
-    look.list(&folder::open(path)?, 0)?;
+    look.list(&files::open(path)?, 0)?;
     let Look { files, oldest, denied, failed, left } = look;
     Ok(Spool { files, oldest, denied, failed, is_cut: left == 0, at: SystemTime::now() })
 }
@@ -64,14 +64,14 @@ impl Look {
     /// Counts the files of one folder, then those of the folders in it.
     fn list(&mut self, one: &OwnedFd, depth: usize) -> Result<(), Errno> {
         let mut below: Vec<CString> = Vec::new();
-        folder::for_each(one, &mut |name, told| {
+        files::for_each(one, &mut |name, told| {
             self.left = self.left.saturating_sub(1);
             // What the file system says is no regular file needs no further question.
             let found = match told {
-                FileType::RegularFile | FileType::Unknown => folder::stat_in(one, name).map(|stat| {
+                FileType::RegularFile | FileType::Unknown => files::stat_in(one, name).map(|stat| {
                     let kind = FileType::from_raw_mode(stat.st_mode);
                     if kind == FileType::RegularFile {
-                        self.file(folder::modified(&stat));
+                        self.file(files::modified(&stat));
                     }
                     kind
                 }),
@@ -85,7 +85,7 @@ impl Look {
             self.left > 0
         })?;
         for name in below {
-            let listed = folder::open_in(one, &name).and_then(|inner| self.list(&inner, depth + 1));
+            let listed = files::open_in(one, &name).and_then(|inner| self.list(&inner, depth + 1));
             if let Err(errno) = listed {
                 self.miss(errno);
             }
@@ -100,11 +100,10 @@ impl Look {
 
     fn miss(&mut self, errno: Errno) {
         match Miss::from(errno) {
-            // It was a folder a moment ago, and is something else now.
-            _ if matches!(errno, Errno::NOTDIR | Errno::LOOP) => {}
             Miss::Denied => self.denied += 1,
-            Miss::Failed => self.failed += 1,
-            Miss::Gone => {}
+            Miss::Limit | Miss::Failed => self.failed += 1,
+            // It was there, or a folder, a moment ago.
+            Miss::Gone | Miss::NotAFile => {}
         }
     }
 }
@@ -168,7 +167,7 @@ mod tests {
         let path = root.path().join("mta");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, mode, 0).unwrap();
-        assert_eq!(look(&path), Err(Miss::Failed));
+        assert_eq!(look(&path), Err(Miss::NotAFile));
     }
 
     #[test]
@@ -176,7 +175,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(look(&root.path().join("mta")), Err(Miss::Gone));
         write(root.path().join("mta"), "").unwrap();
-        assert_eq!(look(&root.path().join("mta")), Err(Miss::Failed));
+        assert_eq!(look(&root.path().join("mta")), Err(Miss::NotAFile));
     }
 
     #[test]

@@ -26,6 +26,9 @@ const MAP: &[(&str, &[&str])] = &[
     ("main", &["catalog", "cli", "collect", "host", "logging", "render", "serve", "source", "web"]),
 ];
 
+/// What every source builds on may import no other source.
+const KIT: &str = "src/source/kit/";
+
 /// What touches the machine or asks for the time.
 const MACHINE: &[&str] = &[
     "std::fs",
@@ -136,6 +139,18 @@ fn collectors_never_import_each_other() {
             }
             assert!(!uses_beside(&source.code, other), "{} imports {other}", source.path.display());
         }
+    }
+}
+
+#[test]
+fn the_kit_of_the_sources_imports_none_of_them() {
+    let kit: Vec<Source> = sources().into_iter().filter(|source| source.path.to_str().unwrap().contains(KIT)).collect();
+    assert!(kit.len() > 3, "the kit was not found below {KIT}");
+    for source in &kit {
+        for import in imports(&source.code).iter().filter(|import| import.starts_with("source")) {
+            assert!(import.starts_with("source::kit"), "{} imports {import}", source.path.display());
+        }
+        assert!(!source.code.contains("super::super"), "{} climbs out of the kit", source.path.display());
     }
 }
 

@@ -21,7 +21,7 @@ define_metrics! {
     SCRAPE_COLLECTOR_DURATION: Gauge "campaign_scrape_collector_duration_seconds" [collector]
         "How long the collector took, in seconds.";
     SCRAPE_COLLECTOR_ERRORS: Counter "campaign_scrape_collector_errors_total" [collector, kind]
-        "What the collector could not read, by kind: permission, gone, parse, timeout, panic, busy.";
+        "What the collector could not read, by kind: permission, gone, parse, timeout, panic, busy, system.";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "CPU time of the exporter itself, in seconds.";
     PROCESS_RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []

@@ -19,6 +19,8 @@ use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::cmdline::instance_name;
 use crate::parse::conf::{ConfError, ServerConf, Settings};
+use crate::source::kit::Miss;
+use crate::source::kit::files::read_regular;
 
 /// The most bytes that a configuration file may have.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -189,8 +191,8 @@ enum FileError {
     Permission,
     #[error("not a regular file: put one in its place")]
     NotRegular,
-    #[error("the file has more than {MAX_FILE_BYTES} bytes ({size}): remove what doesn't belong there")]
-    TooLarge { size: u64 },
+    #[error("the file has more than {MAX_FILE_BYTES} bytes: remove what doesn't belong there")]
+    TooLarge,
     #[error("{0}: check the file system")]
     Io(io::Error),
     #[error("{0}")]
@@ -199,9 +201,11 @@ enum FileError {
 
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => FileError::Gone,
-            io::ErrorKind::PermissionDenied => FileError::Permission,
+        match (Miss::from(&error), error.kind()) {
+            (Miss::Gone, _) => FileError::Gone,
+            (Miss::Denied, _) => FileError::Permission,
+            (Miss::NotAFile, _) => FileError::NotRegular,
+            (_, io::ErrorKind::FileTooLarge) => FileError::TooLarge,
             _ => FileError::Io(error),
         }
     }
@@ -437,7 +441,10 @@ impl Followed {
         // What it looked like before it was read: what is written meanwhile is a difference the next time.
         self.seen = Some(signature);
         self.confirm = !looks_the_same;
-        match read(path).and_then(|bytes| Ok(ServerConf::parse(&bytes)?)) {
+        match read_regular(path, MAX_FILE_BYTES)
+            .map_err(FileError::from)
+            .and_then(|bytes| Ok(ServerConf::parse(&bytes)?))
+        {
             Ok(conf) => self.succeed(conf, looks_the_same, now, path, notices),
             Err(error) => self.fail(&error, path, notices),
         }
@@ -535,41 +542,8 @@ fn instance_of(name: &str) -> Option<&str> {
     name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
 }
 
-/// The bytes of a regular file within the limit.
-fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    // Opening a device can do things: it is not opened to find out that it is one.
-    if !fs::metadata(path)?.is_file() {
-        return Err(FileError::NotRegular);
-    }
-    let file = open(path)?;
-    let size = file.metadata()?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(FileError::TooLarge { size });
-    }
-    read_bounded(file, size)
-}
-
-/// Opens a regular file, and nothing that was put in its place; never waits for the other end of a pipe.
-fn open(path: &Path) -> Result<File, FileError> {
-    let file = crate::source::without_waiting().read(true).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(FileError::NotRegular) }
-}
-
-/// All there is to read, `size` bytes by its own account, unless that is more than the limit.
-fn read_bounded(reader: impl Read, size: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    let size = reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)? as u64;
-    if size > MAX_FILE_BYTES { Err(FileError::TooLarge { size }) } else { Ok(bytes) }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
-    use std::thread;
-    use std::time::Duration;
-
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
     use super::*;
 
     impl Files {
@@ -596,24 +570,5 @@ mod tests {
         let expected = Notice { level: Level::ERROR, path: path.to_owned(), message: message.to_owned() };
         assert_eq!(notices, [expected]);
         assert_eq!(file.failure.unwrap().0, Failure::Permission);
-    }
-
-    #[test]
-    fn a_pipe_put_in_the_place_of_a_file_is_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pipe");
-        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let (sender, opened) = channel();
-        thread::spawn(move || sender.send(open(&path)));
-        let result = opened.recv_timeout(Duration::from_secs(5)).expect("it waits for a writer");
-        assert!(matches!(result, Err(FileError::NotRegular)), "{result:?}");
-    }
-
-    #[test]
-    fn a_file_that_grows_while_it_is_read_is_read_to_the_limit_only() {
-        let limit = usize::try_from(MAX_FILE_BYTES).unwrap();
-        assert_eq!(read_bounded(io::repeat(b'x').take(MAX_FILE_BYTES), 0).unwrap().len(), limit);
-        let error = read_bounded(io::repeat(b'x'), 0).unwrap_err();
-        assert!(matches!(error, FileError::TooLarge { size } if size == MAX_FILE_BYTES + 1), "{error}");
     }
 }

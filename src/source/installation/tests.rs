@@ -230,7 +230,7 @@ fn a_file_over_the_limit_is_not_read() {
     assert!(!host.starts_mta("prod"));
     host.write("config-prod.xml", format!("<serverconf/>{padding}\n"));
     let told = host.looks();
-    let message = "the file has more than 8388608 bytes (8388609): remove what doesn't belong there";
+    let message = "the file has more than 8388608 bytes: remove what doesn't belong there";
     assert!(told.len() == 1 && told[0].ends_with(message), "{told:?}");
     assert_eq!(host.state("config-prod.xml").failure, Some(Failure::Unusable));
 }

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
+use crate::source::kit::ProcRoot;
 use crate::sync::locked;
-use root::Root;
 use tracker::Tracker;
 
 /// What one walk of `/proc` found.
@@ -223,7 +223,7 @@ pub enum ProcessSourceError {
 
 /// Watches the processes below a `/proc`.
 pub struct ProcessSource {
-    root: Root,
+    root: Arc<ProcRoot>,
     tracker: Mutex<Tracker>,
     turn: Mutex<Turn>,
     turned: Condvar,
@@ -251,11 +251,11 @@ impl ProcessSource {
     /// # Errors
     /// When the root can't be opened.
     pub fn new(procfs_root: &Path) -> Result<ProcessSource, ProcessSourceError> {
-        let root = Root::open(procfs_root)
-            .map_err(|errno| ProcessSourceError::Root { path: procfs_root.to_owned(), source: errno.into() })?;
+        let root = ProcRoot::open(procfs_root)
+            .map_err(|source| ProcessSourceError::Root { path: procfs_root.to_owned(), source })?;
         let tracker = Tracker::new(&root, root.abilities(), descriptor_budget());
         Ok(ProcessSource {
-            root,
+            root: Arc::new(root),
             tracker: Mutex::new(tracker),
             turn: Mutex::default(),
             turned: Condvar::new(),
@@ -263,6 +263,12 @@ impl ProcessSource {
             #[cfg(test)]
             waiting: std::sync::atomic::AtomicUsize::new(0),
         })
+    }
+
+    /// The `/proc` that is watched.
+    #[must_use]
+    pub fn root(&self) -> &Arc<ProcRoot> {
+        &self.root
     }
 
     /// Says which installation is ours: processes whose executable belongs to another are none of ours. While it is

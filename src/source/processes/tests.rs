@@ -11,8 +11,9 @@ use std::sync::mpsc::channel;
 
 use tempfile::TempDir;
 
-use super::root::{Abilities, Miss};
 use super::*;
+use crate::source::kit::proc_root::Abilities;
+use crate::source::kit::{Miss, ProcRoot as Root};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TICK_RATE: u64 = 100;

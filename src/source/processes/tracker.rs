@@ -27,11 +27,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::groups::{GroupId, Groups, Moment};
-use super::root::{self, Abilities, Miss, Root};
+use super::root::installation_of;
 use super::{Failure, Process, ProcessTable, ReadLosses, State};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::cmdline::{self, CommandLine};
 use crate::parse::process::{self as parse, Image, Io, Stat};
+use crate::source::kit::proc_root::{Abilities, last_pid, read_again, size};
+use crate::source::kit::{Miss, ProcRoot as Root};
 
 /// The name of Campaign's processes.
 const EXECUTABLE: &[u8] = b"nlserver";
@@ -203,7 +205,7 @@ impl Keeper {
         open: impl FnOnce() -> Result<OwnedFd, Miss>,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], Miss> {
-        self.with(kept, now, open, |file| root::read_again(file, buffer))
+        self.with(kept, now, open, |file| read_again(file, buffer))
     }
 
     fn with<T>(
@@ -344,7 +346,7 @@ impl Tracker {
         let fresh = std::mem::take(&mut self.fresh);
         let unborn = std::mem::take(&mut self.unborn);
         // Read before the listing: what is born in between shows up next time, twice at worst, never not at all.
-        let last = self.born.as_ref().and_then(|born| root::last_pid(&born.loadavg));
+        let last = self.born.as_ref().and_then(|born| last_pid(&born.loadavg));
         let handed = last.and_then(|to| {
             let born = self.born.as_mut()?;
             Some(Handed { from: std::mem::replace(&mut born.last, to), to })
@@ -450,8 +452,8 @@ impl Tracker {
                     return Found::Process;
                 }
                 // It ended. Another may have its id already.
-                Ok(Some(_)) | Err(Miss::Gone) => self.forget(pid),
-                Ok(None) | Err(Miss::Denied | Miss::Failed) => return Found::Process,
+                Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => self.forget(pid),
+                Ok(None) | Err(Miss::Denied | Miss::Limit | Miss::Failed) => return Found::Process,
             }
         }
         if why == Why::Again && self.abilities.keeps {
@@ -459,12 +461,12 @@ impl Tracker {
             match root.read_of(pid, "comm", &mut buffer) {
                 Ok(comm) if comm.trim_ascii_end() != EXECUTABLE => return Found::Process,
                 Err(Miss::Denied) => return Found::Process,
-                Ok(_) | Err(Miss::Gone | Miss::Failed) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         let bytes = match root.read_of(pid, "stat", &mut buffer) {
             Ok(bytes) => bytes,
-            Err(Miss::Gone) => {
+            Err(Miss::Gone | Miss::NotAFile) => {
                 self.others.remove(&pid);
                 return Found::Nothing;
             }
@@ -473,7 +475,7 @@ impl Tracker {
                 self.others.insert(pid, Nature::User);
                 return Found::Process;
             }
-            Err(Miss::Failed) => {
+            Err(Miss::Limit | Miss::Failed) => {
                 self.losses.broken += 1;
                 return Found::Process;
             }
@@ -503,7 +505,7 @@ impl Tracker {
         let mut buffer = [0; LINE_BYTES];
         let line = match root.read_of(pid, "cmdline", &mut buffer) {
             Ok(line) => line,
-            Err(Miss::Gone) => return Found::Nothing,
+            Err(Miss::Gone | Miss::NotAFile) => return Found::Nothing,
             Err(miss) => {
                 self.lose(miss);
                 &[]
@@ -568,7 +570,7 @@ impl Tracker {
             let mut buffer = [0; LINE_BYTES];
             match root.read_of(pid, "cmdline", &mut buffer) {
                 Ok(line) => self.reconsider(root, stat, line, moved, now),
-                Err(Miss::Gone) => return self.forget(pid),
+                Err(Miss::Gone | Miss::NotAFile) => return self.forget(pid),
                 Err(miss) => {
                     self.lose(miss);
                     self.reconsider(root, stat, &[], moved, now);
@@ -709,7 +711,7 @@ impl Tracker {
         let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
         let stat = match read.map(parse::stat) {
             Ok(Some(stat)) if stat.start_ticks == process.start_ticks => stat,
-            Ok(Some(_)) | Err(Miss::Gone) => {
+            Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => {
                 self.forget(pid);
                 return None;
             }
@@ -755,13 +757,11 @@ impl Tracker {
             match root.read_of(pid, "limits", &mut buffer).map(parse::open_files_limit) {
                 Ok(Some(limit)) => process.limit = limit,
                 Ok(None) => self.losses.broken += 1,
-                Err(Miss::Denied) => self.losses.permission += 1,
-                Err(Miss::Failed) => self.losses.broken += 1,
-                Err(Miss::Gone) => {}
+                Err(miss) => lose(&mut self.losses, miss),
             }
         }
         let counted = if self.abilities.counts_descriptors {
-            self.keeper.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| root::size(handle))
+            self.keeper.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| size(handle))
         } else {
             match process.descriptors {
                 Kept::Denied(until) if now < until => Err(Miss::Denied),
@@ -788,8 +788,8 @@ impl Tracker {
         if let Some(is_foreign) = self.executables.get(&executable) {
             return *is_foreign;
         }
-        let is_foreign = root::installation_of(&executable)
-            .is_some_and(|theirs| home.canonicalize().is_ok_and(|ours| ours != theirs));
+        let is_foreign =
+            installation_of(&executable).is_some_and(|theirs| home.canonicalize().is_ok_and(|ours| ours != theirs));
         if self.executables.len() >= MOST_EXECUTABLES {
             self.executables.clear();
         }
@@ -804,11 +804,16 @@ impl Tracker {
     }
 
     fn lose(&mut self, miss: Miss) {
-        match miss {
-            Miss::Gone => {}
-            Miss::Denied => self.losses.permission += 1,
-            Miss::Failed => self.losses.broken += 1,
-        }
+        lose(&mut self.losses, miss);
+    }
+}
+
+/// Counts what could not be read. What ended meanwhile is no loss.
+fn lose(losses: &mut ReadLosses, miss: Miss) {
+    match miss {
+        Miss::Gone | Miss::NotAFile => {}
+        Miss::Denied => losses.permission += 1,
+        Miss::Limit | Miss::Failed => losses.broken += 1,
     }
 }
 
