@@ -7,13 +7,17 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # How long `make demo` runs; empty: until Ctrl-C.
 SECONDS ?=
-# How long each fuzz target runs.
+# How long each fuzz target runs; `make test` takes 20.
 FUZZ_SECONDS ?= 60
 
 # command=package: what the tests, the demo and the benches need of Debian.
-RUN_PROGRAMS := cc=gcc prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
-TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ unshare=util-linux ipcmk=util-linux \
+RUN_PROGRAMS := cc=gcc unshare=util-linux $(if $(filter-out 0,$(shell id -u)),newuidmap=uidmap) \
+	prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
+TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=util-linux \
 	chromium=chromium chromedriver=chromium-driver
+PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
+PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
+	systemd-analyze=systemd unshare=util-linux
 BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 prometheus-process-exporter=prometheus-process-exporter mtail=mtail
 
 .PHONY: help
@@ -24,9 +28,10 @@ help: ## List the targets
 demo: ## The whole chain on a simulated Campaign host; SECONDS=60 ends it by itself
 	@.ci/need $(RUN_PROGRAMS)
 	$(CARGO) build --quiet --workspace --locked --example demo --bins
-	@exec "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples/demo" $(SECONDS)
+	@exec .ci/namespaces "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples/demo" $(SECONDS)
 
 .PHONY: test
+test: FUZZ_SECONDS := 20
 test: lint test-all fuzz ## Everything CI runs: format, lints, all tests, the fuzz targets
 
 .PHONY: lint
@@ -67,3 +72,14 @@ bench: ## Measure against prometheus-process-exporter and mtail, in one run each
 	$(CARGO) build --quiet --workspace --release --locked
 	benches/process_exporter.py
 	benches/mtail.py
+
+.PHONY: package
+package: ## The .deb, the .rpm and the tarball of a release, in target/package/dist
+	@.ci/need $(PACKAGE_PROGRAMS)
+	packaging/build.sh
+
+.PHONY: package-test
+package-test: ## Install, upgrade, run, remove and purge the packages in a copy of this system; needs root
+	@.ci/need $(PACKAGE_TEST_PROGRAMS)
+	$(CARGO) build --quiet --locked --package campaign_simulator
+	packaging/test.sh

@@ -3,7 +3,8 @@
 #
 #     fuzz/run.sh [SECONDS [TARGET...]]
 #
-# Ends with 1 when a target crashes, hangs for 10 s or takes more than 1 GiB; the input is then in fuzz/artifacts/TARGET.
+# Ends with 1 when a target crashes, takes more than 5 s for an input or more than 1 GiB; the input is then in
+# fuzz/artifacts/TARGET.
 # Builds with the stable compiler: the flags are those that cargo-fuzz would give, without the sanitizer, which needs
 # a nightly one; bounds, overflows and assertions are checked all the same.
 set -euo pipefail
@@ -36,7 +37,7 @@ fuzz() {
     local target=$1
     mkdir -p "$work/$target" "corpus/$target" "artifacts/$target"
     if ! "target/$host/release/$target" "$work/$target" "corpus/$target" "-artifact_prefix=artifacts/$target/" \
-        "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
+        "-max_total_time=$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
         >"$work/$target.log" 2>&1; then
         tail -n 40 "$work/$target.log"
         echo "fuzz: $target FAILED: see fuzz/artifacts/$target"

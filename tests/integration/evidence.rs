@@ -10,7 +10,7 @@ use campaign_exporter::catalog::signals::ports::HELD_BY_ANOTHER;
 
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, Metrics, concat_os};
-use crate::support::{built, get, wait_for};
+use crate::support::{built, get, run, wait_for};
 
 /// Scrapes until `value` is what `series` has: what is looked for in the background may come a scrape later.
 #[track_caller]
@@ -95,12 +95,9 @@ fn own_name() -> String {
 
 /// What `campaign_exporter check` prints.
 fn check_in_terminal(simulator: &Simulator, syslogd: u16) -> String {
-    let output = Command::new(built("campaign_exporter"))
-        .arg("check")
-        .arg(concat_os("--campaign.home=", simulator.home()))
-        .arg(format!("--collector.ports.syslogd-port={syslogd}"))
-        .output()
-        .unwrap();
+    let mut command = Command::new(built("campaign_exporter"));
+    command.arg("check").arg(concat_os("--campaign.home=", simulator.home()));
+    let output = run(command.arg(format!("--collector.ports.syslogd-port={syslogd}")));
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 
 use campaign_exporter::catalog::signals::{checks, metrics};
 
+use crate::support::{program, run};
+
 /// Labels that Prometheus gives to every series that it scrapes.
 const TARGET_LABELS: [&str; 2] = ["instance", "job"];
 
@@ -148,9 +150,7 @@ pub(crate) fn assert_documented(owner: &str, expr: &str) -> BTreeSet<&'static st
 
 /// Runs promtool in `folder`.
 pub(crate) fn promtool(arguments: &[&str], folder: &Path) -> Output {
-    let mut command = Command::new("promtool");
-    command.args(arguments).current_dir(folder);
-    command.output().unwrap_or_else(|error| panic!("promtool (Debian package prometheus) can't be run: {error}"))
+    run(Command::new(program("promtool", "prometheus")).args(arguments).current_dir(folder))
 }
 
 /// Fails with what the program said unless it ended well.

@@ -19,7 +19,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 
 use crate::committed::project;
 use crate::support::stack::{Exporter, Metrics, concat_os};
-use crate::support::{free_port, wait_for};
+use crate::support::{free_port, run, wait_for};
 
 /// When Prometheus would give up.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,8 +42,8 @@ impl Host {
     fn new() -> Host {
         let host = Host(tempfile::tempdir().unwrap());
         let from = ["nl6", "proc"].map(|name| project("tests/fixtures/host").join(name));
-        let copied = Command::new("cp").arg("-a").args(from).arg(host.path("")).status().unwrap();
-        assert!(copied.success());
+        let copied = run(Command::new("cp").arg("-a").args(from).arg(host.path("")));
+        assert!(copied.status.success(), "{copied:?}");
         // What is a folder in the place of a file there fails by itself.
         fs::remove_dir_all(host.path("nl6/var/stage")).unwrap();
         host.write("nl6/var/prod/log/mta.log", "");

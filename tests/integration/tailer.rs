@@ -545,15 +545,11 @@ fn as_nobody(name: &str) -> bool {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     // The target directory may be out of that user's reach.
     let program = directory.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let output = std::process::Command::new(&program)
-        .args(["--exact", name, "--nocapture"])
-        .env("TMPDIR", directory.path())
-        .current_dir(directory.path())
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .unwrap();
+    // By another process: a file that this one has open for writing while another thread forks can't be executed.
+    crate::support::run(std::process::Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program));
+    let mut command = std::process::Command::new(&program);
+    command.args(["--exact", name, "--nocapture"]).env("TMPDIR", directory.path()).current_dir(directory.path());
+    let output = crate::support::run(command.uid(65534).gid(65534));
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     true

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support: a failure ends the test")]
 
 pub(crate) mod browser;
+mod command;
 pub(crate) mod receiver;
 pub(crate) mod simulator;
 pub(crate) mod stack;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+pub(crate) use command::{run, signal_pid, try_run};
 
 /// How often [`wait_for`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -141,10 +144,4 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Sends `signal` to the process `pid`.
-pub(crate) fn signal_pid(pid: u32, signal: &str) {
-    let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().expect("kill(1)");
-    assert!(status.success(), "no signal {signal} to {pid}");
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::built;
+use super::{built, run, try_run};
 
 /// An installation with its processes; shut down when dropped. Its processes also end by themselves when this one does.
 pub(crate) struct Simulator {
@@ -66,7 +66,7 @@ impl Simulator {
         if fails {
             command.env("CAMPAIGN_SIM_FAIL", "1");
         }
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = run(&mut command);
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert_eq!(output.status.code(), Some(i32::from(fails)), "{command:?}: {text}");
     }
@@ -96,14 +96,14 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         // Without this, the processes end a second after the folder is gone.
-        let _ = Command::new(self.home.join("bin/nlserver")).arg("shutdown").output();
+        let _ = try_run(Command::new(self.home.join("bin/nlserver")).arg("shutdown"));
     }
 }
 
 /// What a command that has to succeed printed.
 #[track_caller]
 fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = run(command);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}: {errors}", output.status);
     String::from_utf8(output.stdout).expect("the simulator prints UTF-8")

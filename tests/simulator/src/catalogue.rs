@@ -41,11 +41,14 @@ pub(crate) const WATCHDOG: &str = "watchdog";
 /// The log writer's name.
 pub(crate) const SYSLOGD: &str = "syslogd";
 
+/// The tracking log writer's name.
+pub(crate) const TRACKINGLOGD: &str = "trackinglogd";
+
 /// Every resident module. The order is the one in which modules of the same run level start.
 pub(crate) const RESIDENTS: &[Resident] = &[
     resident(WATCHDOG, Scope::Machine),
     resident(SYSLOGD, Scope::Shared),
-    resident("trackinglogd", Scope::Shared),
+    resident(TRACKINGLOGD, Scope::Shared),
     resident("web", Scope::Shared),
     resident("stat", Scope::Instance),
     Resident { child: Some("mtachild"), args: "-tracefilter:nlmta", ..resident("mta", Scope::Instance) },
@@ -149,7 +152,12 @@ pub(crate) fn argv(conf: &Conf, key: &Key, extra: &[String]) -> Vec<String> {
         argv.push("-detach".to_owned());
         let default = known.map_or("", |resident| resident.args);
         let args = conf.get(&key.instance, &key.module, "args").unwrap_or(default);
-        argv.extend(args.split_ascii_whitespace().map(str::to_owned));
+        // mta/child has extraArgs for mtachild.
+        let parent = parent_of(&key.module);
+        let more = parent.and_then(|parent| conf.get(&key.instance, &format!("{}/child", parent.name), "extraArgs"));
+        argv.extend(
+            args.split_ascii_whitespace().chain(more.unwrap_or("").split_ascii_whitespace()).map(str::to_owned),
+        );
     }
     argv.extend(extra.iter().cloned());
     argv
@@ -165,7 +173,11 @@ pub(crate) fn configured(conf: &Conf) -> Vec<(i64, Key)> {
             Scope::Shared => vec!["default".to_owned()],
             Scope::Instance => conf.instances(),
         };
-        for instance in instances {
+        // Frontal servers may have it in an instance's own file.
+        let own = conf.instances().into_iter().filter(|instance| {
+            resident.name == TRACKINGLOGD && conf.own(instance, TRACKINGLOGD, "autoStart").is_some()
+        });
+        for instance in instances.into_iter().chain(own) {
             if conf.get(&instance, resident.name, "autoStart").is_some_and(|value| value.trim() == "true") {
                 let level = conf.number(&instance, resident.name, "runLevel", 10);
                 keys.push((level, Key::new(resident.name, &instance)));
@@ -206,6 +218,15 @@ mod tests {
     }
 
     #[test]
+    fn children_get_the_extra_arguments_of_their_configuration() {
+        let mut conf = Conf::default();
+        conf.set("prod", "mta/child", "extraArgs", "-tracefilter:SMPP");
+        let child = line(&Key::new("mtachild", "prod"), &conf, &[]);
+        assert_eq!(child, "nlserver mtachild -tracefile:mtachild@prod -instance:prod -detach -tracefilter:SMPP");
+        assert!(!line(&Key::new("runwf", "prod"), &conf, &[]).contains("SMPP"));
+    }
+
+    #[test]
     fn what_is_typed_names_the_modules_it_means() {
         let instances = ["prod".to_owned(), "dev".to_owned()];
         let parse = |typed: &str| {
@@ -229,5 +250,7 @@ mod tests {
         conf.set("default", "syslogd", "runLevel", "3");
         let names: Vec<String> = configured(&conf).iter().map(|(_, key)| key.to_string()).collect();
         assert_eq!(names, ["syslogd@default", "mta@prod", "web@default"]);
+        conf.set("prod", "trackinglogd", "autoStart", "true");
+        assert!(configured(&conf).contains(&(10, Key::new("trackinglogd", "prod"))));
     }
 }

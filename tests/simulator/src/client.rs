@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
@@ -124,6 +124,10 @@ pub(crate) fn shut_down(home: &Home) -> Result<bool> {
     // Opened before it is asked to end: the number cannot come to mean another process.
     let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(|source| Error::io("pidfd", source))?;
     ask_if_running(home, &["shutdown"])?;
-    poll(&mut [PollFd::new(&handle, PollFlags::IN)], None).map_err(|source| Error::io("pidfd", source))?;
-    Ok(true)
+    let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
+    match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&limit)) {
+        Ok(0) => Err(Error::Refused(format!("the host process {text} has not ended within 30 s"))),
+        Ok(_) => Ok(true),
+        Err(source) => Err(Error::io("pidfd", source)),
+    }
 }

@@ -49,7 +49,7 @@ impl Utc {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 
-    /// `2021-08-27 15:43:48.862Z`: the second line of ping.jsp and mcPing.jsp.
+    /// `2021-08-27 15:43:48.862Z`: the second line of ping.jsp and mcPing.jsp, and how older log lines begin.
     pub(crate) fn ping_stamp(self) -> String {
         self.log_stamp().replace('T', " ")
     }

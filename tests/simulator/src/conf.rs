@@ -42,8 +42,12 @@ impl Conf {
 
     /// The value in force; `None` leaves the product's default.
     pub(crate) fn get(&self, instance: &str, element: &str, attribute: &str) -> Option<&str> {
-        let own = self.instances.get(instance).and_then(|document| document.get(element)?.get(attribute));
-        own.or_else(|| self.shared.get(element)?.get(attribute)).map(String::as_str)
+        self.own(instance, element, attribute).or_else(|| self.shared.get(element)?.get(attribute).map(String::as_str))
+    }
+
+    /// The value in the instance's own file.
+    pub(crate) fn own(&self, instance: &str, element: &str, attribute: &str) -> Option<&str> {
+        self.instances.get(instance)?.get(element)?.get(attribute).map(String::as_str)
     }
 
     /// The value in force as a number; `default` when it is absent, empty or no number.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::catalogue::{RESIDENTS, Scope};
 use crate::error::{Error, Result};
-use crate::home::Home;
+use crate::home::{Home, VAR_DIR};
 use crate::memory;
 
 /// Free ports are looked for here: below the range that the system gives to outgoing connections.
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) stat: u16,
     pub(crate) syslog: u16,
     pub(crate) pipelined: u16,
+    /// Where `XTK_VAR_DIR` moves `var`.
+    pub(crate) var: Option<String>,
     /// Lines of `simulator.conf`.
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -41,6 +43,7 @@ impl Default for Plan {
             stat: 7777,
             syslog: 6666,
             pipelined: 7781,
+            var: None,
             settings: Vec::new(),
         }
     }
@@ -73,6 +76,7 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
             "--ports" if value == "0" => {
                 (plan.web, plan.control, plan.stat, plan.syslog, plan.pipelined) = (0, 0, 0, 0, 0);
             }
+            "--var-dir" => plan.var = Some(value),
             "--owner-pid" => {
                 let start = memory::start_time(&value);
                 let start = start.ok_or_else(|| Error::Usage(format!("no process has the number {value}")))?;
@@ -124,6 +128,11 @@ impl Chosen {
 /// # Errors
 /// When a file cannot be written, or no port is free.
 pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
+    fs::create_dir_all(home.root()).map_err(|source| Error::io(home.root(), source))?;
+    let variables = plan.var.as_ref().map(|folder| format!("export {VAR_DIR}={folder}\n")).unwrap_or_default();
+    write(&home.root().join("customer.sh"), CUSTOMER_SH.to_owned() + &variables)?;
+    // It says where `var` is.
+    let home = &Home::at(home.root())?;
     let mut folders = vec![home.bin(), home.conf(), home.run().join("answers"), home.root().join("tomcat-8/conf")];
     for instance in plan.instances.iter().map(String::as_str).chain(["default"]) {
         folders.extend(["log", "redir/log", "redir/url", "mta"].map(|name| home.instance(instance).join(name)));
@@ -139,7 +148,7 @@ pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
     let mut ports = Chosen::default();
     let (web, control) = (ports.port("web.httpPort", plan.web)?, ports.port("web.controlPort", plan.control)?);
     let syslog = ports.port("syslogd.port", plan.syslog)?;
-    write(&home.conf().join("serverConf.xml"), server_conf(web, control))?;
+    write(&home.conf().join("serverConf.xml"), server_conf(web, control, plan.var.is_none()))?;
     write(&home.conf().join("config-default.xml"), DEFAULT_CONF)?;
     for (index, instance) in (0..).zip(&plan.instances) {
         // One after the other from a given number; each a free one otherwise.
@@ -161,7 +170,6 @@ pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
         writeln!(settings, "{key}={value}").ok();
     }
     write(&home.settings_file(), &settings)?;
-    write(&home.root().join("customer.sh"), CUSTOMER_SH)?;
     write(&home.ports_file(), &ports.file)?;
     Ok(ports.file)
 }
@@ -188,14 +196,16 @@ const DEFAULT_CONF: &str = "<?xml version='1.0' encoding='UTF-8'?>
 </serverconf>
 ";
 
-fn server_conf(web: u16, control: u16) -> String {
+/// With the documented default of the mta's `workingPath` spelled out, where nothing moves `var`.
+fn server_conf(web: u16, control: u16, with_path: bool) -> String {
+    let path = if with_path { "workingPath=\"$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/\" " } else { "" };
     format!(
         "<?xml version='1.0' encoding='UTF-8'?>
 <serverconf>
   <!-- Values shared by all instances. -->
   <syslogd maxFileSizeMb=\"10\"/>
   <web httpPort=\"{web}\" controlPort=\"{control}\"/>
-  <mta workingPath=\"$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/\" maxMemoryMb=\"1024\">
+  <mta {path}maxMemoryMb=\"1024\">
     <master maxSpareServers=\"2\" minSpareServers=\"0\"/>
     <child maxWorkingSetMb=\"128\" maxAgeSec=\"600\"/>
   </mta>

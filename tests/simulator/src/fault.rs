@@ -44,12 +44,24 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
         }
         "log" => log(home, rest),
         "xtk-session" => {
-            let text = "Unable to open the session: xtk:session error";
-            log(home, &["web", "error", text, "--count", if first.is_empty() { "1" } else { first }])
+            let text = Settings::read(home)?.language().session_error();
+            log(home, &["web", "error", &text, "--count", if first.is_empty() { "1" } else { first }])
         }
         "cross-device" => {
-            let text = "Unable to rename file '/tmp/upload.tmp' to '/usr/local/neolane/nl6/var/upload' : Invalid cross-device link";
-            log(home, &[if first.is_empty() { "web" } else { first }, "error", text])
+            let text = Settings::read(home)?.language().cross_device();
+            log(home, &[if first.is_empty() { "web" } else { first }, "error", &text])
+        }
+        "login-faults" => {
+            let count = if first.is_empty() { "1" } else { first };
+            for text in Settings::read(home)?.language().login_faults() {
+                log(home, &["web", "error", &text, "--count", count])?;
+            }
+            Ok(String::new())
+        }
+        "daily-restart" => {
+            let configured = catalogue::configured(&Conf::read(&home.conf())?);
+            let names: Vec<String> = configured.into_iter().map(|(_, key)| key.to_string()).collect();
+            client::ask(home, &[&["restart"], names.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat())
         }
         "tracking" => {
             let count: u64 = number(second, "how many lines")?;
@@ -112,11 +124,13 @@ fn log(home: &Home, args: &[&str]) -> Result<String> {
     let name = key.to_string();
     let running = command::running(home)?.into_iter().find(|(other, _)| *other == name);
     let pid = running.map_or_else(std::process::id, |(_, pid)| pid);
-    let author = Author { instance: key.instance, log: file.unwrap_or(&key.module).to_owned(), pid, tid: pid };
+    let settings = Settings::read(home)?;
+    let form = settings.log_form();
+    let author = Author { instance: key.instance, log: file.unwrap_or(&key.module).to_owned(), pid, tid: pid, form };
     let record =
         |number: u64| Message { level, domain, text: &text.replace("{n}", &number.to_string()) }.record(&author, 1);
     let records: Vec<String> = (1..=count).map(record).collect();
-    let port = Settings::read(home)?.syslogd_port();
+    let port = settings.syslogd_port();
     let logger = Logger::new(author.clone(), port).map_err(|source| Error::io("UDP", source))?;
     let sent = logger.write_surely(&records);
     sent.map_err(|error| Error::Refused(format!("syslogd has not written it (127.0.0.1:{port}): {error}")))?;

@@ -8,11 +8,18 @@ use std::time::Duration;
 
 use crate::conf::Conf;
 use crate::error::{Error, Result};
+use crate::log::Form;
+use crate::texts::Language;
+
+/// The variable that moves all of `var` elsewhere.
+pub(crate) const VAR_DIR: &str = "XTK_VAR_DIR";
 
 /// An installation: what the product calls `nl6/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     root: PathBuf,
+    /// Holds the instances' logs, tracking logs and spools.
+    var: PathBuf,
 }
 
 impl Home {
@@ -21,7 +28,7 @@ impl Home {
     /// # Errors
     /// When the working directory is unknown.
     pub(crate) fn at(root: &Path) -> Result<Self> {
-        Ok(Self { root: std::path::absolute(root).map_err(|source| Error::io(root, source))? })
+        Ok(Self::new(std::path::absolute(root).map_err(|source| Error::io(root, source))?))
     }
 
     /// The installation that this executable lies in: `HOME/bin/nlserver`.
@@ -32,11 +39,23 @@ impl Home {
         let exe = std::env::current_exe().map_err(|source| Error::io("/proc/self/exe", source))?;
         let root = exe.parent().and_then(Path::parent);
         let root = root.ok_or_else(|| Error::Usage(format!("{} is not HOME/bin/nlserver", exe.display())))?;
-        Ok(Self { root: root.to_path_buf() })
+        Ok(Self::new(root.to_path_buf()))
+    }
+
+    /// What `XTK_VAR_DIR` says, in the environment or else in `customer.sh`, moves `var`.
+    fn new(root: PathBuf) -> Self {
+        let script = fs::read_to_string(root.join("customer.sh")).unwrap_or_default();
+        let line = script.lines().find_map(|line| line.trim().strip_prefix("export XTK_VAR_DIR="));
+        let moved = std::env::var_os(VAR_DIR).map(PathBuf::from).or_else(|| line.map(PathBuf::from));
+        Self { var: moved.unwrap_or_else(|| root.join("var")), root }
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+    /// The variable and its value, where `var` is elsewhere.
+    pub(crate) fn moved(&self) -> Option<(&'static str, &Path)> {
+        (self.var != self.root.join("var")).then_some((VAR_DIR, &self.var))
     }
     pub(crate) fn bin(&self) -> PathBuf {
         self.root.join("bin")
@@ -53,7 +72,7 @@ impl Home {
     pub(crate) fn settings_file(&self) -> PathBuf {
         self.root.join("simulator.conf")
     }
-    /// The simulator's own state; everything ends when it is gone.
+    /// The simulator's own state, which `XTK_VAR_DIR` does not move; everything ends when it is gone.
     pub(crate) fn run(&self) -> PathBuf {
         self.root.join("var/run")
     }
@@ -65,7 +84,7 @@ impl Home {
         self.run().join("answers").join(end_point)
     }
     pub(crate) fn instance(&self, instance: &str) -> PathBuf {
-        self.root.join("var").join(instance)
+        self.var.join(instance)
     }
     pub(crate) fn logs(&self, instance: &str) -> PathBuf {
         self.instance(instance).join("log")
@@ -75,8 +94,9 @@ impl Home {
     }
     /// The mta's `workingPath` with its two documented variables expanded.
     pub(crate) fn spool(&self, conf: &Conf, instance: &str) -> PathBuf {
-        let path = conf.get(instance, "mta", "workingPath").filter(|path| !path.is_empty());
-        let path = path.unwrap_or("$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/");
+        let Some(path) = conf.get(instance, "mta", "workingPath").filter(|path| !path.is_empty()) else {
+            return self.instance(instance).join("mta");
+        };
         let home = self.root.to_string_lossy();
         PathBuf::from(path.replace("$(XTK_INSTALL_DIR)", &home).replace("$(INSTANCE_NAME)", instance))
     }
@@ -141,6 +161,21 @@ impl Settings {
     pub(crate) fn max_log_bytes(&self, conf: &Conf) -> u64 {
         let megabytes = conf.number("default", "syslogd", "maxFileSizeMb", 10);
         self.number("maxFileSizeBytes", u64::try_from(megabytes).unwrap_or(10).saturating_mul(1024 * 1024))
+    }
+
+    /// The language that modules log in.
+    pub(crate) fn language(&self) -> Language {
+        Language::named(self.text("logLanguage").unwrap_or_default())
+    }
+
+    /// The form of the log lines.
+    pub(crate) fn log_form(&self) -> Form {
+        if self.text("logForm") == Some("older") { Form::Older } else { Form::Documented }
+    }
+
+    /// Whether the comma-separated list `key` names `name`.
+    pub(crate) fn lists(&self, key: &str, name: &str) -> bool {
+        self.text(key).is_some_and(|list| list.split(',').any(|word| word.trim() == name))
     }
 
     /// How long the watchdog waits before it starts what died.

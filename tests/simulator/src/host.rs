@@ -30,6 +30,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A command is answered within this, well or badly.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Size in bytes of the segment that all modules share. The product's is not documented.
+const CONTEXT_SEGMENT: u64 = 4096;
 /// With nothing to look after it ends by itself.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -271,6 +273,7 @@ impl Host {
                 .env_clear()
                 .env("PATH", "/usr/local/bin:/usr/bin:/bin")
                 .env("XTK_INSTALL_DIR", self.home.root())
+                .envs(self.home.moved())
                 .env(ROLE, "module")
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))
@@ -305,6 +308,10 @@ impl Host {
         self.stopped.remove(key);
         if key.module == WATCHDOG {
             self.stopped.clear();
+        }
+        if self.settings.text("contextSegment") == Some("true") && self.segments.is_empty() {
+            let segment = memory::create_segment(CONTEXT_SEGMENT);
+            self.remember_segment(&segment.ok_or("no shared memory segment is to be had")?, Some(false));
         }
         let argv = catalogue::argv(&self.conf, key, extra);
         self.spawn(key.clone(), &argv).map(|_| ())

@@ -21,6 +21,17 @@ pub(crate) struct Author {
     pub(crate) log: String,
     pub(crate) pid: u32,
     pub(crate) tid: u32,
+    pub(crate) form: Form,
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Seven fields.
+    #[default]
+    Documented,
+    /// Six, as older pages show them: a blank in the time, one hexadecimal number for process and thread.
+    Older,
 }
 
 /// One message.
@@ -37,9 +48,13 @@ pub(crate) struct Message<'a> {
 impl Message<'_> {
     /// The bytes that go into the file, the line end included.
     pub(crate) fn record(&self, author: &Author, verbosity: u32) -> String {
-        let Author { pid, tid, .. } = author;
+        let Author { pid, tid, form, .. } = author;
         let Self { level, domain, text } = self;
-        format!("{}\t{pid}\t{tid}\t{verbosity}\t{level}\t{domain}\t{text}\n", Utc::now().log_stamp())
+        let head = match form {
+            Form::Documented => format!("{}\t{pid}\t{tid}", Utc::now().log_stamp()),
+            Form::Older => format!("{}\t{tid:08X}", Utc::now().ping_stamp()),
+        };
+        format!("{head}\t{verbosity}\t{level}\t{domain}\t{text}\n")
     }
 }
 
@@ -143,7 +158,7 @@ mod tests {
     use super::*;
 
     fn author() -> Author {
-        Author { instance: "prod".into(), log: "mta".into(), pid: 66462, tid: 66501 }
+        Author { instance: "prod".into(), log: "mta".into(), pid: 66462, tid: 66501, form: Form::Documented }
     }
 
     #[test]
@@ -153,6 +168,16 @@ mod tests {
         let fields: Vec<&str> = record.trim_end().split('\t').collect();
         assert_eq!(fields[1..], ["66462", "66501", "1", "error", "log", text]);
         assert_eq!(fields[0].len(), "2021-05-31T08:42:18.124Z".len());
+    }
+
+    #[test]
+    fn an_older_record_has_six_fields() {
+        let older = Author { tid: 0x2e7a, form: Form::Older, ..author() };
+        let record = Message { level: "warning", domain: "log", text: "text" }.record(&older, 1);
+        let fields: Vec<&str> = record.trim_end().split('\t').collect();
+        assert_eq!(fields[1..], ["00002E7A", "1", "warning", "log", "text"]);
+        assert_eq!(fields[0].len(), "2013-04-09 07:48:39.750Z".len());
+        assert_eq!(fields[0].as_bytes()[10], b' ');
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod host;
 mod log;
 mod memory;
 mod module;
+mod stranger;
+mod texts;
 mod wire;
 
 use std::os::fd::AsFd;
@@ -29,8 +31,9 @@ use error::{Error, Result};
 use home::Home;
 
 const USAGE: &str = "campaign-simulator create HOME [--instances a,b] [--autostart mta,stat] [--ports 0] [--web-port N] \
-[--control-port N] [--stat-port N] [--syslog-port N] [--pipelined-port N] [--owner-pid PID] [--set KEY=VALUE]…
+[--control-port N] [--stat-port N] [--syslog-port N] [--pipelined-port N] [--var-dir PATH] [--owner-pid PID] [--set KEY=VALUE]…
 campaign-simulator fault HOME FAULT …
+campaign-simulator stranger UID|- COMMAND_LINE…
 campaign-simulator bench-host HOME [--processes N] [--other M] [--threads T] [--mappings K]
 HOME/bin/nlserver watchdog -svc -noconsole | start | stop | restart | pdump | monitor -missing | config -reload | shutdown | sim FAULT …
 ";
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         "end" => return ExitCode::SUCCESS,
+        "stranger" => {
+            stranger::live();
+            return ExitCode::SUCCESS;
+        }
         _ => {}
     }
     let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -78,6 +85,7 @@ fn dispatch(role: &str, args: Vec<String>) -> Result<ExitCode> {
             let words: Vec<&str> = rest.iter().map(String::as_str).collect();
             command::print(&fault::run(&Home::at(Path::new(home))?, &words)?);
         }
+        (Some("stranger"), Some(uid)) => stranger::run(uid, rest)?,
         (Some("bench-host"), Some(home)) => bench::run(&Home::at(Path::new(home))?, bench_size(rest)?)?,
         _ => return Err(Error::Usage(USAGE.to_owned())),
     }

@@ -2,10 +2,14 @@
 //! not write. Each test has its own host, with its own ports; nothing sleeps, everything waits for an event.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../support/command.rs"]
+mod command;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -13,6 +17,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
+
+use command::{run, try_run};
 
 const SIMULATOR: &str = env!("CARGO_BIN_EXE_campaign-simulator");
 const LIMIT: Duration = Duration::from_secs(20);
@@ -39,15 +45,14 @@ impl Sim {
         // Longer than the path of a socket may be.
         let home = folder.path().join("a".repeat(120)).join("nl6");
         let quiet = ["logPeriodMs=0", "trackingPeriodMs=0", "restartDelayMs=20"];
-        let output = Command::new(SIMULATOR)
+        let mut create = Command::new(SIMULATOR);
+        create
             .arg("create")
             .arg(&home)
             .args(["--instances", "prod,dev", "--ports", "0", "--owner-pid", &std::process::id().to_string()])
             .args(quiet.iter().flat_map(|setting| ["--set", setting]))
-            .args(options)
-            .output()
-            .unwrap();
-        let text = text_of(&output);
+            .args(options);
+        let text = text_of(&run(&mut create));
         let ports = text.lines().filter_map(|row| row.split_once('='));
         let ports = ports.map(|(name, port)| (name.to_owned(), port.parse().unwrap())).collect();
         Self { home, ports, _folder: folder }
@@ -67,7 +72,7 @@ impl Sim {
 
     /// What a command prints.
     fn nlserver(&self, args: &[&str]) -> String {
-        text_of(&self.command(args).output().unwrap())
+        text_of(&run(&mut self.command(args)))
     }
 
     fn sim(&self, args: &[&str]) -> String {
@@ -151,7 +156,7 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        self.command(&["shutdown"]).stdout(Stdio::null()).stderr(Stdio::null()).status().ok();
+        let _ = try_run(&mut self.command(&["shutdown"]));
     }
 }
 
@@ -302,8 +307,8 @@ fn without_its_watchdog_nothing_is_restarted() {
     sim.nlserver(&["stop", "watchdog"]);
     sim.sim(&["die", "web"]);
     // Five times as long as a watchdog would wait.
-    let comes_back = sim.command(&["sim", "wait", "web", "up", "100"]).status().unwrap();
-    assert!(!comes_back.success());
+    let comes_back = run(&mut sim.command(&["sim", "wait", "web", "up", "100"]));
+    assert!(!comes_back.status.success());
     assert_eq!(sim.missing(), ["web@default".to_owned()].into());
     sim.nlserver(&["start", "watchdog"]);
     assert_eq!(sim.missing(), BTreeSet::new());
@@ -355,11 +360,11 @@ fn a_utility_logs_and_ends_with_its_outcome() {
     let sim = Sim::started(&[]);
     let run = |fail: bool| {
         let mut command = sim.command(&["import", "-instance:prod"]);
-        command.env("CAMPAIGN_SIM_DURATION_MS", "1").stdout(Stdio::null());
+        command.env("CAMPAIGN_SIM_DURATION_MS", "1");
         if fail {
             command.env("CAMPAIGN_SIM_FAIL", "1");
         }
-        command.status().unwrap().success()
+        run(&mut command).status.success()
     };
     assert!(run(false));
     assert!(!sim.log("prod", "import.log").contains("\terror\t"));
@@ -390,7 +395,7 @@ fn a_corrupt_tracking_line_stops_the_tracking_job() {
     let sim = Sim::started(&[]);
     let track = || {
         let mut command = sim.command(&["tracking", "-instance:prod"]);
-        command.env("CAMPAIGN_SIM_DURATION_MS", "1").status().unwrap().success()
+        run(command.env("CAMPAIGN_SIM_DURATION_MS", "1")).status.success()
     };
     sim.sim(&["tracking", "prod", "20"]);
     assert!(track());
@@ -406,10 +411,10 @@ fn a_lost_port_loses_lines_until_it_is_back() {
     assert!(UdpSocket::bind(("127.0.0.1", port)).is_err());
     sim.sim(&["close-port", "syslogd"]);
     let stolen = UdpSocket::bind(("127.0.0.1", port)).unwrap();
-    let refused = sim.command(&["sim", "open-port", "syslogd"]).output().unwrap();
+    let refused = run(&mut sim.command(&["sim", "open-port", "syslogd"]));
     assert!(!refused.status.success());
     drop(stolen);
-    let lost = sim.command(&["sim", "log", "mta@prod", "error", "lost"]).output().unwrap();
+    let lost = run(&mut sim.command(&["sim", "log", "mta@prod", "error", "lost"]));
     assert!(String::from_utf8_lossy(&lost.stderr).contains("syslogd has not written it"));
     sim.sim(&["open-port", "syslogd"]);
     sim.sim(&["log", "mta@prod", "error", "kept"]);
@@ -583,7 +588,7 @@ fn a_changed_configuration_is_followed_and_a_broken_one_refused() {
     assert!(runs.contains("stat@prod"));
 
     fs::write(&path, "<serverconf><mta").unwrap();
-    let refused = sim.command(&["config", "-reload"]).output().unwrap();
+    let refused = run(&mut sim.command(&["config", "-reload"]));
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("config-dev.xml:1"));
     // The last good one stays in force.
@@ -631,6 +636,129 @@ fn hosts_side_by_side_leave_each_other_alone() {
     one.nlserver(&["shutdown"]);
     assert_eq!(other.pdump(), before);
     assert_eq!(other.pdump(), other.seen_modules());
+}
+
+#[test]
+fn older_log_lines_have_six_fields() {
+    let sim = Sim::started(&["--set", "logForm=older"]);
+    sim.sim(&["log", "mta@prod", "warning", "INT-150012 text"]);
+    let log = sim.log("prod", "mta.log");
+    for line in log.lines() {
+        let fields: Vec<&str> = line.splitn(6, '\t').collect();
+        assert_eq!(fields.len(), 6, "{line}");
+        assert!(fields[0].len() == 24 && fields[0].contains(' '), "{line}");
+        assert!(fields[1].len() == 8 && u32::from_str_radix(fields[1], 16).is_ok(), "{line}");
+    }
+    assert!(log.ends_with("\t1\twarning\tlog\tINT-150012 text\n"), "{log}");
+    assert!(sim.sim(&["written"]).contains("prod mta warning 1\n"));
+}
+
+#[test]
+fn a_french_server_logs_in_french_with_the_same_codes() {
+    let sim = Sim::started(&["--set", "logLanguage=fr"]);
+    sim.sim(&["cross-device"]);
+    sim.sim(&["login-faults", "2"]);
+    let log = sim.log("default", "web.log");
+    assert!(log.contains("Démarrage du module web@default"), "{log}");
+    assert!(log.contains("errno=18") && !log.contains("Unable"), "{log}");
+    for code in ["XSV-350008", "XSV-350012", "XSV-350013"] {
+        assert_eq!(log.matches(code).count(), 2, "{code}: {log}");
+    }
+}
+
+#[test]
+fn a_moved_var_holds_logs_tracking_logs_and_spool() {
+    let folder = TempDir::new().unwrap();
+    let var = folder.path().to_str().unwrap();
+    let sim = Sim::started(&["--var-dir", var]);
+    let script = fs::read_to_string(sim.home.join("customer.sh")).unwrap();
+    assert!(script.ends_with(&format!("export XTK_VAR_DIR={var}\n")), "{script}");
+    let environment = fs::read(format!("/proc/{}/environ", sim.pid("mta@prod"))).unwrap();
+    let variable = format!("XTK_VAR_DIR={var}");
+    assert!(environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes()));
+    sim.sim(&["log", "mta@prod", "info", "text"]);
+    sim.sim(&["tracking", "prod", "1"]);
+    sim.sim(&["spool", "prod", "3"]);
+    assert!(fs::read_to_string(folder.path().join("prod/log/mta.log")).unwrap().contains("\ttext\n"));
+    assert_eq!(fs::read_dir(folder.path().join("prod/redir/log")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder.path().join("prod/mta")).unwrap().count(), 3);
+    assert!(!sim.home.join("var/prod").exists());
+}
+
+#[test]
+fn asking_a_module_for_its_version_starts_nothing() {
+    let sim = Sim::started(&[]);
+    let before = sim.pdump();
+    for argument in ["-version", "-?", "-h", "-reload"] {
+        assert!(sim.nlserver(&["web", argument]).contains("Application server for Adobe Campaign Classic"));
+    }
+    assert_eq!(sim.pdump(), before);
+    assert_eq!(sim.seen_modules(), before);
+}
+
+#[test]
+fn a_silent_module_runs_and_logs_nothing() {
+    let options = ["--set", "logPeriodMs=10", "--set", "inMailPeriodMs=10", "--set", "silent=inMail"];
+    let sim = Sim::started(&options);
+    // What the others log meanwhile shows that time has passed.
+    let others = |sim: &Sim| sim.log("prod", "stat.log").matches("Running").count() >= 20;
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !others(&sim) {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert_eq!(sim.log("prod", "inMail.log").lines().count(), 1);
+    assert!(sim.pdump().iter().any(|(name, _)| name == "inMail@prod"));
+}
+
+#[test]
+fn the_daily_restart_leaves_the_watchdog_alone() {
+    let sim = Sim::started(&[]);
+    let before = sim.pdump();
+    sim.sim(&["daily-restart"]);
+    let same: BTreeSet<_> = before.intersection(&sim.pdump()).map(|(name, _)| name.clone()).collect();
+    assert_eq!(same, ["watchdog".to_owned()].into());
+    assert_eq!(sim.missing(), BTreeSet::new());
+}
+
+#[test]
+fn a_shared_segment_of_all_modules_outlives_trackinglogd() {
+    let sim = Sim::started(&["--set", "contextSegment=true", "--set", "trackingPeriodMs=0"]);
+    let segments = || fs::read_to_string(sim.home.join("var/run/shm")).unwrap().lines().count();
+    assert_eq!(segments(), 2);
+    sim.nlserver(&["stop", "trackinglogd"]);
+    assert_eq!(segments(), 1);
+}
+
+#[test]
+fn a_debugging_log_can_lie_beside_the_log_folder() {
+    let sim = Sim::started(&["--set", "logsBeside=mta_debug"]);
+    sim.sim(&["log", "mta@prod", "info", "text", "--log", "mta_debug"]);
+    assert!(fs::read_to_string(sim.home.join("var/prod/mta_debug.log")).unwrap().contains("text"));
+    assert!(!sim.home.join("var/prod/log/mta_debug.log").exists());
+}
+
+#[test]
+fn a_stranger_looks_like_a_module_and_belongs_to_no_host() {
+    let sim = Sim::started(&[]);
+    let before = sim.pdump();
+    let mut starter = Command::new(SIMULATOR)
+        .args(["stranger", "65534", "nlserver", "mta", "-instance:prod"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pid = String::new();
+    let output = starter.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut pid).unwrap();
+    let pid: i32 = pid.trim().parse().unwrap();
+    let seen = see(pid).unwrap();
+    assert_eq!((seen.comm.as_str(), seen.argv.join(" ").as_str()), ("nlserver", "nlserver mta -instance:prod"));
+    assert_eq!(fs::metadata(format!("/proc/{pid}")).unwrap().uid(), 65534);
+    assert_eq!(sim.pdump(), before);
+    drop(starter.stdin.take());
+    assert!(starter.wait().unwrap().success());
+    assert!(see(pid).is_none());
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::home::{Home, Settings};
 use crate::host::ROLE;
 use crate::log::{Author, Logger};
 use crate::memory;
+use crate::texts::Language;
 use crate::wire::{self, Lines};
 
 pub(crate) use trackinglogd::{good_line, is_good_line, log_file as tracking_log_file};
@@ -46,6 +47,7 @@ type Outcome = std::result::Result<String, String>;
 struct Context {
     home: Home,
     settings: Settings,
+    language: Language,
     conf: Conf,
     key: Key,
     args: Vec<String>,
@@ -113,19 +115,20 @@ impl Behaviour for Stat {
 struct InMail {
     due: Option<Instant>,
     period: Duration,
+    silent: bool,
 }
 
 impl InMail {
     fn new(cx: &Context) -> Self {
         let seconds = u64::try_from(cx.setting("popMailPeriodSec", 300)).unwrap_or(300);
         let period = cx.settings.period("inMailPeriodMs", seconds * 1000).unwrap_or(Duration::MAX);
-        Self { due: None, period }
+        Self { due: None, period, silent: cx.settings.lists("silent", "inMail") }
     }
 }
 
 impl Behaviour for InMail {
     fn start(&mut self, _: &mut Context) {
-        self.due = Instant::now().checked_add(self.period);
+        self.due = (!self.silent).then(|| Instant::now().checked_add(self.period)).flatten();
     }
     fn due(&self) -> Option<Instant> {
         self.due
@@ -223,18 +226,19 @@ pub(crate) fn run(home: Home, args: Vec<String>, channel: Option<UnixStream>, ma
     let trace =
         args.iter().find_map(|arg| arg.strip_prefix("-tracefile:")).map(|name| name.split('@').next().unwrap_or(name));
     let log = trace.filter(|name| !name.is_empty()).unwrap_or(&key.module).to_owned();
-    let author = Author { instance: key.instance.clone(), log, pid, tid: pid };
+    let author = Author { instance: key.instance.clone(), log, pid, tid: pid, form: settings.log_form() };
     let log = Logger::new(author, settings.syslogd_port()).map_err(|source| Error::io("UDP", source))?;
     let channel = channel.map(Lines::new).transpose().map_err(here)?;
     let problem = conf.as_ref().err().map(ToString::to_string);
-    let mut cx = Context { home, settings, conf: conf.unwrap_or_default(), key, args, log, channel };
+    let language = settings.language();
+    let mut cx = Context { home, settings, language, conf: conf.unwrap_or_default(), key, args, log, channel };
 
     let mut behaviour = behaviour(&cx);
     let mut ports = listen(&cx, behaviour.as_ref());
     if let Some(problem) = problem {
         cx.log.write("error", "log", &problem);
     }
-    cx.log.write("info", "log", &format!("Starting module {} (pid={pid})", cx.key));
+    cx.log.write("info", "log", &cx.language.starting(&cx.key.to_string(), pid));
     behaviour.start(&mut cx);
     if cx.key.module != catalogue::WATCHDOG {
         cx.tell(&["ready"]);
@@ -242,7 +246,7 @@ pub(crate) fn run(home: Home, args: Vec<String>, channel: Option<UnixStream>, ma
     let code = serve(&mut cx, behaviour.as_mut(), &mut ports, &mut asked_to_end);
     behaviour.stop(&mut cx);
     if code.is_none() {
-        cx.log.write("info", "log", &format!("Stopping module {} (pid={pid})", cx.key));
+        cx.log.write("info", "log", &cx.language.stopping(&cx.key.to_string(), pid));
         drain(&cx, behaviour.as_mut(), &ports, usize::MAX);
     }
     Ok(ExitCode::from(code.unwrap_or(0)))
@@ -276,7 +280,8 @@ fn listen(cx: &Context, behaviour: &dyn Behaviour) -> Vec<Port> {
 
 /// Returns when it has to end: with the exit code of its own, or without one when it was asked to.
 fn serve(cx: &mut Context, behaviour: &mut dyn Behaviour, ports: &mut [Port], asked_to_end: &mut Lines) -> Option<u8> {
-    let period = cx.settings.period("logPeriodMs", 10_000);
+    let silent = cx.settings.lists("silent", &cx.key.module);
+    let period = cx.settings.period("logPeriodMs", 10_000).filter(|_| !silent);
     let mut next_log = period.map(|period| Instant::now() + period);
     let mut heartbeat = Instant::now() + HEARTBEAT;
     let mut ballast = Ballast::default();
@@ -302,7 +307,7 @@ fn serve(cx: &mut Context, behaviour: &mut dyn Behaviour, ports: &mut [Port], as
         }
         if next_log.is_some_and(|due| due <= now) {
             next_log = period.map(|period| now + period);
-            cx.log.write("info", "log", "Running");
+            cx.log.write("info", "log", &cx.language.running());
             if cx.args.iter().any(|arg| arg == "-verbose" || arg == "-tracefilter:*") {
                 cx.log.write("info", "log", "Running (trace)");
             }

@@ -14,6 +14,8 @@ use crate::log::unpack;
 
 type Name = (String, String);
 
+const LEVELS: [&[u8]; 3] = [b"error", b"warning", b"info"];
+
 #[derive(Debug)]
 struct OpenLog {
     path: PathBuf,
@@ -37,7 +39,9 @@ impl Syslogd {
     }
 
     fn append(&mut self, cx: &Context, instance: &str, log: &str, record: &[u8]) -> io::Result<()> {
-        let folder = cx.home.logs(instance);
+        // A page of the documentation shows the file of a -tracefile: beside the folder of the others.
+        let beside = cx.settings.lists("logsBeside", log);
+        let folder = if beside { cx.home.instance(instance) } else { cx.home.logs(instance) };
         // logins.log is split by day; its name is the day's.
         let file_name = if log == "logins" {
             let Utc { year, month, day, .. } = Utc::now();
@@ -66,7 +70,9 @@ impl Syslogd {
             fs::rename(&path, folder.join(format!("{log}_2.log")))?;
             self.open.insert(name, OpenLog::new(path)?);
         }
-        let level = record.split(|byte| *byte == b'\t').nth(4).map(String::from_utf8_lossy).unwrap_or_default();
+        // Of a line with six fields or with seven.
+        let mut fields = record.split(|byte| *byte == b'\t');
+        let level = fields.find(|field| LEVELS.contains(field)).map(String::from_utf8_lossy).unwrap_or_default();
         let counted = (instance.to_owned(), log.to_owned(), level.into_owned());
         *self.written.entry(counted).or_default() += 1;
         Ok(())

@@ -62,10 +62,10 @@ impl Behaviour for Utility {
             say(cx, "error", &format!("BAS-010007 Invalid tracking log entry: {place}"));
         }
         if self.fail || corrupt.is_some() {
-            say(cx, "error", &format!("INT-150012 The {} has failed (iRc=16384)", cx.key.module));
+            say(cx, "error", &cx.language.failed(&cx.key.module));
             self.code = Some(1);
         } else {
-            say(cx, "info", &format!("The {} has ended", cx.key.module));
+            say(cx, "info", &cx.language.succeeded(&cx.key.module));
             self.code = Some(0);
         }
     }

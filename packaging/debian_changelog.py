@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Turns CHANGELOG.md, on standard input, into the form that Debian's tools read; the argument signs the entries.
+
+All of them have the date of SOURCE_DATE_EPOCH: CHANGELOG.md has no dates.
+"""
+
+import email.utils
+import os
+import re
+import sys
+import textwrap
+
+
+def main():
+    signature = f" -- {sys.argv[1]}  {email.utils.formatdate(int(os.environ['SOURCE_DATE_EPOCH']))}"
+    _, *sections = re.split(r"^## ", sys.stdin.read(), flags=re.MULTILINE)
+    for section in sections:
+        version, _, rest = section.partition("\n")
+        print(f"campaign-exporter ({version.strip()}) unstable; urgency=medium\n")
+        for entry in re.split(r"^\* ", rest, flags=re.MULTILINE)[1:]:
+            print(textwrap.fill(entry, 78, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False))
+        print(f"\n{signature}\n")
+
+
+if __name__ == "__main__":
+    main()
