@@ -93,7 +93,7 @@ impl CampaignHost {
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
         let follower = installation.follow().map_err(OpenError::Configuration)?;
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
-        processes.set_home(installation.current().home.as_deref());
+        processes.set_installation(&installation.current());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
 
         let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };

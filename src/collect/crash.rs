@@ -15,7 +15,7 @@ use crate::snapshot::Samples;
 use crate::source::crash::{Cores, Crashes, Places, SharedMemory};
 use crate::source::kit::LogOnChange;
 use crate::source::kit::background::Background;
-use crate::source::processes::State;
+use crate::source::processes::ProcessState;
 
 /// How often a small installation is looked through.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -137,7 +137,7 @@ impl Collector for Crash {
 fn resident_processes(cx: &Context) -> Vec<u32> {
     let is_resident = |name: &str| residents().any(|(resident, _)| resident == name);
     let groups: Vec<bool> = cx.processes.groups.iter().map(|group| is_resident(&group.module)).collect();
-    let alive = cx.processes.processes.iter().filter(|process| process.state != State::Zombie);
+    let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
     alive.filter(|process| groups.get(process.group) == Some(&true)).map(|process| process.pid).collect()
 }
 
@@ -195,7 +195,7 @@ mod tests {
                     now,
                     ..Group::default()
                 });
-                table.processes.push(Process { pid: *pid, group: place, state: State::Sleeping });
+                table.processes.push(Process { pid: *pid, group: place, state: ProcessState::Sleeping });
             }
             let mut cx = Context::for_tests(Instant::now() + Duration::from_secs(60));
             cx.installation = Arc::new(Installation { home: Some(self.path("nl6")), ..Installation::default() });

@@ -58,7 +58,7 @@ impl Walk {
     pub fn of(source: &Arc<ProcessSource>, installation: &Arc<Installation>) -> Self {
         let (source, installation) = (Arc::clone(source), Arc::clone(installation));
         Self(LazyLock::new(Box::new(move || {
-            source.set_home(installation.home.as_deref());
+            source.set_installation(&installation);
             source.walk()
         })))
     }
@@ -131,7 +131,7 @@ pub const COLLECTORS: &[Spec] = &[
         name: "process",
         help: "the modules' processes: starts, CPU, memory, descriptors, states",
         default_on: true,
-        build: |_| Some(Box::new(process::Process)),
+        build: |_| Some(Box::new(process::ProcessCollector::default())),
     },
     Spec {
         name: LOGS,

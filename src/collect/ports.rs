@@ -18,7 +18,7 @@ use crate::catalog::{Kind, Module, Port, Protocol};
 use crate::snapshot::{Remark, Samples};
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss, ProcRoot};
-use crate::source::processes::State;
+use crate::source::processes::ProcessState;
 use crate::source::sockets::{Descriptor, Holder, Search, Sockets};
 use crate::sync::locked;
 
@@ -297,7 +297,7 @@ impl Wanted<'_> {
                 *group.module == *self.module.name && of_instance
             })
         };
-        let alive = cx.processes.processes.iter().filter(|process| process.state != State::Zombie);
+        let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
         alive.filter(|process| is_of_module(process.group)).map(|process| process.pid).collect()
     }
 
@@ -400,7 +400,7 @@ mod tests {
             for (module, instance, pid) in &self.processes {
                 let is_it = |group: &Group| *group.module == **module && *group.instance == **instance;
                 let group = table.groups.iter().position(is_it).unwrap();
-                table.processes.push(Process { pid: *pid, group, state: State::Sleeping });
+                table.processes.push(Process { pid: *pid, group, state: ProcessState::Sleeping });
             }
             let mut cx = Context::for_tests(Instant::now() + Duration::from_secs(60));
             cx.installation = Arc::new(installation);

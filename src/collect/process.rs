@@ -4,10 +4,12 @@
 //! `source::processes`, what is healthy is for `health`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, residents};
-use crate::catalog::signals::exporter::PROCESSES_HIDDEN;
+use crate::catalog::signals::exporter::{PROCESSES_HIDDEN, PROCESSES_IGNORED};
 use crate::catalog::signals::modules::{
     MODULE_CPU, MODULE_OPEN_FDS, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_READ_BYTES, MODULE_RESIDENT_MEMORY,
     MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME, MODULE_STARTS, MODULE_STATES, MODULE_THREADS, MODULE_UP,
@@ -15,11 +17,41 @@ use crate::catalog::signals::modules::{
 };
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
-use crate::source::processes::{Group, ProcessTable, State};
+use crate::source::processes::{Group, NotOurs, ProcessState, ProcessTable};
+use crate::sync::locked;
+
+/// How often the log says that processes are not counted: whoever starts them must not fill it.
+const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Tells of the modules' processes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Process;
+#[derive(Debug, Default)]
+pub struct ProcessCollector {
+    /// When the log last said of each reason that processes are not counted for it.
+    told: Mutex<[Option<Instant>; NotOurs::ALL.len()]>,
+}
+
+impl ProcessCollector {
+    /// Says in the log that processes are not counted, where that is news.
+    fn tell(&self, reason: NotOurs, processes: u64) {
+        let now = Instant::now();
+        let told = &mut locked(&self.told)[reason as usize];
+        if processes == 0 || told.is_some_and(|told| now.saturating_duration_since(told) < TELL_AGAIN) {
+            return;
+        }
+        *told = Some(now);
+        let reason = reason.label();
+        if reason == NotOurs::Undecided.label() {
+            tracing::warn!(
+                reason,
+                processes,
+                "whose these nlserver processes are can't be told, nor whether their modules run; run the exporter as \
+                 the user of the installation, and look at --campaign.home"
+            );
+        } else {
+            tracing::info!(reason, processes, "nlserver processes that are not this installation's are not counted");
+        }
+    }
+}
 
 /// What there is to say of a module and an instance.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +61,7 @@ struct Subject<'a> {
     expected: bool,
 }
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     /// Partial when something of a process could not be read.
     ///
     /// # Errors
@@ -38,13 +70,18 @@ impl Collector for Process {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let table = &*cx.processes;
         out.push(&PROCESSES_HIDDEN, &[], float((table.hidden && !table.seen).into()));
+        for (reason, processes) in NotOurs::ALL.into_iter().zip(table.ignored) {
+            out.push(&PROCESSES_IGNORED, &[reason.label()], float(processes));
+            self.tell(reason, processes);
+        }
         let residents: BTreeSet<&str> = residents().map(|(name, _)| name).collect();
         for ((module, instance), subject) in subjects(&cx.installation, table) {
             let labels = [module, instance];
             let present = subject.group.filter(|group| group.now.processes > 0);
-            if residents.contains(module) && (present.is_some() || (subject.expected && table.can_tell())) {
-                let up = present.is_some_and(|group| group.now.live() > 0);
-                out.push(&MODULE_UP, &labels, float(up.into()));
+            let is_up = present.is_some_and(|group| group.now.live() > 0);
+            let may_be_down = (present.is_some() || subject.expected) && table.can_tell_of(module, instance);
+            if residents.contains(module) && (is_up || may_be_down) {
+                out.push(&MODULE_UP, &labels, float(is_up.into()));
                 out.push(&MODULE_PROCESSES, &labels, float(present.map_or(0, |group| group.now.processes)));
             } else if let Some(group) = present {
                 out.push(&MODULE_PROCESSES, &labels, float(group.now.processes));
@@ -116,7 +153,7 @@ fn gauges(group: &Group, installation: &Installation, out: &mut Samples) {
     if let Some(ratio) = now.descriptor_ratio {
         out.push(&MODULE_OPEN_FDS_RATIO, &labels, ratio);
     }
-    for (state, processes) in State::ALL.iter().zip(now.states) {
+    for (state, processes) in ProcessState::ALL.iter().zip(now.states) {
         out.push(&MODULE_STATES, &[module, instance, state.label()], float(processes));
     }
     out.push(&MODULE_WAITING, &labels, now.waiting.as_secs_f64());
@@ -147,14 +184,13 @@ fn ending(table: &ProcessTable) -> Result<Outcome, CollectError> {
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::parse::cmdline;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::parse::process::Io;
     use crate::snapshot::Snapshot;
-    use crate::source::processes::{Failure, Present, ProcessSource, ReadLosses, Totals};
+    use crate::source::processes::{ListingFailure, Present, ProcessSource, ReadLosses, Totals};
 
     fn collected(installation: Installation, processes: ProcessTable) -> (Result<Outcome, CollectError>, Snapshot) {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -164,7 +200,7 @@ mod tests {
             ..Context::for_tests(deadline)
         };
         let mut out = Samples::default();
-        let outcome = Process.collect(&cx, &mut out);
+        let outcome = ProcessCollector::default().collect(&cx, &mut out);
         assert_eq!(out.rejected(), 0);
         (outcome, out.freeze())
     }
@@ -344,9 +380,32 @@ mod tests {
     }
 
     #[test]
+    fn an_undecided_process_makes_its_module_neither_up_nor_down() {
+        let undecided = ProcessTable {
+            ignored: [5, 0, 0, 1],
+            undecided: vec![("mta".into(), "prod".into())],
+            ..table(vec![group("stat", "prod", sleeping(1))])
+        };
+        let zombie = Present { processes: 1, states: [0, 0, 0, 0, 1, 0], ..Present::default() };
+        let beside_a_zombie = ProcessTable { groups: vec![group("mta", "prod", zombie)], ..undecided.clone() };
+        for table in [undecided.clone(), beside_a_zombie] {
+            let (_, snapshot) = collected(installation(""), table);
+            assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), None);
+            assert_eq!(snapshot.value(&MODULE_UP, &["watchdog", "default"]), Some(0.0), "of others it says nothing");
+            assert_eq!(snapshot.value(&PROCESSES_IGNORED, &["other_user"]), Some(5.0));
+            assert_eq!(snapshot.value(&PROCESSES_IGNORED, &["undecided"]), Some(1.0));
+            assert_eq!(snapshot.value(&PROCESSES_IGNORED, &["other_namespace"]), Some(0.0));
+        }
+        // One of ours beside it is up.
+        let groups = vec![group("mta", "prod", sleeping(1))];
+        let (_, snapshot) = collected(installation(""), ProcessTable { groups, ..undecided });
+        assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), Some(1.0));
+    }
+
+    #[test]
     fn a_listing_that_failed_is_an_error_and_losses_make_the_rest_partial() {
         for (denied, kind) in [(true, ErrorKind::Permission), (false, ErrorKind::Gone)] {
-            let failure = Some(Failure { denied, message: "/proc: on purpose".to_owned() });
+            let failure = Some(ListingFailure { denied, message: "/proc: on purpose".to_owned() });
             let failed = ProcessTable { failure, ..table(vec![group("stat", "prod", sleeping(1))]) };
             let (outcome, snapshot) = collected(installation(""), failed);
             let error = outcome.unwrap_err();

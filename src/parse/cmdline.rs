@@ -16,6 +16,9 @@ pub const MAX_INSTANCE_BYTES: usize = 128;
 /// The name of Campaign's executable, the last part of the first argument.
 const EXECUTABLE: &[u8] = b"nlserver";
 
+/// Options with which a command answers and ends, and starts no module.
+const STARTING_NOTHING: [&[u8]; 6] = [b"-version", b"--version", b"-?", b"-h", b"--help", b"-reload"];
+
 /// How many options that raise the log precision are kept of one process, and how long each may be.
 const MAX_PRECISION_OPTIONS: usize = 16;
 const MAX_OPTION_BYTES: usize = 256;
@@ -29,6 +32,8 @@ pub struct CommandLine {
     /// The value of `-instance:`, [`DEFAULT_INSTANCE`] where it is absent; printable, at most
     /// [`MAX_INSTANCE_BYTES`] long.
     pub instance: String,
+    /// Whether it asks for something else than the module: its version, its help, to read its settings again.
+    pub starts_nothing: bool,
     precision: Vec<Box<[u8]>>,
 }
 
@@ -62,6 +67,13 @@ pub fn parse(bytes: &[u8]) -> Option<CommandLine> {
     read(words(first).skip(executable + 1), known_commands())
 }
 
+/// Whether the first argument says that the process is Campaign's.
+#[must_use]
+pub fn is_campaigns(bytes: &[u8]) -> bool {
+    let first = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    is_executable(first) || words(first).next().is_some_and(is_executable)
+}
+
 /// The bytes of a name as the label `campaign_instance` has it: on command lines and in file names alike, so that
 /// both come to the same.
 #[must_use]
@@ -76,7 +88,9 @@ fn read<'a>(
     let mut module: Option<&[u8]> = None;
     let mut instance: Option<&[u8]> = None;
     let mut precision = Vec::new();
+    let mut starts_nothing = false;
     for argument in arguments {
+        starts_nothing |= STARTING_NOTHING.iter().any(|option| argument.eq_ignore_ascii_case(option));
         if !argument.starts_with(b"-") {
             module = module.or(Some(argument));
         } else if let Some(name) = value_of(argument, b"-instance:") {
@@ -89,6 +103,7 @@ fn read<'a>(
     Some(CommandLine {
         module: canonical(module, known).map_or_else(|| printable(module, MAX_MODULE_BYTES), str::to_owned),
         instance: instance.map_or_else(|| DEFAULT_INSTANCE.to_owned(), instance_name),
+        starts_nothing,
         precision,
     })
 }
@@ -185,6 +200,28 @@ mod tests {
     fn no_command_is_no_command_line() {
         for bytes in [b"".as_slice(), b"\0\0\0", b"nlserver\0", b"nlserver", b"nlserver\0-instance:prod\0", b" "] {
             assert_eq!(parse(bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_command_that_answers_and_ends_starts_nothing() {
+        for option in ["-version", "--version", "-?", "-h", "--help", "-reload", "-Version"] {
+            let line = format!("nlserver\0web\0-instance:default\0{option}\0");
+            assert!(parse(line.as_bytes()).unwrap().starts_nothing, "{option}");
+        }
+        for option in ["-verbose", "-host:a", "-versions", "h", "-tracefile:-h", ""] {
+            let line = format!("nlserver\0web\0{option}\0");
+            assert!(!parse(line.as_bytes()).unwrap().starts_nothing, "{option}");
+        }
+    }
+
+    #[test]
+    fn the_first_argument_tells_campaigns_processes() {
+        for line in ["nlserver\0web\0", "/opt/my nl6/bin/nlserver\0web\0", "nlserver web", "/nl6/bin/nlserver  web"] {
+            assert!(is_campaigns(line.as_bytes()), "{line:?}");
+        }
+        for line in ["", "\0nlserver\0", "vi\0nlserver\0", "/bin/sh\0/opt/nlserver\0", "nlserver2\0", "-nlserver\0"] {
+            assert!(!is_campaigns(line.as_bytes()), "{line:?}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! The kernel's files about one process -> numbers: `/proc/PID/stat`, `io` and `limits`, as proc(5) describes them.
+//! The kernel's files about one process -> numbers: `/proc/PID/stat`, `status`, `io` and `limits`, as proc(5) describes
+//! them.
 //!
 //! Knows bytes and fields; which processes there are and what their numbers mean for a module is for others.
 //!
@@ -27,6 +28,10 @@ pub struct Stat<'a> {
     pub user_ticks: u64,
     /// CPU time in kernel mode, in clock ticks.
     pub system_ticks: u64,
+    /// CPU time in user mode of the children that it has waited for, and of theirs, in clock ticks.
+    pub children_user_ticks: u64,
+    /// The same in kernel mode.
+    pub children_system_ticks: u64,
     /// Threads.
     pub threads: u64,
     /// When it started, in clock ticks since the machine did.
@@ -72,6 +77,12 @@ impl Stat<'_> {
     pub fn is_inner_thread(&self) -> bool {
         self.exit_signal < 0
     }
+
+    /// Whether its first thread has ended while others work: the kernel shows it as a zombie, without memory or arguments.
+    #[must_use]
+    pub fn has_lost_first_thread(&self) -> bool {
+        self.state == b'Z' && self.threads > 1
+    }
 }
 
 /// Reads `/proc/PID/stat`. The name may hold spaces, parentheses and any bytes: it ends at the last `)`.
@@ -94,6 +105,8 @@ pub fn stat(bytes: &[u8]) -> Option<Stat<'_>> {
         flags: values[9],
         user_ticks: values[14],
         system_ticks: values[15],
+        children_user_ticks: values[16],
+        children_system_ticks: values[17],
         threads: values[20],
         start_ticks: values[22],
         virtual_bytes: values[23],
@@ -128,6 +141,31 @@ fn fields(bytes: &[u8], values: &mut [u64]) -> Option<usize> {
         *field = if negative { value.wrapping_neg() } else { value };
     }
     Some(values.len())
+}
+
+/// Whose rights a process has, and in which process namespace: from `/proc/PID/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The real user id.
+    pub real: u32,
+    /// The effective user id.
+    pub effective: u32,
+    /// Whether it lives in a process namespace below that of the `/proc`.
+    pub is_nested: bool,
+}
+
+/// Reads `/proc/PID/status`. Kernels before 4.1 do not tell the namespace: then none is assumed.
+///
+/// None when the line `Uid:` is missing or holds no numbers.
+#[must_use]
+pub fn credentials(bytes: &[u8]) -> Option<Credentials> {
+    let line = |name: &[u8]| {
+        let values = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        Some(values.split(u8::is_ascii_whitespace).filter(|value| !value.is_empty()))
+    };
+    let mut users = line(b"Uid:")?;
+    let is_nested = line(b"NSpid:").is_some_and(|ids| ids.count() > 1);
+    Some(Credentials { real: number(users.next()?)?, effective: number(users.next()?)?, is_nested })
 }
 
 /// What `/proc/PID/io` says of a process.
@@ -213,6 +251,8 @@ mod tests {
             flags: 4_194_560,
             user_ticks: 38,
             system_ticks: 68,
+            children_user_ticks: 1044,
+            children_system_ticks: 290,
             threads: 11,
             start_ticks: 16,
             virtual_bytes: 40_439_808,
@@ -232,6 +272,8 @@ mod tests {
         assert_eq!(i64::from(stat.pid), i64::from(reference.pid));
         assert_eq!(stat.comm, reference.comm.as_bytes());
         assert_eq!((stat.user_ticks, stat.system_ticks), (reference.utime, reference.stime));
+        let children = (reference.cutime.cast_unsigned(), reference.cstime.cast_unsigned());
+        assert_eq!((stat.children_user_ticks, stat.children_system_ticks), children);
         assert_eq!((stat.start_ticks, stat.virtual_bytes), (reference.starttime, reference.vsize));
         assert_eq!((stat.resident_pages, stat.image.start_code), (reference.rss, reference.startcode));
         assert_eq!(Some(stat.image.arg_start), reference.arg_start);
@@ -284,6 +326,28 @@ mod tests {
     }
 
     #[test]
+    fn a_process_without_its_first_thread_is_no_zombie() {
+        let line = String::from_utf8_lossy(LINE).replace(") S ", ") Z ");
+        assert!(stat(line.as_bytes()).unwrap().has_lost_first_thread());
+        let alone = line.replace(" 10 -10 11 0 ", " 10 -10 1 0 ");
+        assert!(!stat(alone.as_bytes()).unwrap().has_lost_first_thread());
+        assert!(!stat(LINE).unwrap().has_lost_first_thread());
+    }
+
+    #[test]
+    fn users_and_namespace_of_a_process_are_read() {
+        let told = |text: &[u8]| credentials(text);
+        let expected = |is_nested| Some(Credentials { real: 500, effective: 7, is_nested });
+        assert_eq!(told(b"Name:\tnlserver\nUid:\t500\t7\t500\t7\nNSpid:\t42\n"), expected(false));
+        assert_eq!(told(b"Uid:\t500\t7\t500\t7\nNSpid:\t42\t3\n"), expected(true));
+        assert_eq!(told(b"Uid:\t500\t7\n"), expected(false));
+        assert_eq!(told(b"Uid:\t500\n"), None);
+        let own = credentials(&std::fs::read("/proc/self/status").unwrap()).unwrap();
+        assert_eq!(own.effective, rustix::process::geteuid().as_raw());
+        assert!(!own.is_nested);
+    }
+
+    #[test]
     fn io_takes_what_reached_the_storage() {
         let bytes =
             b"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 50\nwrite_bytes: 60\ncancelled_write_bytes: 7\n";
@@ -321,7 +385,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_break_the_parsers(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (io(&bytes), open_files_limit(&bytes), boot_time(&bytes), last_pid(&bytes), stat(&bytes));
+            let _ = (io(&bytes), open_files_limit(&bytes), boot_time(&bytes), last_pid(&bytes), stat(&bytes), credentials(&bytes));
             let line = [b"1 (", bytes.as_slice(), b") S 1"].concat();
             prop_assert!(stat(&line).is_none_or(|stat| stat.pid == 1));
         }

@@ -15,6 +15,7 @@ mod fault_chain;
 mod layering;
 mod log_chain;
 mod namespaces;
+mod ownership;
 mod pages;
 mod probes;
 mod project;

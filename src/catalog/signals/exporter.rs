@@ -11,7 +11,9 @@ define_metrics! {
     CONFIGURATION_LAST_RELOAD_TIMESTAMP: Gauge "campaign_configuration_last_reload_timestamp_seconds" [file]
         "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
     PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
-        "1 when /proc hides other users' processes (hidepid) and shows none of Campaign's, so that a module that is not seen may still run; else 0.";
+        "1 when Campaign's processes may be hidden from the exporter and none was ever seen, so that a module that is not seen may still run: /proc is mounted with hidepid, or the exporter is alone in a container; else 0.";
+    PROCESSES_IGNORED: Gauge "campaign_processes_ignored" [reason]
+        "Processes called nlserver that are not counted, by reason: other_user (not the user that the installation belongs to), other_installation (another executable), other_namespace (a container or another root directory), undecided (what the exporter may read does not tell whose they are).";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
     EXPORTER_REJECTED_SAMPLES: Counter "campaign_exporter_rejected_samples_total" []

@@ -159,6 +159,13 @@ impl ProcRoot {
         })
     }
 
+    /// What kind of file is behind a process's file, or below its root directory: through symbolic links.
+    pub(in crate::source) fn stat_of(&self, pid: u32, name: &Path) -> Result<rustix::fs::Stat, Miss> {
+        let path = Path::new(&pid.to_string()).join(name);
+        self.announce(&path.to_string_lossy())?;
+        Ok(rustix::fs::statat(&self.dir, &path, AtFlags::empty())?)
+    }
+
     /// Whether the user may look at a process's file.
     pub(in crate::source) fn check_of(&self, pid: u32, name: &str) -> Result<(), Miss> {
         of(pid, name, |path| {
@@ -178,6 +185,18 @@ impl ProcRoot {
         let mut entries = 0;
         for_each_name(&dir, buffer, |name| entries += u64::from(name != b"." && name != b".."))?;
         Ok(entries)
+    }
+
+    /// Every number that a process's folder has as an entry, into `numbers`.
+    pub(in crate::source) fn numbers_of(
+        &self,
+        pid: u32,
+        name: &str,
+        numbers: &mut Vec<u32>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> Result<(), Miss> {
+        let dir = self.folder_of(pid, name)?;
+        for_each_name(&dir, buffer, |name| numbers.extend(parse::number::<u32>(name)))
     }
 
     /// Every process id of the root, in ascending order, into `pids`.

@@ -1,24 +1,33 @@
 //! Groups of processes, one for each module and Campaign instance: their names, in bounds, and their counters, which
-//! outlive their processes.
+//! outlive their processes. Names that nothing documents or configures are forgotten with theirs.
 //!
 //! Knows names and sums; where they come from is for `tracker`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Group, Present, State, Totals};
-use crate::catalog::modules::{MODULES, OTHER_RESIDENTS};
+#[cfg(test)]
+use super::Totals;
+use super::{Group, Present, ProcessState};
+use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, OTHER_RESIDENTS};
 use crate::parse::cmdline::CommandLine;
 
 /// The most modules without documentation that get groups of their own.
-const MAX_UNKNOWN_MODULES: usize = 200;
+const MAX_UNKNOWN_MODULES: usize = 100;
 
-/// The most Campaign instances that get groups of their own.
-const MAX_INSTANCES: usize = 1000;
+/// The most instances without a configuration file that get groups of their own.
+const MAX_UNKNOWN_INSTANCES: usize = 100;
 
 /// The most groups: every documented module of as many instances as any host runs.
-const MAX_GROUPS: usize = 16_384;
+const MAX_GROUPS: usize = 4_096;
+
+/// The most groups without a process that are remembered beside the documented modules of configured instances.
+const MAX_IDLE_GROUPS: usize = 64;
+
+/// How long a group of an instance without a configuration file outlives its last process: long enough for its last
+/// counts to be scraped.
+const IDLE_TIME: Duration = Duration::from_secs(600);
 
 /// The most distinct command lines with raised precision that a group shows.
 const MAX_COMMAND_LINES: usize = 16;
@@ -26,47 +35,139 @@ const MAX_COMMAND_LINES: usize = 16;
 /// The name of whatever is beyond the bounds.
 const OTHER: &str = "other";
 
-/// Which group: a place in the order of their first appearance.
+/// Which group: a place in the list, used again once the group is forgotten.
 pub(super) type GroupId = usize;
 
-/// Every group there ever was.
+/// Every group that has processes, or had some lately.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    list: Vec<Group>,
+    list: Vec<Slot>,
+    free: Vec<GroupId>,
     ids: BTreeMap<(Arc<str>, Arc<str>), GroupId>,
-    unknown_modules: BTreeSet<Arc<str>>,
-    instances: BTreeSet<Arc<str>>,
+    /// How many groups each name without documentation, or without a configuration file, has.
+    unknown_modules: BTreeMap<Arc<str>, usize>,
+    unknown_instances: BTreeMap<Arc<str>, usize>,
+    /// The instances with a configuration file.
+    configured: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    group: Group,
+    /// Processes that are counted in it.
+    members: usize,
+    /// Since when it has none.
+    idle: Option<Instant>,
 }
 
 impl Groups {
-    /// The group of a module and an instance, `other` for what is beyond the bounds.
-    pub(super) fn id(&mut self, module: &str, instance: &str) -> GroupId {
-        let module = if is_documented(module) {
-            Arc::from(module)
-        } else {
-            bounded(&mut self.unknown_modules, module, MAX_UNKNOWN_MODULES)
+    /// Says which instances have a configuration file.
+    pub(super) fn set_configured(&mut self, instances: BTreeSet<String>) {
+        self.configured = instances;
+    }
+
+    /// The group of a module and an instance, `other` for what is beyond the bounds; one process more is in it.
+    pub(super) fn join(&mut self, module: &str, instance: &str) -> GroupId {
+        let module = match is_documented(module) {
+            true => Arc::from(module),
+            false => bounded(&self.unknown_modules, module, MAX_UNKNOWN_MODULES),
         };
-        let instance = bounded(&mut self.instances, instance, MAX_INSTANCES);
+        let instance = match self.is_configured(instance) {
+            true => Arc::from(instance),
+            false => bounded(&self.unknown_instances, instance, MAX_UNKNOWN_INSTANCES),
+        };
         let mut name = (module, instance);
-        if self.list.len() >= MAX_GROUPS && !self.ids.contains_key(&name) {
+        if self.ids.len() >= MAX_GROUPS && !self.ids.contains_key(&name) {
             name = (Arc::from(OTHER), Arc::from(OTHER));
         }
-        *self.ids.entry(name).or_insert_with_key(|(module, instance)| {
-            let (module, instance) = (Arc::clone(module), Arc::clone(instance));
-            self.list.push(Group { module, instance, totals: Totals::default(), now: Present::default() });
-            self.list.len() - 1
-        })
+        let id = self.ids.get(&name).copied().unwrap_or_else(|| self.make(name));
+        let slot = &mut self.list[id];
+        slot.members += 1;
+        slot.idle = None;
+        id
+    }
+
+    /// One process of the group has ended, or is another's now.
+    pub(super) fn leave(&mut self, id: GroupId, now: Instant) {
+        if let Some(slot) = self.list.get_mut(id) {
+            slot.members = slot.members.saturating_sub(1);
+            slot.idle = (slot.members == 0).then_some(now);
+        }
+    }
+
+    fn make(&mut self, name: (Arc<str>, Arc<str>)) -> GroupId {
+        let (module, instance) = name.clone();
+        if !is_documented(&module) {
+            *self.unknown_modules.entry(Arc::clone(&module)).or_default() += 1;
+        }
+        if !self.is_configured(&instance) {
+            *self.unknown_instances.entry(Arc::clone(&instance)).or_default() += 1;
+        }
+        let slot = Slot { group: Group { module, instance, ..Group::default() }, ..Slot::default() };
+        let id = self.free.pop().unwrap_or(self.list.len());
+        match self.list.get_mut(id) {
+            Some(free) => *free = slot,
+            None => self.list.push(slot),
+        }
+        self.ids.insert(name, id);
+        id
+    }
+
+    /// Forgets what has had no process for long, or is one too many of those without.
+    pub(super) fn forget_idle(&mut self, now: Instant) {
+        let mut idle: Vec<(Instant, GroupId)> = Vec::new();
+        let mut over: Vec<GroupId> = Vec::new();
+        for id in self.ids.values() {
+            let Slot { group, idle: since, .. } = &self.list[*id];
+            let Some(since) = *since else { continue };
+            match (self.is_configured(&group.instance), is_documented(&group.module)) {
+                (true, true) => {}
+                (false, _) if now.saturating_duration_since(since) >= IDLE_TIME => over.push(*id),
+                _ => idle.push((since, *id)),
+            }
+        }
+        if idle.len() > MAX_IDLE_GROUPS {
+            idle.sort_unstable();
+            over.extend(idle[..idle.len() - MAX_IDLE_GROUPS].iter().map(|(_, id)| *id));
+        }
+        for id in over {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: GroupId) {
+        let Group { module, instance, .. } = std::mem::take(&mut self.list[id]).group;
+        give_back(&mut self.unknown_modules, &module);
+        give_back(&mut self.unknown_instances, &instance);
+        self.ids.remove(&(module, instance));
+        self.free.push(id);
+    }
+
+    fn is_configured(&self, instance: &str) -> bool {
+        instance == DEFAULT_INSTANCE || self.configured.contains(instance)
     }
 
     /// One group.
+    pub(super) fn get(&self, id: GroupId) -> Option<&Group> {
+        self.list.get(id).map(|slot| &slot.group)
+    }
+
+    /// One group, to be changed.
     pub(super) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.list.get_mut(id)
+        self.list.get_mut(id).map(|slot| &mut slot.group)
+    }
+
+    /// What a group has seen, by its name.
+    #[cfg(test)]
+    pub(super) fn totals(&self, module: &str, instance: &str) -> Totals {
+        let id = self.ids.get(&(Arc::from(module), Arc::from(instance)));
+        id.map_or_else(Totals::default, |id| self.list[*id].group.totals)
     }
 
     /// Forgets what holds for one moment only; the counters stay.
     pub(super) fn begin_walk(&mut self) {
-        for group in &mut self.list {
-            group.now = Present::default();
+        for slot in &mut self.list {
+            slot.group.now = Present::default();
         }
     }
 
@@ -75,7 +176,7 @@ impl Groups {
         let mut places = vec![0; self.list.len()];
         let groups = self.ids.values().enumerate().filter_map(|(place, id)| {
             *places.get_mut(*id)? = place;
-            self.list.get(*id).cloned()
+            self.list.get(*id).map(|slot| slot.group.clone())
         });
         (groups.collect(), places)
     }
@@ -87,7 +188,7 @@ impl Group {
         let now = &mut self.now;
         now.processes += 1;
         now.states[process.state as usize] += 1;
-        if process.state != State::Zombie
+        if process.state != ProcessState::Zombie
             && let Some(start) = process.start
         {
             now.oldest_start = Some(now.oldest_start.map_or(start, |oldest| oldest.min(start)));
@@ -117,7 +218,7 @@ impl Group {
 /// One process at one moment, as its group sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment<'a> {
-    pub(super) state: State,
+    pub(super) state: ProcessState,
     pub(super) start: Option<Duration>,
     pub(super) resident_bytes: u64,
     pub(super) virtual_bytes: u64,
@@ -129,16 +230,23 @@ pub(super) struct Moment<'a> {
     pub(super) precision: Option<&'a Arc<CommandLine>>,
 }
 
-fn bounded(names: &mut BTreeSet<Arc<str>>, name: &str, limit: usize) -> Arc<str> {
-    if let Some(known) = names.get(name) {
-        return Arc::clone(known);
+/// A name, or `other` where there are as many as there may be.
+fn bounded(names: &BTreeMap<Arc<str>, usize>, name: &str, limit: usize) -> Arc<str> {
+    match names.get_key_value(name) {
+        Some((known, _)) => Arc::clone(known),
+        None if names.len() >= limit => Arc::from(OTHER),
+        None => Arc::from(name),
     }
-    if names.len() >= limit {
-        return Arc::from(OTHER);
+}
+
+/// One group fewer has that name.
+fn give_back(names: &mut BTreeMap<Arc<str>, usize>, name: &Arc<str>) {
+    if let Some(groups) = names.get_mut(name) {
+        *groups -= 1;
+        if *groups == 0 {
+            names.remove(name);
+        }
     }
-    let name = Arc::from(name);
-    names.insert(Arc::clone(&name));
-    name
 }
 
 fn is_documented(name: &str) -> bool {
@@ -154,35 +262,87 @@ mod tests {
     fn names_beyond_the_bounds_become_other() {
         let mut groups = Groups::default();
         for number in 0..1500 {
-            groups.id(&format!("unknown{number}"), "default");
-            groups.id("mta", &format!("instance{number}"));
+            groups.join(&format!("unknown{number}"), "default");
+            groups.join("mta", &format!("instance{number}"));
         }
         let (list, _) = groups.in_order();
         let modules: BTreeSet<_> = list.iter().map(|group| &group.module).collect();
         let instances: BTreeSet<_> = list.iter().map(|group| &group.instance).collect();
         assert!(modules.len() <= MAX_UNKNOWN_MODULES + 2, "{}", modules.len());
-        assert_eq!(instances.len(), MAX_INSTANCES + 1);
-        let last = groups.id("unknown9999", "instance9999");
+        assert!(instances.len() <= MAX_UNKNOWN_INSTANCES + 2, "{}", instances.len());
+        let last = groups.join("unknown9999", "instance9999");
         let group = groups.get_mut(last).unwrap();
         assert_eq!((&*group.module, &*group.instance), (OTHER, OTHER));
     }
 
     #[test]
+    fn invented_names_leave_configured_instances_their_own_groups() {
+        let mut groups = Groups::default();
+        groups.set_configured(["prod".to_owned()].into());
+        for number in 0..1000 {
+            groups.join("mta", &format!("invented{number}"));
+        }
+        let mta = groups.join("mta", "prod");
+        assert_eq!(&*groups.get_mut(mta).unwrap().instance, "prod");
+    }
+
+    #[test]
     fn the_number_of_groups_is_bounded() {
         let mut groups = Groups::default();
+        groups.set_configured((0..1000).map(|instance| format!("instance{instance}")).collect());
         for module in 0..20 {
             for instance in 0..1000 {
-                groups.id(&format!("unknown{module}"), &format!("instance{instance}"));
+                groups.join(&format!("unknown{module}"), &format!("instance{instance}"));
             }
         }
         assert_eq!(groups.in_order().0.len(), MAX_GROUPS + 1);
     }
 
     #[test]
+    fn sixteen_thousand_invented_names_are_forgotten_with_their_processes() {
+        let mut groups = Groups::default();
+        groups.set_configured(["prod".to_owned()].into());
+        let mut now = Instant::now();
+        let import = groups.join("import", "prod");
+        groups.get_mut(import).unwrap().totals.starts = 7;
+        groups.leave(import, now);
+        for number in 0..16_000 {
+            now += Duration::from_millis(1);
+            let (module, instance) = (format!("module{number}"), format!("instance{}", number % 3));
+            let ids = [
+                groups.join(&module, "prod"),
+                groups.join("mta", &format!("x{number}")),
+                groups.join(&module, &instance),
+            ];
+            for id in ids {
+                groups.leave(id, now);
+            }
+            groups.forget_idle(now);
+        }
+        assert_eq!(groups.in_order().0.len(), MAX_IDLE_GROUPS + 1);
+        now += IDLE_TIME;
+        groups.forget_idle(now);
+        assert!(groups.in_order().0.iter().all(|group| *group.instance == *"prod"));
+        assert_eq!(groups.totals("import", "prod").starts, 7, "what is documented and configured is never forgotten");
+        assert!(groups.list.len() <= MAX_IDLE_GROUPS + 5, "places are used again");
+        assert!(groups.unknown_modules.len() <= MAX_IDLE_GROUPS && groups.unknown_instances.is_empty());
+    }
+
+    #[test]
+    fn a_group_with_a_process_is_never_forgotten() {
+        let mut groups = Groups::default();
+        let now = Instant::now();
+        let (one, _) = (groups.join("strange", "elsewhere"), groups.join("strange", "elsewhere"));
+        groups.leave(one, now);
+        groups.forget_idle(now + IDLE_TIME * 2);
+        assert_eq!(groups.in_order().0.len(), 1);
+    }
+
+    #[test]
     fn groups_come_in_order_and_are_found_by_their_id() {
         let mut groups = Groups::default();
         let names = [("web", "default"), ("mta", "prod"), ("mta", "a"), ("web", "default")];
-        let ids: Vec<GroupId> = names.iter().map(|(module, instance)| groups.id(module, instance)).collect();
+        let ids: Vec<GroupId> = names.iter().map(|(module, instance)| groups.join(module, instance)).collect();
         let (list, places) = groups.in_order();
         let ordered: Vec<_> = list.iter().map(|group| (&*group.module, &*group.instance)).collect();
         assert_eq!(ordered, [("mta", "a"), ("mta", "prod"), ("web", "default")]);

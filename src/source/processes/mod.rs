@@ -9,7 +9,8 @@
 //! threads nor mappings cost anything.
 
 mod groups;
-mod root;
+mod kept;
+mod owner;
 mod tracker;
 
 use std::panic::AssertUnwindSafe;
@@ -22,8 +23,10 @@ use std::time::{Duration, Instant};
 
 use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
+use crate::source::installation::Installation;
 use crate::source::kit::ProcRoot;
 use crate::sync::locked;
+pub use owner::NotOurs;
 use tracker::Tracker;
 
 /// What one walk of `/proc` found.
@@ -33,22 +36,33 @@ pub struct ProcessTable {
     pub groups: Vec<Group>,
     /// Every process of Campaign there is now, ordered by process id.
     pub processes: Vec<Process>,
-    /// Whether `/proc` hides other users' processes (hidepid).
+    /// Whether Campaign's processes may be hidden: by `/proc` (hidepid), or by a container that the exporter is alone in.
     pub hidden: bool,
-    /// Whether a process of Campaign was ever seen.
+    /// Whether a process of this installation was ever seen.
     pub seen: bool,
+    /// Processes that call themselves Campaign's and are not counted, by reason in the order of [`NotOurs::ALL`].
+    pub ignored: [u64; NotOurs::ALL.len()],
+    /// The modules and instances that those would be of which it is undecided whose they are.
+    pub undecided: Vec<(Box<str>, Box<str>)>,
     /// What could not be read in this walk.
     pub losses: ReadLosses,
     /// Why the process ids could not be listed; the rest is what was known before.
-    pub failure: Option<Failure>,
+    pub failure: Option<ListingFailure>,
 }
 
 impl ProcessTable {
-    /// Whether a module without a process here runs not: a `/proc` that hides others' processes and never showed one
-    /// of Campaign's can't tell.
+    /// Whether a module with no process can be called down. Not where `/proc` hides processes, and none of Campaign's was
+    /// ever seen.
     #[must_use]
     pub fn can_tell(&self) -> bool {
         self.failure.is_none() && (self.seen || !self.hidden)
+    }
+
+    /// The same of one module and instance: not while a process that may be one of it is undecided.
+    #[must_use]
+    pub fn can_tell_of(&self, module: &str, instance: &str) -> bool {
+        let is_it = |(of, at): &(Box<str>, Box<str>)| **of == *module && **at == *instance;
+        self.can_tell() && !self.undecided.iter().any(is_it)
     }
 
     /// The group of a module and an instance.
@@ -73,7 +87,7 @@ pub struct Process {
     /// The place of its group in [`ProcessTable::groups`].
     pub group: usize,
     /// Its state.
-    pub state: State,
+    pub state: ProcessState,
 }
 
 /// The processes of one module and Campaign instance.
@@ -108,8 +122,8 @@ pub struct Totals {
 pub struct Present {
     /// Processes, zombies included.
     pub processes: u64,
-    /// Processes by state, in the order of [`State::ALL`].
-    pub states: [u64; State::ALL.len()],
+    /// Processes by state, in the order of [`ProcessState::ALL`].
+    pub states: [u64; ProcessState::ALL.len()],
     /// When the oldest process that is no zombie started, since 1970-01-01 UTC.
     pub oldest_start: Option<Duration>,
     /// Resident memory of all, in bytes.
@@ -134,13 +148,13 @@ impl Present {
     /// Processes that are no zombies.
     #[must_use]
     pub fn live(&self) -> u64 {
-        self.processes - self.states[State::Zombie as usize]
+        self.processes - self.states[ProcessState::Zombie as usize]
     }
 }
 
 /// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum ProcessState {
     /// On a CPU, or ready for one.
     Running,
     /// Waiting for something that a signal may interrupt, or idle.
@@ -149,40 +163,46 @@ pub enum State {
     Waiting,
     /// Stopped by a signal or a debugger.
     Stopped,
-    /// Ended, and its parent has not asked how.
+    /// Ended, and not waited for by its parent.
     Zombie,
     /// Anything else.
     Other,
 }
 
-impl State {
+impl ProcessState {
     /// Every state, in the order of the documentation.
-    pub const ALL: [State; 6] =
-        [State::Running, State::Sleeping, State::Waiting, State::Stopped, State::Zombie, State::Other];
+    pub const ALL: [ProcessState; 6] = [
+        ProcessState::Running,
+        ProcessState::Sleeping,
+        ProcessState::Waiting,
+        ProcessState::Stopped,
+        ProcessState::Zombie,
+        ProcessState::Other,
+    ];
 
     /// The label value.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            State::Running => "running",
-            State::Sleeping => "sleeping",
-            State::Waiting => "waiting",
-            State::Stopped => "stopped",
-            State::Zombie => "zombie",
-            State::Other => "other",
+            ProcessState::Running => "running",
+            ProcessState::Sleeping => "sleeping",
+            ProcessState::Waiting => "waiting",
+            ProcessState::Stopped => "stopped",
+            ProcessState::Zombie => "zombie",
+            ProcessState::Other => "other",
         }
     }
 
     /// The state of a letter in `/proc/PID/stat`, as proc(5) lists them.
     #[must_use]
-    pub const fn of_letter(letter: u8) -> State {
+    pub const fn of_letter(letter: u8) -> ProcessState {
         match letter {
-            b'R' => State::Running,
-            b'S' | b'I' => State::Sleeping,
-            b'D' => State::Waiting,
-            b'T' | b't' => State::Stopped,
-            b'Z' => State::Zombie,
-            _ => State::Other,
+            b'R' => ProcessState::Running,
+            b'S' | b'I' => ProcessState::Sleeping,
+            b'D' => ProcessState::Waiting,
+            b'T' | b't' => ProcessState::Stopped,
+            b'Z' => ProcessState::Zombie,
+            _ => ProcessState::Other,
         }
     }
 }
@@ -198,7 +218,7 @@ pub struct ReadLosses {
 
 /// Why process ids could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ListingFailure {
     /// Whether the exporter's user may not.
     pub denied: bool,
     /// The folder, the reason and the remedy.
@@ -271,11 +291,10 @@ impl ProcessSource {
         &self.root
     }
 
-    /// Says which installation is ours: processes whose executable belongs to another are none of ours. While it is
-    /// not known, every process is. Another home than before starts everything afresh, the counters included; none
-    /// after one changes nothing.
-    pub fn set_home(&self, home: Option<&Path>) {
-        locked(&self.tracker).set_home(home);
+    /// Says which installation is ours. While none is known, whose a process is can't be decided. Another home than before
+    /// starts everything afresh, the counters included; none after one changes nothing.
+    pub fn set_installation(&self, installation: &Arc<Installation>) {
+        locked(&self.tracker).set_installation(installation);
     }
 
     /// Looks at the processes that were not there at the sample before.
@@ -310,7 +329,7 @@ impl ProcessSource {
         turn.begun += 1;
         let number = turn.begun;
         drop(turn);
-        let mut walk = Walk { source: self, number, table: None };
+        let mut walk = OneWalk { source: self, number, table: None };
         let table = Arc::new(locked(&self.tracker).walk(&self.root, Instant::now()));
         walk.table = Some(Arc::clone(&table));
         table
@@ -318,13 +337,13 @@ impl ProcessSource {
 }
 
 /// A walk that is on. Others go on when it ends, however it does.
-struct Walk<'a> {
+struct OneWalk<'a> {
     source: &'a ProcessSource,
     number: u64,
     table: Option<Arc<ProcessTable>>,
 }
 
-impl Drop for Walk<'_> {
+impl Drop for OneWalk<'_> {
     fn drop(&mut self) {
         let mut turn = locked(&self.source.turn);
         turn.walking = false;

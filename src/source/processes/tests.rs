@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::kit::proc_root::Abilities;
-use crate::source::kit::{Miss, ProcRoot as Root};
+use crate::source::kit::{Miss, ProcRoot};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TICK_RATE: u64 = 100;
@@ -63,7 +63,7 @@ impl Fake {
 /// A fake `/proc`, a tracker of it and its clock.
 struct Host {
     dir: TempDir,
-    root: Root,
+    root: ProcRoot,
     tracker: Tracker,
     now: Instant,
     paths: Arc<Mutex<Vec<String>>>,
@@ -83,7 +83,7 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("stat"), "cpu 0\nbtime 1700000000\n").unwrap();
         fs::write(dir.path().join("loadavg"), "0.00 0.00 0.00 1/1 1\n").unwrap();
-        let root = Root::open(dir.path()).unwrap();
+        let root = ProcRoot::open(dir.path()).unwrap();
         let tracker = Tracker::new(&root, Abilities { tells_last_pid, ..Abilities::default() }, 0);
         let mut host = Host { dir, root, tracker, now: Instant::now(), paths: Arc::default() };
         host.put(1, &Fake::other(b"init"));
@@ -144,6 +144,10 @@ impl Host {
     fn walk(&mut self) -> ProcessTable {
         self.now += SECOND;
         self.tracker.walk(&self.root, self.now)
+    }
+
+    fn install(&mut self, home: Option<PathBuf>) {
+        self.tracker.set_installation(&Arc::new(Installation { home, ..Installation::default() }));
     }
 
     fn samples(&mut self, times: usize) {
@@ -274,7 +278,7 @@ fn nothing_is_listed_while_no_process_is_born() {
     host.listen();
     host.samples(10);
     // The patrol looks at init; loadavg is kept open.
-    assert_eq!(host.heard(), vec!["1/stat"; 5]);
+    assert_eq!(host.heard(), ["1/stat", "1/cmdline"].repeat(5));
 }
 
 #[test]
@@ -482,7 +486,7 @@ fn a_zombie_keeps_its_module_and_is_not_live() {
     assert_eq!(told(&table), "mta@prod 1/0 unknown@default 1/0");
     let now = &table.groups[0].now;
     assert_eq!((now.live(), now.oldest_start, now.states), (0, None, [0, 0, 0, 0, 1, 0]));
-    assert_eq!(table.processes[0], Process { pid: 10, group: 0, state: State::Zombie });
+    assert_eq!(table.processes[0], Process { pid: 10, group: 0, state: ProcessState::Zombie });
 }
 
 #[test]
@@ -648,7 +652,8 @@ fn names_and_arguments_of_any_bytes_and_length_are_read() {
     host.put(11, &Fake { line: long, ..Fake::new("") });
     host.put(12, &Fake { comm: b"nlserver) S 1 (", ..Fake::new("nlserver web") });
     host.put(13, &Fake { comm: b"nl server\xe9", ..Fake::new("nlserver web") });
-    assert_eq!(told(&host.walk()), "caf\u{fffd}@\u{fffd} 1/0 javascript@prod 1/0");
+    // Whatever the name is, the first argument tells.
+    assert_eq!(told(&host.walk()), "caf\u{fffd}@\u{fffd} 1/0 javascript@prod 1/0 web@default 2/0");
 }
 
 #[test]
@@ -676,14 +681,97 @@ fn processes_of_another_installation_are_not_ours() {
         symlink(executable, host.dir.path().join(format!("{pid}/exe"))).unwrap();
     }
     host.put(15, &Fake::new("nlserver syslogd"));
-    assert_eq!(host.walk().groups.len(), 6, "while no home is known, all are ours");
-    host.tracker.set_home(Some(&homes.path().join("link")));
-    assert_eq!(told(&host.walk()), "stat@default 1/0 syslogd@default 1/0 web@default 1/0 wfserver@default 1/0");
+    assert_eq!(host.walk().groups.len(), 6, "of a recorded /proc without a home, all are ours");
+    host.install(Some(homes.path().join("link")));
+    let table = host.walk();
+    assert_eq!(told(&table), "stat@default 1/0 syslogd@default 1/0 web@default 1/0");
+    assert_eq!(table.ignored, [0, 3, 0, 0]);
     // None is not another home, and the same is no change.
-    host.tracker.set_home(None);
-    host.tracker.set_home(Some(&homes.path().join("link")));
+    host.install(None);
+    host.install(Some(homes.path().join("link")));
     host.put(16, &Fake::new("nlserver import"));
-    assert!(told(&host.walk()).starts_with("import@default 1/1 stat@default 1/0"));
+    host.end(11);
+    let table = host.walk();
+    assert!(told(&table).starts_with("import@default 1/1 stat@default 1/0"));
+    assert_eq!(table.ignored, [0, 2, 0, 0]);
+    // Whose it is, is decided anew when it executes another program.
+    fs::remove_file(host.dir.path().join("10/exe")).unwrap();
+    symlink(theirs.join("bin/nlserver"), host.dir.path().join("10/exe")).unwrap();
+    host.put(10, &Fake { image: 8, ..Fake::new("nlserver web") });
+    let table = host.walk();
+    assert_eq!((table.group("web", "default").unwrap().now.processes, table.ignored[1]), (0, 3));
+    fs::remove_file(host.dir.path().join("10/exe")).unwrap();
+    symlink(ours.join("bin/nlserver"), host.dir.path().join("10/exe")).unwrap();
+    host.put(10, &Fake { image: 9, ..Fake::new("nlserver web") });
+    let table = host.walk();
+    assert_eq!((table.group("web", "default").unwrap().now.processes, table.ignored[1]), (1, 2));
+}
+
+#[test]
+fn a_command_that_only_answers_is_no_start_of_its_module() {
+    let mut host = Host::new();
+    host.put(10, &Fake::new("nlserver web -version"));
+    host.walk();
+    host.put(11, &Fake::new("nlserver stat -reload"));
+    host.put(12, &Fake::new("nlserver mta -?"));
+    host.put(13, &Fake::new("nlserver watchdog"));
+    let table = host.walk();
+    assert_eq!(told(&table), "watchdog@default 1/1");
+    assert_eq!(table.ignored, [0; 4]);
+    // A fork of the watchdog becomes one.
+    host.put(14, &Fake { parent: 13, ..Fake::new("nlserver watchdog") });
+    host.sample();
+    host.put(14, &Fake { parent: 13, image: 8, ..Fake::new("nlserver web -version") });
+    assert_eq!(told(&host.walk()), "watchdog@default 1/1");
+}
+
+#[test]
+fn a_process_is_campaigns_by_its_first_argument_when_its_name_is_another() {
+    let mut host = Host::new();
+    host.put(10, &Fake { comm: b"a b", ..Fake::new("nlserver mta -instance:prod") });
+    assert_eq!(told(&host.walk()), "mta@prod 1/0");
+    host.put(11, &Fake { comm: b") S 1 (", ..Fake::new("/opt/nl6/bin/nlserver stat -instance:prod") });
+    host.samples(2);
+    assert_eq!(told(&host.walk()), "mta@prod 1/0 stat@prod 1/1");
+    host.put(12, &Fake { comm: b"vi", ..Fake::new("vi nlserver mta") });
+    host.samples(2);
+    assert_eq!(host.walk().processes.len(), 2);
+}
+
+/// The files of a process whose first thread has ended, and of a thread that lives on.
+fn lose_first_thread(host: &mut Host, pid: u32, process: &Fake) {
+    host.put(pid, &Fake { state: 'Z', image: 0, rss: 0, line: Vec::new(), ..process.clone() });
+    host.put(pid + 1, process);
+    let task = host.dir.path().join(format!("{pid}/task"));
+    fs::create_dir_all(&task).unwrap();
+    fs::create_dir_all(task.join(pid.to_string())).unwrap();
+    fs::copy(host.dir.path().join(format!("{pid}/stat")), task.join(format!("{pid}/stat"))).unwrap();
+    let thread = task.join((pid + 1).to_string());
+    if thread.exists() {
+        fs::remove_dir_all(&thread).unwrap();
+    }
+    fs::rename(host.dir.path().join((pid + 1).to_string()), thread).unwrap();
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_lives_on_as_the_module_it_is() {
+    let process = Fake::new("nlserver mta -instance:prod");
+    for is_known in [true, false] {
+        let mut host = Host::new();
+        if is_known {
+            host.put(10, &process);
+            host.walk();
+        }
+        lose_first_thread(&mut host, 10, &process);
+        let table = host.walk();
+        assert_eq!(told(&table), "mta@prod 1/0");
+        let now = &table.groups[0].now;
+        assert_eq!((now.live(), now.states, now.open_descriptors), (1, [0, 1, 0, 0, 0, 0], Some(3)));
+        assert_eq!(now.resident_bytes, 10 * rustix::param::page_size() as u64);
+        // Its last threads end too.
+        fs::remove_dir_all(host.dir.path().join("10/task/11")).unwrap();
+        assert_eq!(host.walk().groups[0].now.states, [0, 0, 0, 0, 1, 0]);
+    }
 }
 
 #[test]
@@ -763,17 +851,30 @@ fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A real process named `nlserver`: a shell that reads its commands, so that it ends when the test does.
-struct Real {
-    child: Child,
-    _folder: TempDir,
-}
+/// An installation whose `nlserver` is a shell.
+struct Install(TempDir);
 
-impl Real {
-    fn start(module: &str, instance: &str) -> Real {
+impl Install {
+    fn new() -> Install {
         let folder = tempfile::tempdir().unwrap();
-        let executable = folder.path().join("nlserver");
-        fs::copy("/bin/sh", &executable).unwrap();
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        fs::copy("/bin/sh", folder.path().join("bin/nlserver")).unwrap();
+        Install(folder)
+    }
+
+    fn installation(&self) -> Arc<Installation> {
+        Arc::new(Installation { home: Some(self.0.path().to_owned()), ..Installation::default() })
+    }
+
+    /// A source that knows the installation.
+    fn source(&self) -> Arc<ProcessSource> {
+        let source = ProcessSource::new(Path::new("/proc")).unwrap();
+        source.set_installation(&self.installation());
+        Arc::new(source)
+    }
+
+    fn start(&self, module: &str, instance: &str) -> Real {
+        let executable = self.0.path().join("bin/nlserver");
         let arguments = ["-s", module, &format!("-instance:{instance}")];
         let start = || Command::new(&executable).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         // Another test may have forked while the copy was open for writing.
@@ -785,37 +886,34 @@ impl Real {
             }
             !busy
         });
-        Real { child: started.unwrap(), _folder: folder }
+        Real(started.unwrap())
     }
+}
 
+/// A real process named `nlserver`: a shell that reads its commands, so that it ends when the test does.
+struct Real(Child);
+
+impl Real {
     fn tell(&mut self, command: &str) {
-        let input = self.child.stdin.as_mut().unwrap();
+        let input = self.0.stdin.as_mut().unwrap();
         input.write_all(command.as_bytes()).and_then(|()| input.flush()).unwrap();
     }
 }
 
 impl Drop for Real {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().ok();
+        drop(self.0.stdin.take());
+        self.0.wait().ok();
     }
-}
-
-/// An instance name that no other test on this machine uses.
-fn own_instance(name: &str) -> String {
-    format!("{name}-{}", std::process::id())
-}
-
-fn real_source() -> Arc<ProcessSource> {
-    Arc::new(ProcessSource::new(Path::new("/proc")).unwrap())
 }
 
 #[test]
 fn a_real_process_is_followed_from_its_start_to_its_end() {
-    let instance = own_instance("life");
-    let source = real_source();
+    let install = Install::new();
+    let instance = "prod".to_owned();
+    let source = install.source();
     let _ = source.walk();
-    let mut process = Real::start("import", &instance);
+    let mut process = install.start("import", &instance);
     let group = || source.walk().group("import", &instance).cloned().unwrap_or_default();
     until(|| group().now.processes == 1);
     process.tell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done\n");
@@ -823,7 +921,7 @@ fn a_real_process_is_followed_from_its_start_to_its_end() {
     let now = group().now;
     assert_eq!((now.threads, now.live()), (1, 1));
     assert!(now.resident_bytes > 100_000 && now.virtual_bytes > now.resident_bytes);
-    let reference = procfs::process::Process::new(process.child.id().cast_signed()).unwrap();
+    let reference = procfs::process::Process::new(process.0.id().cast_signed()).unwrap();
     assert_eq!(now.open_descriptors, Some(reference.fd_count().unwrap() as u64));
     let limit = procfs::process::Process::limits(&reference).unwrap().max_open_files.soft_limit;
     let procfs::process::LimitValue::Value(limit) = limit else { panic!("no limit") };
@@ -840,14 +938,15 @@ fn a_real_process_is_followed_from_its_start_to_its_end() {
 
 #[test]
 fn a_process_of_a_moment_is_counted_by_the_sampler() {
-    let instance = own_instance("moment");
-    let source = real_source();
+    let install = Install::new();
+    let instance = "prod".to_owned();
+    let source = install.source();
     let sampler = Sampler::start(Arc::clone(&source), Duration::from_millis(20)).unwrap();
     for starts in 1..=3 {
-        let process = Real::start("import", &instance);
+        let process = install.start("import", &instance);
         // Nothing asks for a walk while it lives.
         until(|| {
-            let mut tracker = locked(&source.tracker);
+            let tracker = locked(&source.tracker);
             tracker.starts("import", &instance) == starts
         });
         drop(process);
@@ -860,28 +959,31 @@ fn a_process_of_a_moment_is_counted_by_the_sampler() {
 
 #[test]
 fn a_real_zombie_and_a_stopped_process_are_told() {
-    let instance = own_instance("states");
-    let source = real_source();
-    let mut process = Real::start("mta", &instance);
+    let install = Install::new();
+    let instance = "prod".to_owned();
+    let source = install.source();
+    let mut process = install.start("mta", &instance);
     let states = || source.walk().group("mta", &instance).map(|group| group.now.states);
-    until(|| states().is_some_and(|states| states[State::Sleeping as usize] == 1));
+    until(|| states().is_some_and(|states| states[ProcessState::Sleeping as usize] == 1));
     process.tell("kill -STOP $$\n");
     until(|| states() == Some([0, 0, 0, 1, 0, 0]));
-    let pid = rustix::process::Pid::from_child(&process.child);
+    let pid = rustix::process::Pid::from_child(&process.0);
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     // Nobody has asked how it ended.
     until(|| states() == Some([0, 0, 0, 0, 1, 0]));
-    process.child.wait().unwrap();
+    process.0.wait().unwrap();
     until(|| states() == Some([0; 6]));
 }
 
 #[test]
 fn without_descriptors_to_keep_everything_is_still_read() {
-    let instance = own_instance("budget");
-    let root = Root::open(Path::new("/proc")).unwrap();
-    let _process = Real::start("stat", &instance);
+    let install = Install::new();
+    let instance = "prod".to_owned();
+    let root = ProcRoot::open(Path::new("/proc")).unwrap();
+    let _process = install.start("stat", &instance);
     for abilities in [root.abilities(), Abilities::default()] {
         let mut tracker = Tracker::new(&root, abilities, 0);
+        tracker.set_installation(&install.installation());
         until(|| {
             let table = tracker.walk(&root, Instant::now());
             table.group("stat", &instance).is_some_and(|group| {
@@ -894,7 +996,7 @@ fn without_descriptors_to_keep_everything_is_still_read() {
 
 #[test]
 fn what_this_kernel_can_do_is_found_out() {
-    let root = Root::open(Path::new("/proc")).unwrap();
+    let root = ProcRoot::open(Path::new("/proc")).unwrap();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap(), numbers.next().unwrap());
@@ -902,5 +1004,5 @@ fn what_this_kernel_can_do_is_found_out() {
     if version >= (6, 3) {
         until(|| root.abilities().counts_descriptors);
     }
-    assert_eq!(Root::open(Path::new("/")).unwrap().abilities(), Abilities::default());
+    assert_eq!(ProcRoot::open(Path::new("/")).unwrap().abilities(), Abilities::default());
 }

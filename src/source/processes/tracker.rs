@@ -1,6 +1,7 @@
-//! Which processes are Campaign's, and what they used: the memory between two looks at `/proc`.
+//! Which processes are Campaign's, and what they used: what is remembered between two looks at `/proc`.
 //!
-//! Knows the life of processes: fork, exec, end, a process id used again. What the numbers mean is for others.
+//! Knows the life of processes: fork, exec, end, a process id used again. Whose a process is, `owner` decides, once for
+//! each program that it executes; what the numbers mean is for others.
 //!
 //! # How new processes are found
 //! The kernel tells the process id that it handed out last (`loadavg`). While that has not moved nothing was born and
@@ -13,8 +14,8 @@
 //! A process is born with the name and the arguments of its parent, and becomes another program later, mostly at once.
 //! So every new process is looked at again for [`FRESH`]. One that looks just like its parent, or shows no arguments
 //! although it lives, is held back until the next sample: most such are about to execute a program. Later changes of a
-//! Campaign process are noticed by where its program lies in memory; of any other by a patrol that looks at some of
-//! them at each sample.
+//! Campaign process are noticed by where its program lies in memory; of any other by its arguments, which a patrol reads
+//! again of some of them at each sample.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -22,18 +23,19 @@ use std::hash::Hasher;
 use std::mem::MaybeUninit;
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::groups::{GroupId, Groups, Moment};
-use super::root::installation_of;
-use super::{Failure, Process, ProcessTable, ReadLosses, State};
-use crate::catalog::modules::DEFAULT_INSTANCE;
+use super::kept::{Keeper, Kept, REREAD};
+use super::owner::{Candidate, NotOurs, Owner};
+use super::{ListingFailure, Process, ProcessState, ProcessTable, ReadLosses};
+use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG};
 use crate::parse::cmdline::{self, CommandLine};
 use crate::parse::process::{self as parse, Image, Io, Stat};
-use crate::source::kit::proc_root::{Abilities, last_pid, read_again, size};
-use crate::source::kit::{Miss, ProcRoot as Root};
+use crate::source::installation::Installation;
+use crate::source::kit::proc_root::{Abilities, last_pid, size};
+use crate::source::kit::{Miss, ProcRoot};
 
 /// The name of Campaign's processes.
 const EXECUTABLE: &[u8] = b"nlserver";
@@ -50,16 +52,13 @@ const HOLD: Duration = Duration::from_millis(200);
 /// How often everything is listed although nothing tells of a new process.
 const RELIST: Duration = Duration::from_secs(30);
 
-/// How often what changes rarely is read again: limits, the machine's start, files that were denied.
-const REREAD: Duration = Duration::from_secs(300);
-
 /// In how many samples the patrol looks at every process that is not Campaign's.
 const PATROL_ROUND: usize = 300;
 
 /// How many processes the patrol passes over at most in one sample.
 const PATROL_STEPS: usize = 256;
 
-/// To list a process costs a sixteenth of trying an id.
+/// Listing one process id costs about 1/16 of a `stat()`.
 const LISTED_PER_TRY: usize = 16;
 
 /// A process that is being born has its id but is not there yet: this many of the last ids are tried once more.
@@ -75,8 +74,17 @@ const LIMITS_BYTES: usize = 8192;
 /// The most bytes of the machine's `stat`, where the interrupts of a large one fill most.
 const MACHINE_BYTES: usize = 1024 * 1024;
 
-/// The most executables whose installation is remembered; a host has a handful.
-const MOST_EXECUTABLES: usize = 64;
+/// The most processes that are not ours and are looked at again in each walk, for what they have become.
+const REJUDGED: usize = 64;
+
+/// The most modules of which it is remembered that whose they are is undecided.
+const MAX_UNDECIDED: usize = 1_000;
+
+/// Programs that run as the first process of a container, and start one other.
+const CONTAINER_INITS: [&[u8]; 5] = [b"tini", b"docker-init", b"dumb-init", b"catatonit", b"pause"];
+
+/// How many ancestors of a process are asked for the watchdog.
+const MAX_ANCESTORS: usize = 16;
 
 /// The machine's start is taken anew only when it differs by more: it is rounded to seconds, and start times that
 /// waver would look like restarts.
@@ -85,14 +93,15 @@ const BOOT_TOLERANCE: Duration = Duration::from_secs(2);
 /// Everything known of the processes below a root.
 pub(super) struct Tracker {
     abilities: Abilities,
-    home: Option<PathBuf>,
-    /// Whether an executable is another installation's: asked of the disk once, for a disk may go away.
-    executables: BTreeMap<PathBuf, bool>,
-    clock: Clock,
+    installation: Arc<Installation>,
+    owner: Owner,
+    ticks: Ticks,
     born: Option<Born>,
     /// When everything was listed last; none before the first time.
     listed: Option<Instant>,
     campaign: BTreeMap<u32, Tracked>,
+    /// Processes that call themselves Campaign's and are not ours; `others` has them too.
+    strangers: Strangers,
     others: BTreeMap<u32, Nature>,
     fresh: Vec<Fresh>,
     unborn: Vec<u32>,
@@ -100,10 +109,12 @@ pub(super) struct Tracker {
     patrol: u32,
     groups: Groups,
     seen: bool,
+    /// Whether the exporter is alone in its process namespace: a container of its own.
+    is_isolated: bool,
     keeper: Keeper,
     /// Since the last walk.
     losses: ReadLosses,
-    failure: Option<Failure>,
+    failure: Option<ListingFailure>,
     /// Kept for their memory alone.
     pids: Vec<u32>,
     entries: Box<[MaybeUninit<u8>]>,
@@ -130,7 +141,7 @@ enum Why {
 
 /// What a look at a process id found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+enum LookResult {
     /// No process.
     Nothing,
     /// A process, whose name had been seen before or is not Campaign's.
@@ -142,8 +153,8 @@ enum Found {
 /// A process that is not Campaign's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Nature {
-    /// It may execute Campaign's program later.
-    User,
+    /// It may execute Campaign's program later. What its arguments were, where they have been read.
+    User(Option<u64>),
     /// It never executes anything.
     Kernel,
 }
@@ -163,6 +174,8 @@ struct Tracked {
     since: Instant,
     /// Whether it started while the exporter ran.
     born: bool,
+    /// Its name as it was last.
+    name: u128,
     /// Of its arguments as they were when it got its group.
     line: u64,
     /// Whether it showed no arguments then.
@@ -179,88 +192,101 @@ struct Tracked {
     descriptors: Kept,
 }
 
-/// A file of a process.
-#[derive(Debug, Default)]
-enum Kept {
-    /// Opened for each read.
-    #[default]
-    Closed,
-    Open(OwnedFd),
-    /// Not tried again before that time.
-    Denied(Instant),
-}
-
-/// Keeps files open as long as the budget allows.
-struct Keeper {
-    keeps: bool,
-    budget: usize,
-}
-
-impl Keeper {
-    /// Reads a file, and keeps it open when it may.
-    fn read<'b>(
-        &mut self,
-        kept: &mut Kept,
-        now: Instant,
-        open: impl FnOnce() -> Result<OwnedFd, Miss>,
-        buffer: &'b mut [u8],
-    ) -> Result<&'b [u8], Miss> {
-        self.with(kept, now, open, |file| read_again(file, buffer))
-    }
-
-    fn with<T>(
-        &mut self,
-        kept: &mut Kept,
-        now: Instant,
-        open: impl FnOnce() -> Result<OwnedFd, Miss>,
-        read: impl FnOnce(&OwnedFd) -> Result<T, Miss>,
-    ) -> Result<T, Miss> {
-        let result = match kept {
-            Kept::Open(file) => return read(file),
-            Kept::Denied(until) if now < *until => return Err(Miss::Denied),
-            Kept::Closed | Kept::Denied(_) => open().and_then(|file| Ok((read(&file)?, file))),
-        };
-        match result {
-            Ok((value, file)) => {
-                *kept = Kept::Closed;
-                if self.keeps && self.budget > 0 {
-                    self.budget -= 1;
-                    *kept = Kept::Open(file);
-                }
-                Ok(value)
-            }
-            Err(miss) => {
-                if miss == Miss::Denied {
-                    *kept = Kept::Denied(now + REREAD);
-                }
-                Err(miss)
-            }
+impl Tracked {
+    /// A process that is held back. What it did before it was born counts for nothing.
+    fn new(stat: &Stat<'_>, line: &[u8], now: Instant, born: bool) -> Tracked {
+        Tracked {
+            start_ticks: stat.start_ticks,
+            image: stat.image,
+            group: None,
+            since: now,
+            born,
+            name: name(stat.comm),
+            line: hash(line),
+            bare: is_bare(line),
+            precision: None,
+            user_ticks: if born { 0 } else { stat.user_ticks },
+            system_ticks: if born { 0 } else { stat.system_ticks },
+            io: Io::default(),
+            waiting_since: None,
+            limit: None,
+            limit_due: now,
+            stat_file: Kept::Closed,
+            io_file: Kept::Closed,
+            descriptors: Kept::Closed,
         }
     }
 
-    /// Takes back what a process that ended had kept open.
-    fn release(&mut self, process: &Tracked) {
-        let files = [&process.stat_file, &process.io_file, &process.descriptors];
-        self.budget += files.iter().filter(|file| matches!(file, Kept::Open(_))).count();
+    fn files(&self) -> [&Kept; 3] {
+        [&self.stat_file, &self.io_file, &self.descriptors]
+    }
+}
+
+/// A process that calls itself Campaign's and is not ours, as it was when that was decided.
+struct Stranger {
+    start_ticks: u64,
+    image: Image,
+    name: u128,
+    reason: NotOurs,
+}
+
+/// Every such process, counted by reason.
+#[derive(Default)]
+struct Strangers {
+    list: BTreeMap<u32, Stranger>,
+    counts: [u64; NotOurs::ALL.len()],
+    /// Which module and instance the undecided ones would be.
+    undecided: BTreeMap<u32, (Box<str>, Box<str>)>,
+    /// Where the walk that looks at some of them again is.
+    at: u32,
+}
+
+impl Strangers {
+    fn insert(&mut self, stat: &Stat<'_>, line: &[u8], reason: NotOurs) {
+        self.remove(stat.pid);
+        self.counts[reason as usize] += 1;
+        if reason == NotOurs::Undecided
+            && self.undecided.len() < MAX_UNDECIDED
+            && let Some(CommandLine { module, instance, .. }) = cmdline::parse(line)
+        {
+            self.undecided.insert(stat.pid, (module.into(), instance.into()));
+        }
+        let (start_ticks, image, name) = (stat.start_ticks, stat.image, name(stat.comm));
+        self.list.insert(stat.pid, Stranger { start_ticks, image, name, reason });
+    }
+
+    fn remove(&mut self, pid: u32) {
+        if let Some(stranger) = self.list.remove(&pid) {
+            self.counts[stranger.reason as usize] -= 1;
+            self.undecided.remove(&pid);
+        }
+    }
+
+    /// The next few, in turns.
+    fn next(&mut self) -> Vec<u32> {
+        let after = self.list.range((Bound::Excluded(self.at), Bound::Unbounded));
+        let pids: Vec<u32> = after.chain(self.list.range(..=self.at)).take(REJUDGED).map(|(pid, _)| *pid).collect();
+        self.at = pids.last().copied().unwrap_or_default();
+        pids
     }
 }
 
 /// Turns the kernel's units into ours.
-struct Clock {
+struct Ticks {
     ticks_per_second: u64,
     page_bytes: u64,
     boot: Option<Duration>,
     due: Option<Instant>,
 }
 
-impl Clock {
+impl Ticks {
     fn duration(&self, ticks: u64) -> Duration {
         let (seconds, rest) = (ticks / self.ticks_per_second, ticks % self.ticks_per_second);
         Duration::from_secs(seconds) + Duration::from_nanos(rest * 1_000_000_000 / self.ticks_per_second)
     }
 
     /// Reads when the machine started. Returns whether it is known.
-    fn refresh(&mut self, root: &Root, now: Instant) -> bool {
+    fn refresh(&mut self, root: &ProcRoot, now: Instant) -> bool {
         if self.due.is_none_or(|due| now >= due) {
             let mut buffer = vec![0; MACHINE_BYTES];
             let boot = root.read("stat", &mut buffer).ok().and_then(parse::boot_time).map(Duration::from_secs);
@@ -295,13 +321,13 @@ impl Handed {
 
 impl Tracker {
     /// Knows nothing yet.
-    pub(super) fn new(root: &Root, abilities: Abilities, budget: usize) -> Tracker {
+    pub(super) fn new(root: &ProcRoot, abilities: Abilities, budget: usize) -> Tracker {
         let loadavg = abilities.tells_last_pid.then(|| root.open_file("loadavg").ok()).flatten();
         Tracker {
             abilities,
-            home: None,
-            executables: BTreeMap::new(),
-            clock: Clock {
+            installation: Arc::default(),
+            owner: Owner::new(abilities.keeps),
+            ticks: Ticks {
                 ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
                 boot: None,
@@ -310,12 +336,14 @@ impl Tracker {
             born: loadavg.map(|loadavg| Born { loadavg, last: 0 }),
             listed: None,
             campaign: BTreeMap::new(),
+            strangers: Strangers::default(),
             others: BTreeMap::new(),
             fresh: Vec::new(),
             unborn: Vec::new(),
             patrol: 0,
             groups: Groups::default(),
             seen: false,
+            is_isolated: abilities.keeps && is_isolated(root),
             keeper: Keeper { keeps: abilities.keeps, budget },
             losses: ReadLosses::default(),
             failure: None,
@@ -325,24 +353,30 @@ impl Tracker {
     }
 
     /// Says which installation is ours.
-    pub(super) fn set_home(&mut self, home: Option<&Path>) {
-        // One that is not known for a moment is still where it was.
-        let Some(home) = home.filter(|home| self.home.as_deref() != Some(*home)) else { return };
-        self.home = Some(home.to_owned());
-        self.executables.clear();
-        for process in std::mem::take(&mut self.campaign).values() {
-            self.keeper.release(process);
+    pub(super) fn set_installation(&mut self, installation: &Arc<Installation>) {
+        if Arc::ptr_eq(installation, &self.installation) {
+            return;
         }
+        self.installation = Arc::clone(installation);
+        self.groups.set_configured(installation.instances.keys().cloned().collect());
+        // One that is not known for a moment is still where it was.
+        let Some(home) = installation.home.as_deref().filter(|home| self.owner.home() != Some(*home)) else { return };
+        self.owner.set_home(home);
+        for process in std::mem::take(&mut self.campaign).values() {
+            self.keeper.release(process.files());
+        }
+        self.strangers = Strangers::default();
         self.others.clear();
         self.fresh.clear();
         self.unborn.clear();
         self.groups = Groups::default();
+        self.groups.set_configured(installation.instances.keys().cloned().collect());
         self.seen = false;
         self.listed = None;
     }
 
     /// Looks at what is new.
-    pub(super) fn sample(&mut self, root: &Root, now: Instant) {
+    pub(super) fn sample(&mut self, root: &ProcRoot, now: Instant) {
         let fresh = std::mem::take(&mut self.fresh);
         let unborn = std::mem::take(&mut self.unborn);
         // Read before the listing: what is born in between shows up next time, twice at worst, never not at all.
@@ -357,7 +391,7 @@ impl Tracker {
         match (handed, tries) {
             (Some(handed), Some(_)) if !due => {
                 for pid in handed.from + 1..=handed.to {
-                    if self.look(root, pid, now, Why::New) == Found::Nothing {
+                    if self.look(root, pid, now, Why::New) == LookResult::Nothing {
                         self.unborn.push(pid);
                     }
                 }
@@ -369,7 +403,7 @@ impl Tracker {
         }
         for process in fresh {
             let found = self.look(root, process.pid, now, Why::Again);
-            if found == Found::Process && now.saturating_duration_since(process.since) < FRESH {
+            if found == LookResult::Process && now.saturating_duration_since(process.since) < FRESH {
                 self.fresh.push(process);
             }
         }
@@ -377,7 +411,7 @@ impl Tracker {
     }
 
     /// Lists everything, and looks at what is not known or was handed out again.
-    fn list(&mut self, root: &Root, now: Instant, handed: Option<Handed>) {
+    fn list(&mut self, root: &ProcRoot, now: Instant, handed: Option<Handed>) {
         let mut pids = std::mem::take(&mut self.pids);
         match root.list(&mut pids, &mut self.entries) {
             Ok(()) => self.failure = None,
@@ -387,7 +421,7 @@ impl Tracker {
                     if denied { "let the exporter's user list it" } else { "check that proc is mounted there" };
                 let path = root.path().display();
                 let message = format!("{path}: processes can't be listed; {remedy}, or set --path.procfs");
-                self.failure = Some(Failure { denied, message });
+                self.failure = Some(ListingFailure { denied, message });
                 self.listed = None;
                 self.pids = pids;
                 return;
@@ -397,11 +431,11 @@ impl Tracker {
         let mut ended = Vec::new();
         for_absent(self.campaign.keys(), &pids, |pid| ended.push(pid));
         for pid in ended.drain(..) {
-            self.forget(pid);
+            self.forget(pid, now);
         }
         for_absent(self.others.keys(), &pids, |pid| ended.push(pid));
         for pid in ended {
-            self.others.remove(&pid);
+            self.forget_other(pid);
         }
         for pid in &pids {
             let known = self.others.contains_key(pid) || self.campaign.contains_key(pid);
@@ -417,7 +451,7 @@ impl Tracker {
     }
 
     /// Looks again at a few of the processes that are not Campaign's.
-    fn patrol(&mut self, root: &Root, now: Instant) {
+    fn patrol(&mut self, root: &ProcRoot, now: Instant) {
         let mut pids = std::mem::take(&mut self.pids);
         pids.clear();
         let wanted = self.others.len().div_ceil(PATROL_ROUND);
@@ -425,7 +459,7 @@ impl Tracker {
         for (pid, nature) in self.others.range((Bound::Excluded(self.patrol), Bound::Unbounded)).take(PATROL_STEPS) {
             steps += 1;
             self.patrol = *pid;
-            if *nature == Nature::User {
+            if *nature != Nature::Kernel {
                 pids.push(*pid);
             }
             if pids.len() >= wanted {
@@ -442,135 +476,175 @@ impl Tracker {
     }
 
     /// Looks at one process.
-    fn look(&mut self, root: &Root, pid: u32, now: Instant, why: Why) -> Found {
+    fn look(&mut self, root: &ProcRoot, pid: u32, now: Instant, why: Why) -> LookResult {
         let mut buffer = [0; STAT_BYTES];
         if let Some(process) = self.campaign.get_mut(&pid) {
             let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
             match read.map(parse::stat) {
                 Ok(Some(stat)) if stat.start_ticks == process.start_ticks => {
                     self.look_again(root, &stat, now, why);
-                    return Found::Process;
+                    return LookResult::Process;
                 }
                 // It ended. Another may have its id already.
-                Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => self.forget(pid),
-                Ok(None) | Err(Miss::Denied | Miss::Limit | Miss::Failed) => return Found::Process,
+                Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => self.forget(pid, now),
+                Ok(None) | Err(Miss::Denied | Miss::Limit | Miss::Failed) => return LookResult::Process,
             }
         }
-        if why == Why::Again && self.abilities.keeps {
-            // Has it become Campaign's? To ask for the name alone costs half.
-            match root.read_of(pid, "comm", &mut buffer) {
-                Ok(comm) if comm.trim_ascii_end() != EXECUTABLE => return Found::Process,
-                Err(Miss::Denied) => return Found::Process,
-                Ok(_) | Err(_) => {}
-            }
+        if why == Why::Again && self.abilities.keeps && self.is_unchanged(root, pid) {
+            return LookResult::Process;
         }
         let bytes = match root.read_of(pid, "stat", &mut buffer) {
             Ok(bytes) => bytes,
             Err(Miss::Gone | Miss::NotAFile) => {
-                self.others.remove(&pid);
-                return Found::Nothing;
+                self.forget_other(pid);
+                return LookResult::Nothing;
             }
             // Hidden: the table says so as a whole.
             Err(Miss::Denied) => {
-                self.others.insert(pid, Nature::User);
-                return Found::Process;
+                self.others.insert(pid, Nature::User(None));
+                return LookResult::Process;
             }
             Err(Miss::Limit | Miss::Failed) => {
                 self.losses.broken += 1;
-                return Found::Process;
+                return LookResult::Process;
             }
         };
         let Some(stat) = parse::stat(bytes) else {
             self.losses.broken += 1;
-            self.others.insert(pid, Nature::User);
-            return Found::Process;
+            self.others.insert(pid, Nature::User(None));
+            return LookResult::Process;
         };
         // Threads have ids too, and files below /proc although they are not listed.
         if stat.is_inner_thread() {
-            return Found::Process;
+            return LookResult::Process;
         }
-        if stat.comm == EXECUTABLE {
-            return self.meet(root, pid, &stat, now, why);
+        if stat.is_kernel_thread() {
+            self.others.insert(pid, Nature::Kernel);
+            return LookResult::Process;
         }
-        let nature = if stat.is_kernel_thread() { Nature::Kernel } else { Nature::User };
-        self.others.insert(pid, nature);
-        if why != Why::Again && nature == Nature::User {
-            self.fresh.push(Fresh { pid, since: now });
-        }
-        Found::Process
+        self.meet(root, &stat, now, why)
     }
 
-    /// A process with Campaign's name that was not known.
-    fn meet(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) -> Found {
+    /// Whether a process that is none of Campaign's still has the arguments that it had. Reads its name where they were not
+    /// known: most processes stay what they are.
+    fn is_unchanged(&mut self, root: &ProcRoot, pid: u32) -> bool {
+        let Some(Nature::User(known)) = self.others.get(&pid).copied() else { return false };
+        if self.strangers.list.contains_key(&pid) {
+            return false;
+        }
         let mut buffer = [0; LINE_BYTES];
         let line = match root.read_of(pid, "cmdline", &mut buffer) {
             Ok(line) => line,
-            Err(Miss::Gone | Miss::NotAFile) => return Found::Nothing,
+            Err(miss) => return miss == Miss::Denied,
+        };
+        let now = Some(hash(line));
+        if known == now || cmdline::is_campaigns(line) {
+            return known == now;
+        }
+        let has_another_name =
+            root.read_of(pid, "comm", &mut buffer).is_ok_and(|comm| comm.trim_ascii_end() != EXECUTABLE);
+        if has_another_name {
+            self.others.insert(pid, Nature::User(now));
+        }
+        has_another_name
+    }
+
+    /// A process that was not known, or has changed: Campaign's by its name or its first argument, or another's.
+    fn meet(&mut self, root: &ProcRoot, stat: &Stat<'_>, now: Instant, why: Why) -> LookResult {
+        let pid = stat.pid;
+        let is_named = stat.comm == EXECUTABLE;
+        // The arguments of a process that has just been born are its parent's: they are read at the next sample.
+        if !is_named && why == Why::New {
+            return self.pass(pid, None, now, why);
+        }
+        let Shown { thread, .. } = Shown::of(root, stat, &mut self.entries);
+        let mut buffer = [0; LINE_BYTES];
+        let line = match root.read_of(pid, &format!("{thread}cmdline"), &mut buffer) {
+            Ok(line) => line,
+            Err(Miss::Gone | Miss::NotAFile) => return LookResult::Nothing,
             Err(miss) => {
                 self.lose(miss);
                 &[]
             }
         };
-        if self.is_foreign(root, pid) {
-            self.others.insert(pid, Nature::User);
-            if why != Why::Again {
-                self.fresh.push(Fresh { pid, since: now });
-            }
-            return Found::Process;
+        if !is_named && !cmdline::is_campaigns(line) || cmdline::parse(line).is_some_and(|line| line.starts_nothing) {
+            return self.pass(pid, Some(hash(line)), now, why);
         }
-        self.others.remove(&pid);
+        match self.decide(root, stat, &thread, line, now) {
+            Ok(()) => {}
+            Err(None) => return LookResult::Nothing,
+            Err(Some(reason)) => {
+                let result = self.pass(pid, Some(hash(line)), now, why);
+                self.strangers.insert(stat, line, reason);
+                return result;
+            }
+        }
+        self.forget_other(pid);
         self.seen = true;
-        let born = why != Why::Before;
-        let process = Tracked {
-            start_ticks: stat.start_ticks,
-            image: stat.image,
-            group: None,
-            since: now,
-            born,
-            line: hash(line),
-            bare: is_bare(line),
-            precision: None,
-            user_ticks: if born { 0 } else { stat.user_ticks },
-            system_ticks: if born { 0 } else { stat.system_ticks },
-            io: Io::default(),
-            waiting_since: None,
-            limit: None,
-            limit_due: now,
-            stat_file: Kept::Closed,
-            io_file: Kept::Closed,
-            descriptors: Kept::Closed,
-        };
-        self.campaign.insert(pid, process);
+        self.campaign.insert(pid, Tracked::new(stat, line, now, why != Why::Before));
         self.fresh.push(Fresh { pid, since: now });
-        if !(born && is_about_to_execute(root, stat, line)) {
-            self.settle(root, pid, line, now, born);
+        if !(why != Why::Before && is_about_to_execute(root, stat, line)) {
+            self.settle(root, stat, &thread, line, now, why != Why::Before);
             self.account(root, pid, stat, now, Why::New);
         }
-        Found::Newcomer
+        LookResult::Newcomer
+    }
+
+    /// A process that is not ours, with what is known of its arguments.
+    fn pass(&mut self, pid: u32, line: Option<u64>, now: Instant, why: Why) -> LookResult {
+        self.strangers.remove(pid);
+        self.others.insert(pid, Nature::User(line));
+        if why != Why::Again {
+            self.fresh.push(Fresh { pid, since: now });
+        }
+        LookResult::Process
+    }
+
+    /// Whether a process that calls itself Campaign's is ours.
+    fn decide(
+        &mut self,
+        root: &ProcRoot,
+        stat: &Stat<'_>,
+        thread: &str,
+        line: &[u8],
+        now: Instant,
+    ) -> Result<(), Option<NotOurs>> {
+        let has_our_parent = self.campaign.contains_key(&stat.parent);
+        let candidate = Candidate { root, pid: stat.pid, thread, line, has_our_parent };
+        let (campaign, groups) = (&self.campaign, &self.groups);
+        let is_watchdog = |pid: u32| {
+            let group = campaign.get(&pid).and_then(|process| groups.get(process.group?));
+            group.is_some_and(|group| *group.module == *WATCHDOG.name)
+        };
+        self.owner.decide(candidate, || is_below(root, stat.parent, is_watchdog), now)
     }
 
     /// A known process, at another look: what it used is counted, and what it became is noticed.
-    fn look_again(&mut self, root: &Root, stat: &Stat<'_>, now: Instant, why: Why) {
+    fn look_again(&mut self, root: &ProcRoot, stat: &Stat<'_>, now: Instant, why: Why) {
         let pid = stat.pid;
         let Some(process) = self.campaign.get_mut(&pid) else { return };
-        let held = process.group.is_none();
         let told = process.image.is_known() && stat.image.is_known();
         if !process.image.is_known() {
             process.image = stat.image;
         }
         let moved = told && process.image != stat.image;
-        let renamed = stat.comm != EXECUTABLE;
-        if renamed && (moved || !told || held) {
-            self.forget(pid);
-            self.others.insert(pid, Nature::User);
-            return;
-        }
+        let name = name(stat.comm);
+        let renamed = std::mem::replace(&mut process.name, name) != name;
+        let is_held = process.group.is_none();
         // Without the image, other arguments in a young process mean another program; later they are a new title.
-        if held || moved || (why == Why::Again && (process.bare || !told)) {
+        let may_have_changed = is_held || moved || (!told && renamed) || (why == Why::Again && (process.bare || !told));
+        if may_have_changed && !stat.has_lost_first_thread() {
             let mut buffer = [0; LINE_BYTES];
             match root.read_of(pid, "cmdline", &mut buffer) {
+                Ok(line)
+                    if stat.comm != EXECUTABLE
+                        && !cmdline::is_campaigns(line)
+                        && (is_held || moved || !is_bare(line)) =>
+                {
+                    return self.dismiss(stat, line, None, now);
+                }
                 Ok(line) => self.reconsider(root, stat, line, moved, now),
-                Err(Miss::Gone | Miss::NotAFile) => return self.forget(pid),
+                Err(Miss::Gone | Miss::NotAFile) => return self.forget(pid, now),
                 Err(miss) => {
                     self.lose(miss);
                     self.reconsider(root, stat, &[], moved, now);
@@ -581,7 +655,7 @@ impl Tracker {
     }
 
     /// A known process, whose arguments may tell another group than before.
-    fn reconsider(&mut self, root: &Root, stat: &Stat<'_>, line: &[u8], moved: bool, now: Instant) {
+    fn reconsider(&mut self, root: &ProcRoot, stat: &Stat<'_>, line: &[u8], moved: bool, now: Instant) {
         let pid = stat.pid;
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let same = process.line == hash(line);
@@ -594,32 +668,67 @@ impl Tracker {
             // Between two programs, or a zombie: it stays what it was.
             return;
         }
-        if self.is_foreign(root, pid) {
-            self.forget(pid);
-            self.others.insert(pid, Nature::User);
-            return;
+        if cmdline::parse(line).is_some_and(|line| line.starts_nothing) {
+            return self.dismiss(stat, line, None, now);
+        }
+        match self.decide(root, stat, "", line, now) {
+            Ok(()) => {}
+            Err(None) => return self.forget(pid, now),
+            Err(reason) => return self.dismiss(stat, line, reason, now),
         }
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let starts = process.born || (moved && process.group.is_some());
         process.image = stat.image;
-        self.settle(root, pid, line, now, starts);
+        self.settle(root, stat, "", line, now, starts);
+    }
+
+    /// A known process that has become something else.
+    fn dismiss(&mut self, stat: &Stat<'_>, line: &[u8], reason: Option<NotOurs>, now: Instant) {
+        self.forget(stat.pid, now);
+        self.others.insert(stat.pid, Nature::User(Some(hash(line))));
+        if let Some(reason) = reason {
+            self.strangers.insert(stat, line, reason);
+        }
+    }
+
+    /// Looks again at a few of the processes that are not ours although they call themselves so.
+    fn rejudge(&mut self, root: &ProcRoot, now: Instant) {
+        let mut buffer = [0; STAT_BYTES];
+        for pid in self.strangers.next() {
+            let Some(stranger) = self.strangers.list.get(&pid) else { continue };
+            let is_same = match root.read_of(pid, "stat", &mut buffer).map(parse::stat) {
+                Ok(Some(stat)) => {
+                    let now = (stat.start_ticks, stat.image, name(stat.comm));
+                    now == (stranger.start_ticks, stranger.image, stranger.name)
+                }
+                Ok(None) => true,
+                Err(miss) => miss != Miss::Gone,
+            };
+            if !is_same || stranger.reason == NotOurs::Undecided {
+                self.look(root, pid, now, Why::Again);
+            }
+        }
     }
 
     /// Puts a process into the group that its arguments tell.
-    fn settle(&mut self, root: &Root, pid: u32, line: &[u8], now: Instant, starts: bool) {
+    fn settle(&mut self, root: &ProcRoot, stat: &Stat<'_>, thread: &str, line: &[u8], now: Instant, starts: bool) {
+        let pid = stat.pid;
         let Some(process) = self.campaign.get_mut(&pid) else { return };
-        let arguments = if line.len() < LINE_BYTES { cmdline::parse(line) } else { long_line(root, pid, line) };
+        let arguments = if line.len() < LINE_BYTES { cmdline::parse(line) } else { long_line(root, pid, thread, line) };
         let arguments = arguments.map(Arc::new);
         let (module, instance) =
             arguments.as_ref().map_or((UNKNOWN, DEFAULT_INSTANCE), |line| (&line.module, &line.instance));
-        let group = self.groups.id(module, instance);
+        let group = self.groups.join(module, instance);
+        let before = process.group.replace(group);
         if starts
-            && process.group != Some(group)
+            && before != Some(group)
             && let Some(group) = self.groups.get_mut(group)
         {
             group.totals.starts += 1;
         }
-        process.group = Some(group);
+        if let Some(before) = before {
+            self.groups.leave(before, now);
+        }
         process.line = hash(line);
         process.bare = is_bare(line);
         // Compared with nothing configured, it says whether the precision is spoken of at all.
@@ -633,11 +742,11 @@ impl Tracker {
     }
 
     /// Adds what a process used since the last look to its group.
-    fn account(&mut self, root: &Root, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) {
+    fn account(&mut self, root: &ProcRoot, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) {
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
         let totals = &mut group.totals;
-        let used = |now: u64, before: u64| self.clock.duration(now.saturating_sub(before));
+        let used = |now: u64, before: u64| self.ticks.duration(now.saturating_sub(before));
         totals.user_cpu = totals.user_cpu.saturating_add(used(stat.user_ticks, process.user_ticks));
         totals.system_cpu = totals.system_cpu.saturating_add(used(stat.system_ticks, process.system_ticks));
         process.user_ticks = process.user_ticks.max(stat.user_ticks);
@@ -661,15 +770,15 @@ impl Tracker {
 
     /// How many processes of a group have started.
     #[cfg(test)]
-    pub(super) fn starts(&mut self, module: &str, instance: &str) -> u64 {
-        let id = self.groups.id(module, instance);
-        self.groups.get_mut(id).map_or(0, |group| group.totals.starts)
+    pub(super) fn starts(&self, module: &str, instance: &str) -> u64 {
+        self.groups.totals(module, instance).starts
     }
 
     /// Samples, and reads every known process.
-    pub(super) fn walk(&mut self, root: &Root, now: Instant) -> ProcessTable {
+    pub(super) fn walk(&mut self, root: &ProcRoot, now: Instant) -> ProcessTable {
         self.sample(root, now);
-        if !self.clock.refresh(root, now) {
+        self.rejudge(root, now);
+        if !self.ticks.refresh(root, now) {
             self.losses.broken += 1;
         }
         self.groups.begin_walk();
@@ -681,7 +790,7 @@ impl Tracker {
             let mut measured = self.measure(root, *pid, now);
             if measured.is_none()
                 && !self.campaign.contains_key(pid)
-                && self.look(root, *pid, now, Why::New) == Found::Newcomer
+                && self.look(root, *pid, now, Why::New) == LookResult::Newcomer
             {
                 // Its id is already another process's.
                 measured = self.measure(root, *pid, now);
@@ -689,6 +798,7 @@ impl Tracker {
             processes.extend(measured);
         }
         self.pids = pids;
+        self.groups.forget_idle(now);
         let (groups, places) = self.groups.in_order();
         for process in &mut processes {
             process.group = places.get(process.group).copied().unwrap_or_default();
@@ -696,15 +806,23 @@ impl Tracker {
         ProcessTable {
             groups,
             processes,
-            hidden: root.check_of(1, "stat").is_err(),
+            hidden: self.is_isolated || self.are_hidden(root, now),
             seen: self.seen,
+            ignored: self.strangers.counts,
+            undecided: self.strangers.undecided.values().cloned().collect(),
             losses: std::mem::take(&mut self.losses),
             failure: self.failure.clone(),
         }
     }
 
+    /// Whether `/proc` hides processes that may be ours. A user who is Campaign's is shown all of them.
+    fn are_hidden(&mut self, root: &ProcRoot, now: Instant) -> bool {
+        let own = rustix::process::geteuid();
+        root.check_of(1, "stat").is_err() && (own.is_root() || !self.owner.is_user(own.as_raw(), now))
+    }
+
     /// Reads one process and adds it to its group's moment. None when it is not there, or held back.
-    fn measure(&mut self, root: &Root, pid: u32, now: Instant) -> Option<Process> {
+    fn measure(&mut self, root: &ProcRoot, pid: u32, now: Instant) -> Option<Process> {
         let mut buffer = [0; STAT_BYTES];
         let process = self.campaign.get_mut(&pid)?;
         process.group?;
@@ -712,7 +830,7 @@ impl Tracker {
         let stat = match read.map(parse::stat) {
             Ok(Some(stat)) if stat.start_ticks == process.start_ticks => stat,
             Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => {
-                self.forget(pid);
+                self.forget(pid, now);
                 return None;
             }
             Ok(None) => {
@@ -724,19 +842,23 @@ impl Tracker {
                 return None;
             }
         };
-        let state = State::of_letter(stat.state);
+        let shown = Shown::of(root, &stat, &mut self.entries);
+        let state = shown.state;
         let idle = stat.user_ticks == process.user_ticks && stat.system_ticks == process.system_ticks;
         process.waiting_since =
-            (state == State::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
+            (state == ProcessState::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
         self.look_again(root, &stat, now, Why::Walk);
-        let open_descriptors = if state == State::Zombie { None } else { self.descriptors(root, pid, now) };
+        let open_descriptors = match state {
+            ProcessState::Zombie => None,
+            _ => self.descriptors(root, pid, &shown.thread, now),
+        };
         let process = self.campaign.get_mut(&pid)?;
         let group = process.group?;
         let moment = Moment {
             state,
-            start: self.clock.boot.and_then(|boot| boot.checked_add(self.clock.duration(stat.start_ticks))),
-            resident_bytes: stat.resident_pages.saturating_mul(self.clock.page_bytes),
-            virtual_bytes: stat.virtual_bytes,
+            start: self.ticks.boot.and_then(|boot| boot.checked_add(self.ticks.duration(stat.start_ticks))),
+            resident_bytes: shown.resident_pages.saturating_mul(self.ticks.page_bytes),
+            virtual_bytes: shown.virtual_bytes,
             threads: stat.threads,
             waiting: process.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             open_descriptors,
@@ -748,7 +870,7 @@ impl Tracker {
     }
 
     /// How many descriptors a process has open. Reads its limit too, now and then.
-    fn descriptors(&mut self, root: &Root, pid: u32, now: Instant) -> Option<u64> {
+    fn descriptors(&mut self, root: &ProcRoot, pid: u32, thread: &str, now: Instant) -> Option<u64> {
         let process = self.campaign.get_mut(&pid)?;
         if now >= process.limit_due {
             let mut buffer = [0; LIMITS_BYTES];
@@ -760,12 +882,12 @@ impl Tracker {
                 Err(miss) => lose(&mut self.losses, miss),
             }
         }
-        let counted = if self.abilities.counts_descriptors {
+        let counted = if self.abilities.counts_descriptors && thread.is_empty() {
             self.keeper.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| size(handle))
         } else {
             match process.descriptors {
                 Kept::Denied(until) if now < until => Err(Miss::Denied),
-                _ => root.entries_of(pid, "fd", &mut self.entries),
+                _ => root.entries_of(pid, &format!("{thread}fd"), &mut self.entries),
             }
         };
         match counted {
@@ -780,27 +902,18 @@ impl Tracker {
         }
     }
 
-    /// Whether a process's executable is another installation's.
-    fn is_foreign(&mut self, root: &Root, pid: u32) -> bool {
-        let Some(home) = &self.home else { return false };
-        // What may not be read is taken for ours: better one process too many than a module that seems dead.
-        let Ok(executable) = root.link_of(pid, "exe") else { return false };
-        if let Some(is_foreign) = self.executables.get(&executable) {
-            return *is_foreign;
+    fn forget(&mut self, pid: u32, now: Instant) {
+        if let Some(process) = self.campaign.remove(&pid) {
+            self.keeper.release(process.files());
+            if let Some(group) = process.group {
+                self.groups.leave(group, now);
+            }
         }
-        let is_foreign =
-            installation_of(&executable).is_some_and(|theirs| home.canonicalize().is_ok_and(|ours| ours != theirs));
-        if self.executables.len() >= MOST_EXECUTABLES {
-            self.executables.clear();
-        }
-        self.executables.insert(executable, is_foreign);
-        is_foreign
     }
 
-    fn forget(&mut self, pid: u32) {
-        if let Some(process) = self.campaign.remove(&pid) {
-            self.keeper.release(&process);
-        }
+    fn forget_other(&mut self, pid: u32) {
+        self.others.remove(&pid);
+        self.strangers.remove(pid);
     }
 
     fn lose(&mut self, miss: Miss) {
@@ -829,18 +942,81 @@ fn for_absent<'a>(known: impl Iterator<Item = &'a u32>, listed: &[u32], mut each
 }
 
 /// Whether a new process is what a fork leaves until the program is executed: its parent's arguments, or none.
-fn is_about_to_execute(root: &Root, stat: &Stat<'_>, line: &[u8]) -> bool {
-    if State::of_letter(stat.state) == State::Zombie {
+fn is_about_to_execute(root: &ProcRoot, stat: &Stat<'_>, line: &[u8]) -> bool {
+    if ProcessState::of_letter(stat.state) == ProcessState::Zombie {
         return false;
     }
     let mut buffer = [0; LINE_BYTES];
     is_bare(line) || root.read_of(stat.parent, "cmdline", &mut buffer).is_ok_and(|parent| parent == line)
 }
 
+/// What the kernel shows of a process's first thread, or, where that has ended while others work, of one of those.
+struct Shown {
+    /// Below which folder of the process that is: its own (`""`), or `task/TID/`.
+    thread: String,
+    state: ProcessState,
+    resident_pages: u64,
+    virtual_bytes: u64,
+}
+
+impl Shown {
+    fn new(thread: String, stat: &Stat<'_>) -> Shown {
+        let Stat { resident_pages, virtual_bytes, .. } = *stat;
+        Shown { thread, state: ProcessState::of_letter(stat.state), resident_pages, virtual_bytes }
+    }
+
+    fn of(root: &ProcRoot, stat: &Stat<'_>, entries: &mut [MaybeUninit<u8>]) -> Shown {
+        let living = if stat.has_lost_first_thread() { Shown::of_another(root, stat.pid, entries) } else { None };
+        living.unwrap_or_else(|| Shown::new(String::new(), stat))
+    }
+
+    fn of_another(root: &ProcRoot, pid: u32, entries: &mut [MaybeUninit<u8>]) -> Option<Shown> {
+        let mut threads = Vec::new();
+        root.numbers_of(pid, "task", &mut threads, entries).ok()?;
+        let mut buffer = [0; STAT_BYTES];
+        threads.into_iter().filter(|thread| *thread != pid).find_map(|thread| {
+            let thread = format!("task/{thread}/");
+            let stat = parse::stat(root.read_of(pid, &format!("{thread}stat"), &mut buffer).ok()?)?;
+            Some(Shown::new(thread, &stat)).filter(|shown| shown.state != ProcessState::Zombie)
+        })
+    }
+}
+
+/// Whether `pid` or one of its ancestors is one of `wanted`.
+fn is_below(root: &ProcRoot, mut pid: u32, mut wanted: impl FnMut(u32) -> bool) -> bool {
+    let mut buffer = [0; STAT_BYTES];
+    for _ in 0..MAX_ANCESTORS {
+        if pid == 0 || wanted(pid) {
+            return pid != 0;
+        }
+        let Some(stat) = root.read_of(pid, "stat", &mut buffer).ok().and_then(parse::stat) else { return false };
+        pid = stat.parent;
+    }
+    false
+}
+
+/// Whether the exporter is the first process of its namespace, or the only child of a container's init: then nothing else
+/// of the host is to be seen.
+fn is_isolated(root: &ProcRoot) -> bool {
+    let mut buffer = [0; STAT_BYTES];
+    let Some((pid, parent)) =
+        root.read("self/stat", &mut buffer).ok().and_then(parse::stat).map(|stat| (stat.pid, stat.parent))
+    else {
+        return false;
+    };
+    let init = root.read_of(1, "comm", &mut buffer).unwrap_or_default().trim_ascii_end();
+    pid == 1 || (parent == 1 && CONTAINER_INITS.contains(&init))
+}
+
 /// Reads arguments that are longer than the first look takes.
-fn long_line(root: &Root, pid: u32, start: &[u8]) -> Option<CommandLine> {
+fn long_line(root: &ProcRoot, pid: u32, thread: &str, start: &[u8]) -> Option<CommandLine> {
     let mut buffer = vec![0; LONG_LINE_BYTES];
-    cmdline::parse(root.read_of(pid, "cmdline", &mut buffer).unwrap_or(start))
+    cmdline::parse(root.read_of(pid, &format!("{thread}cmdline"), &mut buffer).unwrap_or(start))
+}
+
+/// The name of a process, of at most 15 bytes, as one value.
+fn name(comm: &[u8]) -> u128 {
+    comm.iter().take(16).fold(0, |name, byte| name << 8 | u128::from(*byte))
 }
 
 fn is_bare(line: &[u8]) -> bool {

@@ -1,0 +1,323 @@
+//! Whose process it is: this installation's, or not.
+//!
+//! Knows the evidence that the kernel gives of one process, and what the installation looks like from outside. How
+//! processes are found and followed is for `tracker`.
+//!
+//! # What counts
+//! A process is ours when its user is the installation's (the owner of its folders; the superuser), its executable is
+//! the installation's `nlserver`, and it lives where the installation does: in the process namespace of the `/proc` that
+//! is watched, in the same root directory, or below our watchdog. Everything else is not ours, however it calls itself.
+//!
+//! Only users with the right to trace a process may see its executable and its root. Others go by its user, its namespace
+//! and its first argument, which can't be forged by another user. What that leaves open is undecided.
+//!
+//! A recorded `/proc` of plain files has no evidence but the links `exe` that were recorded with it: a process is ours
+//! unless that link leads out of the installation.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::catalog::modules::WATCHDOG;
+use crate::parse::cmdline;
+use crate::parse::process as parse;
+use crate::source::kit::{Miss, ProcRoot};
+
+/// How often the installation is looked at again for a process that does not seem to be ours.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// The superuser.
+const SUPERUSER: u32 = 0;
+
+const STATUS_BYTES: usize = 4096;
+
+/// Why a process that calls itself `nlserver` is not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotOurs {
+    /// It runs as a user who is not the installation's.
+    OtherUser,
+    /// Its executable is not this installation's `nlserver`.
+    OtherInstallation,
+    /// It lives in a container or another root directory.
+    OtherNamespace,
+    /// What the exporter may read does not tell.
+    Undecided,
+}
+
+impl NotOurs {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [NotOurs; 4] =
+        [NotOurs::OtherUser, NotOurs::OtherInstallation, NotOurs::OtherNamespace, NotOurs::Undecided];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            NotOurs::OtherUser => "other_user",
+            NotOurs::OtherInstallation => "other_installation",
+            NotOurs::OtherNamespace => "other_namespace",
+            NotOurs::Undecided => "undecided",
+        }
+    }
+}
+
+/// A file or directory, whatever its path: device and inode.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The installation as processes show it.
+#[derive(Debug, Default)]
+struct Home {
+    /// As given, and without symbolic links.
+    paths: Vec<PathBuf>,
+    /// Its directory `bin`.
+    bin: Option<FileId>,
+    /// Its `bin/nlserver`.
+    executable: Option<FileId>,
+    /// The owners of what Campaign's user writes and installs.
+    users: BTreeSet<u32>,
+    /// The directories that a process of the installation may have as its root, each with the installation's path as seen
+    /// from there. A container with the host's file system below `/host` has two.
+    roots: Vec<(FileId, PathBuf)>,
+}
+
+impl Home {
+    /// Looks at the installation in `home`.
+    fn at(home: &Path) -> Home {
+        let mut paths = vec![home.to_owned()];
+        paths.extend(home.canonicalize().ok().filter(|canonical| canonical != home));
+        let bin = home.join("bin");
+        let inside = ["", "conf", "var", "bin/nlserver"].map(|name| home.join(name));
+        let users = inside.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.uid()).collect();
+        let ancestors = paths.iter().flat_map(|path| path.ancestors().skip(1).map(move |above| (above, path)));
+        let roots = ancestors
+            .filter_map(|(above, path)| Some((file_id(above)?, Path::new("/").join(path.strip_prefix(above).ok()?))));
+        Home { roots: roots.collect(), bin: file_id(&bin), executable: file_id(&bin.join("nlserver")), users, paths }
+    }
+
+    /// Whether `path`, as the kernel tells it of a process whose root directory is `root`, is inside the installation.
+    fn holds(&self, path: &Path, root: Option<FileId>) -> bool {
+        let seen_from = |(id, view): &(FileId, PathBuf)| {
+            Some(*id) == root && (path.starts_with(view) || self.paths.iter().any(|home| path.starts_with(home)))
+        };
+        self.roots.iter().any(seen_from)
+    }
+
+    fn is_root(&self, root: Option<FileId>) -> bool {
+        self.roots.iter().any(|(id, _)| Some(*id) == root)
+    }
+}
+
+/// What the kernel tells of a process.
+#[derive(Clone, Debug, Default)]
+struct Evidence {
+    credentials: parse::Credentials,
+    executable: Executable,
+    /// Its root directory, where it may be read.
+    root: Option<FileId>,
+    /// Its first argument.
+    name: Vec<u8>,
+    /// Whether its arguments are the watchdog's.
+    is_watchdog: bool,
+    /// Whether its parent is ours.
+    has_our_parent: bool,
+    /// Whether our watchdog is among its ancestors.
+    is_below_watchdog: bool,
+}
+
+/// The program of a process.
+#[derive(Clone, Debug, Default)]
+enum Executable {
+    /// None: a zombie, or a process that is ending.
+    #[default]
+    Missing,
+    /// The exporter's user may not see it.
+    Denied,
+    /// This file.
+    Seen {
+        /// Where it was executed, as seen from the exporter's root or from its own.
+        path: PathBuf,
+        /// Whether it has been deleted, as an upgrade does.
+        is_deleted: bool,
+        id: FileId,
+        /// Its directory, where another path may lead to the same file.
+        folder: Option<FileId>,
+    },
+}
+
+/// A process that calls itself Campaign's.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) root: &'a ProcRoot,
+    pub(super) pid: u32,
+    /// Below which of its folders its program is told: its own (`""`), or a thread's where its first thread has ended.
+    pub(super) thread: &'a str,
+    pub(super) line: &'a [u8],
+    pub(super) has_our_parent: bool,
+}
+
+/// Decides whose a process is.
+#[derive(Debug, Default)]
+pub(super) struct Owner {
+    /// Whether the `/proc` is the kernel's own, and no recorded tree.
+    is_kernels: bool,
+    home: Option<Home>,
+    path: Option<PathBuf>,
+    /// The user of the watchdog, where all files of the installation are the superuser's.
+    watchdog_user: Option<u32>,
+    looked: Option<Instant>,
+}
+
+impl Owner {
+    /// Knows of no installation yet.
+    pub(super) fn new(is_kernels: bool) -> Owner {
+        Owner { is_kernels, ..Owner::default() }
+    }
+
+    /// Another installation.
+    pub(super) fn set_home(&mut self, home: &Path) {
+        *self = Owner { path: Some(home.to_owned()), ..Owner::new(self.is_kernels) };
+    }
+
+    /// Where the installation is.
+    pub(super) fn home(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether `user` is the installation's.
+    pub(super) fn is_user(&mut self, user: u32, now: Instant) -> bool {
+        if self.home.is_none() {
+            self.look(now);
+        }
+        self.home.as_ref().is_some_and(|home| home.users.contains(&user)) || self.watchdog_user == Some(user)
+    }
+
+    /// Decides on a process. `is_below_watchdog` is asked only where it matters.
+    ///
+    /// # Errors
+    /// Why it is not ours; none when it has ended meanwhile.
+    pub(super) fn decide(
+        &mut self,
+        candidate: Candidate<'_>,
+        is_below_watchdog: impl FnOnce() -> bool,
+        now: Instant,
+    ) -> Result<(), Option<NotOurs>> {
+        if !self.is_kernels {
+            return self.decide_recorded(candidate).map_err(Some);
+        }
+        let evidence = match gather(candidate, is_below_watchdog) {
+            Ok(evidence) => evidence,
+            Err(Miss::Gone | Miss::NotAFile) => return Err(None),
+            Err(_) => return Err(Some(NotOurs::Undecided)),
+        };
+        if self.home.is_none() {
+            self.look(now);
+        }
+        let mut verdict = self.judge(&evidence);
+        // The installation may have been given to another user, or replaced, since it was looked at.
+        if verdict.is_err() && self.looked.is_some_and(|looked| now.saturating_duration_since(looked) >= LOOK_AGAIN) {
+            self.look(now);
+            verdict = self.judge(&evidence);
+        }
+        if verdict.is_ok() && evidence.is_watchdog && matches!(evidence.executable, Executable::Seen { .. }) {
+            self.watchdog_user = Some(evidence.credentials.real);
+        }
+        verdict.map_err(Some)
+    }
+
+    fn decide_recorded(&self, candidate: Candidate<'_>) -> Result<(), NotOurs> {
+        let (Some(home), Ok(link)) = (&self.path, candidate.root.link_of(candidate.pid, "exe")) else { return Ok(()) };
+        let (path, _) = without_deleted(link);
+        let real = home.canonicalize();
+        let is_inside = path.starts_with(home) || real.is_ok_and(|real| path.starts_with(real));
+        if is_inside { Ok(()) } else { Err(NotOurs::OtherInstallation) }
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.looked = Some(now);
+        self.home = self.path.as_deref().map(Home::at);
+    }
+
+    fn judge(&self, evidence: &Evidence) -> Result<(), NotOurs> {
+        let Some(home) = &self.home else { return Err(NotOurs::Undecided) };
+        let users = [evidence.credentials.real, evidence.credentials.effective];
+        let is_known = |user: &u32| home.users.contains(user) || self.watchdog_user == Some(*user);
+        let has_only_superusers_files = home.users.iter().all(|user| *user == SUPERUSER);
+        let may_be_the_watchdogs = evidence.is_watchdog && has_only_superusers_files;
+        if !may_be_the_watchdogs && !users.iter().all(|user| *user == SUPERUSER || is_known(user)) {
+            return Err(NotOurs::OtherUser);
+        }
+        match &evidence.executable {
+            Executable::Seen { path, is_deleted, id, folder } => {
+                let is_inside = home.holds(path, evidence.root);
+                let is_same = Some(*id) == home.executable && (is_inside || folder.is_none() || *folder == home.bin);
+                // An upgrade has replaced it, and the paths of the host are not the exporter's.
+                let was_replaced = *is_deleted && evidence.is_below_watchdog;
+                if !is_same && !is_inside && !was_replaced {
+                    let is_elsewhere = !home.is_root(evidence.root);
+                    return Err(if is_elsewhere { NotOurs::OtherNamespace } else { NotOurs::OtherInstallation });
+                }
+                let is_here = !evidence.credentials.is_nested || home.is_root(evidence.root);
+                if is_here || evidence.is_below_watchdog { Ok(()) } else { Err(NotOurs::OtherNamespace) }
+            }
+            Executable::Denied => {
+                let path = Path::new(OsStr::from_bytes(&evidence.name));
+                if path.is_absolute() && !home.paths.iter().any(|home| path.starts_with(home)) {
+                    return Err(NotOurs::OtherInstallation);
+                }
+                let is_here = !evidence.credentials.is_nested || evidence.is_below_watchdog;
+                if is_here && users.iter().all(is_known) { Ok(()) } else { Err(NotOurs::Undecided) }
+            }
+            Executable::Missing if evidence.has_our_parent => Ok(()),
+            Executable::Missing => Err(NotOurs::Undecided),
+        }
+    }
+}
+
+/// Reads what the exporter's user may of a process.
+fn gather(candidate: Candidate<'_>, is_below_watchdog: impl FnOnce() -> bool) -> Result<Evidence, Miss> {
+    let Candidate { root, pid, thread, line, has_our_parent } = candidate;
+    let mut buffer = [0; STATUS_BYTES];
+    let credentials = parse::credentials(root.read_of(pid, "status", &mut buffer)?).ok_or(Miss::Failed)?;
+    let below = Path::new(thread);
+    let id_of = |path: &Path| root.stat_of(pid, path).map(|stat| (stat.st_dev, stat.st_ino));
+    let executable = match root.link_of(pid, &format!("{thread}exe")) {
+        Ok(link) => {
+            let (path, is_deleted) = without_deleted(link);
+            let file = root.stat_of(pid, &below.join("exe"))?;
+            // Where a file has one name, it is the path.
+            let folder = path.parent().filter(|_| file.st_nlink > 1).map(|folder| {
+                let folder = folder.strip_prefix("/").unwrap_or(folder);
+                id_of(&below.join("root").join(folder)).unwrap_or_default()
+            });
+            Executable::Seen { path, is_deleted, id: (file.st_dev, file.st_ino), folder }
+        }
+        Err(Miss::Denied) => Executable::Denied,
+        Err(Miss::Gone) => Executable::Missing,
+        Err(miss) => return Err(miss),
+    };
+    let is_deleted = matches!(executable, Executable::Seen { is_deleted: true, .. });
+    Ok(Evidence {
+        root: id_of(&below.join("root")).ok(),
+        name: line.split(|byte| *byte == 0).next().unwrap_or_default().to_owned(),
+        is_watchdog: cmdline::parse(line).is_some_and(|line| line.module == WATCHDOG.name),
+        is_below_watchdog: (credentials.is_nested || is_deleted) && is_below_watchdog(),
+        has_our_parent,
+        credentials,
+        executable,
+    })
+}
+
+/// The path that the kernel tells of an executable, and whether the file has been deleted.
+fn without_deleted(link: PathBuf) -> (PathBuf, bool) {
+    match link.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) => (PathBuf::from(OsStr::from_bytes(path)), true),
+        None => (link, false),
+    }
+}
