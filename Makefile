@@ -18,7 +18,9 @@ TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=u
 PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
 PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
 	systemd-analyze=systemd unshare=util-linux
-BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 prometheus-process-exporter=prometheus-process-exporter mtail=mtail
+BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 mtail=mtail wrk=wrk \
+	prometheus-process-exporter=prometheus-process-exporter prometheus-node-exporter=prometheus-node-exporter \
+	prometheus-blackbox-exporter=prometheus-blackbox-exporter
 
 .PHONY: help
 help: ## List the targets
@@ -67,9 +69,10 @@ golden: ## Rewrite the golden files in tests/fixtures
 	CAMPAIGN_GOLDEN=1 $(CARGO) test --workspace --locked --test integration golden
 
 .PHONY: bench
-bench: ## Measure against prometheus-process-exporter and mtail, in one run each
+bench: ## Measure against process-exporter, mtail, blackbox_exporter and node_exporter, in one run each
 	@.ci/need $(BENCH_PROGRAMS)
 	$(CARGO) build --quiet --workspace --release --locked
+	benches/defaults.py
 	benches/process_exporter.py
 	benches/mtail.py
 

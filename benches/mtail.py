@@ -148,7 +148,7 @@ class Bench:
         while not (storage / "logs.json").exists():
             time.sleep(0.05)
         port = free_port()
-        program = pathlib.Path(__file__).with_name("campaign.mtail")
+        program = pathlib.Path(__file__).parent / "programs/campaign.mtail"
         files = ",".join(str(log / f"{name}.log") for name in names)
         theirs = Tool(
             "mtail",

@@ -72,12 +72,12 @@ class Exporter:
     def cpu(self):
         return time.clock_gettime_ns(self.clock) / 1e6
 
-    def scrape(self):
+    def scrape(self, path="/metrics"):
         """One scrape: the text, and the CPU that it took, in milliseconds."""
         before = self.cpu()
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        self.connection.request("GET", "/metrics", headers={"Accept-Encoding": "identity"})
+        self.connection.request("GET", path, headers={"Accept-Encoding": "identity"})
         answer = self.connection.getresponse()
         text = answer.read().decode()
         if answer.status != 200:
@@ -128,11 +128,15 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 
 class Life:
-    """Everything that a collector looks at, in the installation `home`; it goes on until it is stopped."""
+    """Everything that a collector looks at, in the installation `home`; where it `grows`, it goes on until it is stopped."""
 
-    def __init__(self, home, folder):
+    def __init__(self, home, folder, grows=True):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
         self.over = threading.Event()
+        self.pausing = threading.Lock()
+        # Lines written since the start.
+        self.lines = 0
+        self.probed = [f"http://127.0.0.1:{self.server.server_address[1]}{path}" for path in Answers.files]
         configuration = folder / "probes.yml"
         configuration.write_text(
             f"targets:\n  - name: front1\n    url: http://127.0.0.1:{self.server.server_address[1]}\n"
@@ -150,6 +154,8 @@ class Life:
                 (instance / f"redir/log/0x{number:016x}.log").write_bytes(self.click * TRACKING_LINES)
             for number in range(MAILS):
                 (instance / f"mta/mail-{number}").touch()
+            if not grows:
+                continue
             self.growing.append((instance / "log/mta.log", self.line))
             self.growing.append((instance / f"redir/log/0x{TRACKING_LOGS - 1:016x}.log", self.click))
         self.threads = [threading.Thread(target=self.server.serve_forever), threading.Thread(target=self.write)]
@@ -158,9 +164,20 @@ class Life:
 
     def write(self):
         while not self.over.wait(1):
-            for path, line in self.growing:
-                with path.open("ab") as log:
-                    log.write(line * LINES_A_SECOND)
+            with self.pausing:
+                for path, line in self.growing:
+                    with path.open("ab") as log:
+                        log.write(line * LINES_A_SECOND)
+                    self.lines += LINES_A_SECOND
+
+    def pause(self, look):
+        """What `look` sees when all that was written has been read, and how many lines were written until then."""
+        with self.pausing:
+            before, seen = None, look()
+            while before != seen:
+                time.sleep(2)
+                before, seen = seen, look()
+            return seen, self.lines
 
     def stop(self):
         self.over.set()

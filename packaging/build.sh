@@ -26,7 +26,7 @@ tool() {
 }
 tool cargo-zigbuild 0.24.1
 tool cargo-deb 3.8.0
-tool cargo-generate-rpm 0.0.0
+tool cargo-generate-rpm 0.21.1
 python3 -c 'import ziglang' 2>/dev/null || pip3 install --quiet --target "$tools/python" ziglang==0.17.1
 
 cargo zigbuild --release --locked --target "$triple.$glibc" --bin campaign_exporter
