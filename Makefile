@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 60
 # command=package: what the tests, the demo and the benches need of Debian.
 RUN_PROGRAMS := cc=gcc unshare=util-linux $(if $(filter-out 0,$(shell id -u)),newuidmap=uidmap) \
 	prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
-TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=util-linux \
+TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=util-linux python3=python3 \
 	chromium=chromium chromedriver=chromium-driver
 PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
 PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
@@ -40,6 +40,7 @@ test: lint test-all fuzz ## Everything CI runs: format, lints, all tests, the fu
 lint:
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) fmt --all --check
+	.ci/deny
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: test-all
