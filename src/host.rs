@@ -12,6 +12,7 @@ use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
 use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
+use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, TRACKING, Walk, probe_once};
 use crate::health::{self, Judgement};
@@ -21,8 +22,10 @@ use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::probes::{self, Probes, ProbesError};
 use crate::source::processes::{ProcessSource, ProcessSourceError, Sampler};
-use crate::source::tailer::tracking::{TrackingTailer, TrackingView};
-use crate::source::tailer::{Reader, Start, StartError, Tailer, View};
+use crate::source::tailer::logs::{LogsKind, LogsView, Start};
+use crate::source::tailer::tracking::{TrackingKind, TrackingView};
+use crate::source::tailer::watch::{Wake, Watch};
+use crate::source::tailer::{Readings, StartError, StorageAccess, Tailer, TailerThread};
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
@@ -67,8 +70,8 @@ pub struct CampaignHost {
     rejected: AtomicU64,
     _sampler: Sampler,
     _follower: Follower,
-    _logs: Option<Reader<View>>,
-    _tracking: Option<Reader<TrackingView>>,
+    _logs: Option<TailerThread<LogsView>>,
+    _tracking: Option<TailerThread<TrackingView>>,
     _schedule: Option<AbortOnDropHandle>,
 }
 
@@ -97,15 +100,18 @@ impl CampaignHost {
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
 
         let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
-        let home = || {
+        let var = || {
             let whereabouts = Arc::clone(&installation);
-            move || whereabouts.current().home.clone()
+            move || whereabouts.current().home.as_ref().map(|home| home.join("var"))
         };
-        let storage = || options.storage.clone();
-        let logs = runs(LOGS)
-            .then(|| Reader::start(home(), storage(), move |wake| Tailer::watching(start, wake)))
-            .transpose()?;
-        let tracking = runs(TRACKING).then(|| Reader::start(home(), storage(), TrackingTailer::new)).transpose()?;
+        let storage = || options.storage.clone().map_or(StorageAccess::None, StorageAccess::ReadWrite);
+        let procfs = options.procfs.clone();
+        let follow_logs = move |wake: Arc<Wake>| {
+            Tailer::new(LogsKind::new(start, procfs, tells_runs), Watch::kernel(Arc::clone(&wake)), wake)
+        };
+        let logs = runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
+        let follow_tracking = |wake| Tailer::new(TrackingKind::default(), Watch::Nobody, wake);
+        let tracking = runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
         let probes = if runs(PROBES) || runs(PIPELINED) { Some(probes(options, &installation)?) } else { None };
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
 
@@ -113,8 +119,8 @@ impl CampaignHost {
             installation,
             proc: Arc::clone(processes.root()),
             processes,
-            logs: logs.as_ref().map(Reader::readings),
-            tracking: tracking.as_ref().map(Reader::readings),
+            logs: logs.as_ref().map(TailerThread::readings),
+            tracking: tracking.as_ref().map(TailerThread::readings),
             probes,
             indicators_directory: options.indicators_directory.clone(),
             ports: PortOverrides { syslogd: options.syslogd_port },
@@ -140,15 +146,14 @@ impl CampaignHost {
             probes.ask_all().await;
         }
         let are_surveyed = || {
-            let logs = self.sources.logs.as_ref().is_none_or(|logs| logs.published().view.surveyed);
-            logs && self.sources.tracking.as_ref().is_none_or(|tracking| tracking.published().view.surveyed)
+            let logs = self.sources.logs.as_ref().is_none_or(Readings::is_known);
+            logs && self.sources.tracking.as_ref().is_none_or(Readings::is_known)
         };
         let surveyed = async {
             while !are_surveyed() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        // Without an installation there is nothing to survey.
         let _ = tokio::time::timeout(SETTLE, surveyed).await;
         // Folders and holders of ports are looked for in the background once somebody looks.
         self.look_at_all().await;
@@ -195,7 +200,11 @@ fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> Result
 
 impl Scrape for CampaignHost {
     fn is_ready(&self) -> bool {
-        self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
+        // What is written to a log from then on is counted.
+        let logs = self.sources.logs.as_ref().is_none_or(Readings::is_placed);
+        let placed = logs && self.sources.tracking.as_ref().is_none_or(Readings::is_placed);
+        let placed = placed || self.sources.installation.current().home.is_none();
+        placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
     }
 
     fn scrape(&self, selection: serve::Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
@@ -204,7 +213,11 @@ impl Scrape for CampaignHost {
                 .engine
                 .select(&selection.collect, &selection.exclude)
                 .map_err(|error: SelectionError| error.to_string())?;
-            self.look(selection, budget).await.snapshot.encode().map_err(|error| error.to_string())
+            let encoded = self.look(selection, budget).await.snapshot.encode().map_err(|error| error.to_string());
+            if let Some(logs) = self.sources.logs.as_ref() {
+                logs.published().view.was_seen();
+            }
+            encoded
         })
     }
 

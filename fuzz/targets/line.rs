@@ -1,13 +1,13 @@
 //! Any bytes are some line; what is read of one line does not depend on how the reader was kept in between.
 #![no_main]
 
-use campaign_exporter_fuzz::parse::line::{Line, Reader, tracking_line_is_good};
+use campaign_exporter_fuzz::parse::line::{Line, LineReader, tracking_line_is_good};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let mut reader = Reader::default();
+    let mut reader = LineReader::default();
     for line in data.split(|byte| *byte == b'\n') {
-        let mut kept = Reader::new(reader.memory());
+        let mut kept = LineReader::new(reader.memory());
         let read = reader.read(line);
         assert_eq!(read, kept.read(line));
         if let Line::Message(message) = read {

@@ -2,19 +2,23 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
-use super::{
-    CollectError, Collector, Context, LOGS, Losses, Outcome, float, lost, reader_is_silent, show_stored, text,
-};
-use crate::catalog::modules::MODULES;
+use std::sync::LazyLock;
+
+use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, published, show_stored, text};
+use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, module};
 use crate::catalog::signals::logs::{
-    LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_NOT_FOLLOWED, LOG_LAG, LOG_LAST_ERROR, LOG_LAST_MESSAGE,
-    LOG_LAST_RUN_ERRORS, LOG_MESSAGES, LOG_PROBLEMS, LOG_READ_BYTES, LOG_ROTATIONS, LOG_SIZE, LOG_SKIPPED_BYTES,
-    LOG_UNPARSED_LINES,
+    LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_FOLLOWED, LOG_FILES_NOT_FOLLOWED, LOG_GENERATIONS_MISSED,
+    LOG_LAG, LOG_LAST_ERROR, LOG_LAST_FAILED_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS, LOG_MESSAGES, LOG_PROBLEMS,
+    LOG_READ_BYTES, LOG_ROTATIONS, LOG_RUNS, LOG_SIZE, LOG_SKIPPED_BYTES, LOG_UNPARSED_LINES,
 };
+use crate::catalog::{Kind, Module};
 use crate::parse::line::{Level, Problem};
 use crate::snapshot::Samples;
-use crate::source::tailer::counts::OTHER;
-use crate::source::tailer::{LogView, Logs, Published, View};
+use crate::source::installation::Installation;
+use crate::source::tailer::counts::{Counts, OTHER};
+use crate::source::tailer::follow::Tally;
+use crate::source::tailer::logs::{LogView, Logs, LogsView};
+use crate::source::tailer::{Published, reason};
 
 /// Shows what the reader of the logs has counted.
 #[derive(Debug)]
@@ -31,23 +35,28 @@ impl LogsCollector {
 }
 
 impl Collector for LogsCollector {
-    fn collect(&self, _: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        let outcome = samples(&self.logs.published(), out);
-        if self.logs.is_alive() { Ok(outcome) } else { Err(reader_is_silent("logs")) }
+    fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
+        Ok(samples(&published(&self.logs, LOGS)?, &cx.installation, out))
     }
 }
 
-/// What was published, as samples.
-pub fn samples(published: &Published<View>, out: &mut Samples) -> Outcome {
+/// What was published, as samples. Logs that are expected and not there yet have counters at 0.
+pub fn samples(published: &Published<LogsView>, installation: &Installation, out: &mut Samples) -> Outcome {
     show_stored(LOGS, published.stored, out);
     let view = &published.view;
-    for log in view.logs.iter().filter(|log| log.present) {
-        push(log, out);
+    let present = view.logs.iter().filter(|log| log.present);
+    out.push(&LOG_FILES_FOLLOWED, &[], float(present.clone().count() as u64));
+    present.for_each(|log| push(log, out));
+    for (instance, log) in expected(installation) {
+        let is_there = |view: &&std::sync::Arc<LogView>| view.present && view.log == log && view.instance == instance;
+        if !view.logs.iter().any(|view| is_there(&view)) {
+            LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
+        }
     }
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
-        out.push(&LOG_FILES_NOT_FOLLOWED, &[&text(instance), trouble.label()], float(*times));
-        losses.add(lost(*trouble), *times);
+        out.push(&LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
+        losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
         Outcome::Complete if view.logs.is_empty() => Outcome::NotApplicable,
@@ -55,45 +64,102 @@ pub fn samples(published: &Published<View>, out: &mut Samples) -> Outcome {
     }
 }
 
+/// A log with no line.
+static NOTHING: LazyLock<Counts> = LazyLock::new(Counts::default);
+
+/// The logs that the configuration lets expect: those of the modules it starts, and of those that start when needed.
+fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static str)> {
+    let started = installation.expected().into_iter().filter(|(_, starts)| *starts).map(|(of, _)| of);
+    let started = started.filter_map(|(instance, name)| Some((instance, module(name)?)));
+    let instances = installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE);
+    let utilities = instances.flat_map(|instance| {
+        let utilities = MODULES.iter().filter(|module| module.kind == Kind::Utility);
+        utilities.map(|module| (instance.as_str(), *module))
+    });
+    let modules: Vec<(&str, &'static Module)> = started.chain(utilities).collect();
+    modules.into_iter().flat_map(|(instance, module)| module.logs.iter().map(move |log| (instance, *log)))
+}
+
 fn push(view: &LogView, out: &mut Samples) {
     let (log, instance) = (text(&view.log), text(&view.instance));
-    let module = module_of(&log);
-    let labels = [&*log, module, &*instance];
-    let with = |value: &'_ str| -> [String; 4] { [&*log, module, &*instance, value].map(str::to_owned) };
+    let labels = LogLabels::new(&log, &instance);
     let counts = &view.counts;
-    let mut by = |def, value: &str, times: u64| {
-        let labels = with(value);
-        out.push(def, &labels.each_ref().map(String::as_str), float(times));
-    };
-    for (level, times) in Level::KNOWN.iter().zip(counts.levels) {
-        by(&LOG_MESSAGES, level, times);
+    if view.introduced.is_done() {
+        labels.counters(counts, &view.tally, out);
+    } else {
+        // `increase` sees no count that a series begins with.
+        let codes = counts.codes.keys().map(|code| (*code, 0)).collect();
+        let other_levels = counts.other_levels.keys().map(|level| (level.clone(), 0)).collect();
+        labels.counters(&Counts { codes, other_levels, ..Counts::default() }, &Tally::default(), out);
     }
-    for (level, times) in &counts.other_levels {
-        by(&LOG_MESSAGES, level, *times);
-    }
-    for (code, times) in &counts.codes {
-        by(&LOG_ERROR_CODES, code.as_str(), *times);
-    }
-    if counts.other_codes > 0 {
-        by(&LOG_ERROR_CODES, OTHER, counts.other_codes);
-    }
-    for problem in Problem::ALL {
-        by(&LOG_PROBLEMS, problem.label(), counts.problems[problem as usize]);
-    }
+    let labels = labels.0;
     if let Some(time) = counts.last_message {
         out.push(&LOG_LAST_MESSAGE, &labels, seconds(time));
-        out.push(&LOG_LAST_RUN_ERRORS, &labels, float(counts.last_pid_errors));
+        out.push(&LOG_LAST_RUN_ERRORS, &labels, float(counts.runs.last_errors()));
     }
     if let Some(time) = counts.last_error {
         out.push(&LOG_LAST_ERROR, &labels, seconds(time));
     }
+    if let Some(failure) = counts.runs.last_failure.filter(|_| is_utility(labels[1])) {
+        let code = failure.code.as_ref().map_or("", |code| code.as_str());
+        out.push(&LOG_LAST_FAILED_RUN, &[labels[0], labels[1], labels[2], code], seconds(failure.time));
+    }
     out.push(&LOG_SIZE, &labels, float(view.size));
     out.push(&LOG_LAG, &labels, float(view.lag));
-    out.push(&LOG_READ_BYTES, &labels, float(view.tally.read_bytes));
-    out.push(&LOG_ROTATIONS, &labels, float(view.tally.rotations));
-    out.push(&LOG_CONTINUATION_LINES, &labels, float(counts.continuations));
-    out.push(&LOG_UNPARSED_LINES, &labels, float(counts.unreadable));
-    out.push(&LOG_SKIPPED_BYTES, &labels, float(view.tally.skipped_bytes));
+}
+
+/// Log, module and instance.
+struct LogLabels<'a>([&'a str; 3]);
+
+impl<'a> LogLabels<'a> {
+    fn new(log: &'a str, instance: &'a str) -> Self {
+        LogLabels([log, module_of(log), instance])
+    }
+
+    fn counters(&self, counts: &Counts, tally: &Tally, out: &mut Samples) {
+        let [log, module, instance] = self.0;
+        let mut by = |def, value: &str, times: u64| out.push(def, &[log, module, instance, value], float(times));
+        for (level, times) in Level::KNOWN.iter().zip(counts.levels) {
+            by(&LOG_MESSAGES, level, times);
+        }
+        for (level, times) in &counts.other_levels {
+            by(&LOG_MESSAGES, level, *times);
+        }
+        for (code, times) in &counts.codes {
+            by(&LOG_ERROR_CODES, code.as_str(), *times);
+        }
+        if counts.other_codes > 0 {
+            by(&LOG_ERROR_CODES, OTHER, counts.other_codes);
+        }
+        for problem in Problem::ALL {
+            by(&LOG_PROBLEMS, problem.label(), counts.problems[problem as usize]);
+        }
+        if is_utility(module) {
+            by(&LOG_RUNS, "success", counts.runs.succeeded);
+            by(&LOG_RUNS, "failure", counts.runs.failed);
+        }
+        for (def, times) in [
+            (&LOG_READ_BYTES, tally.read_bytes),
+            (&LOG_ROTATIONS, tally.rotations),
+            (&LOG_GENERATIONS_MISSED, tally.generations_missed),
+            (&LOG_CONTINUATION_LINES, counts.continuations),
+            (&LOG_UNPARSED_LINES, counts.unreadable),
+            (&LOG_SKIPPED_BYTES, tally.skipped_bytes),
+        ] {
+            out.push(def, &self.0, float(times));
+        }
+    }
+}
+
+/// Whether a module starts when needed and ends by itself: then its log tells of runs.
+fn is_utility(name: &str) -> bool {
+    module(name).is_some_and(|module| module.kind == Kind::Utility)
+}
+
+/// Whether a log is of a module that starts when needed.
+#[must_use]
+pub fn tells_runs(log: &std::ffi::OsStr) -> bool {
+    log.to_str().is_some_and(|log| is_utility(module_of(log)))
 }
 
 /// The module whose log it is: the one that the catalog names for it, also where `-tracefile:` put something behind the
@@ -117,24 +183,27 @@ mod tests {
 
     use super::*;
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
-    use crate::source::tailer::counts::Counts;
-    use crate::source::tailer::follow::{Tally, Trouble};
+    use crate::parse::conf::{ServerConf, Settings};
+    use crate::source::kit::Miss;
+    use crate::source::tailer::logs::Introduction;
+    use crate::source::tailer::runs::Runs;
 
     fn view(log: &str, counts: Counts) -> LogView {
         LogView {
             instance: "prod".into(),
             log: log.into(),
             counts,
-            tally: Tally { read_bytes: 10, skipped_bytes: 2, rotations: 1 },
+            tally: Tally { read_bytes: 10, skipped_bytes: 2, rotations: 1, generations_missed: 4 },
             size: 7,
             lag: 3,
             present: true,
+            introduced: Introduction::done(),
         }
     }
 
-    fn collect(view: View, stored: Option<bool>) -> (Samples, Outcome) {
+    fn collect(view: LogsView, stored: Option<bool>) -> (Samples, Outcome) {
         let mut out = Samples::default();
-        let outcome = samples(&Published::new(Arc::new(view), stored), &mut out);
+        let outcome = samples(&Published::new(Arc::new(view), stored), &Installation::default(), &mut out);
         (out, outcome)
     }
 
@@ -161,7 +230,7 @@ mod tests {
     #[test]
     fn known_labels_start_at_zero() {
         let (out, outcome) =
-            collect(View { logs: vec![view("web", Counts::default())], ..View::default() }, Some(true));
+            collect(LogsView { logs: vec![view("web", Counts::default()).into()], ..LogsView::default() }, Some(true));
         assert_eq!(outcome, Outcome::Complete);
         let snapshot = out.freeze();
         for level in Level::KNOWN {
@@ -182,15 +251,16 @@ mod tests {
             other_levels: BTreeMap::from([("fatal".to_owned(), 4)]),
             codes: BTreeMap::from([("INT-150012".to_owned().try_into().unwrap(), 5)]),
             other_codes: 6,
-            problems: [7, 8],
+            problems: [7, 8, 12, 13],
             continuations: 9,
             unreadable: 10,
             last_message: Some(1500),
             last_error: Some(500),
-            last_pid: Some(1),
-            last_pid_errors: 11,
+            runs: Runs::of_last(1, 11, 1500),
+            held: None,
+            refused: None,
         };
-        let (out, _) = collect(View { logs: vec![view("mta_debug", counts)], ..View::default() }, None);
+        let (out, _) = collect(LogsView { logs: vec![view("mta_debug", counts).into()], ..LogsView::default() }, None);
         let snapshot = out.freeze();
         assert_eq!(snapshot.rejected(), 0);
         let labels = ["mta_debug", "mta", "prod"];
@@ -203,6 +273,11 @@ mod tests {
         assert_eq!(with(&LOG_ERROR_CODES, "other"), Some(6.0));
         assert_eq!(with(&LOG_PROBLEMS, "xtk_session"), Some(7.0));
         assert_eq!(with(&LOG_PROBLEMS, "cross_device_link"), Some(8.0));
+        assert_eq!(with(&LOG_PROBLEMS, "login_refused"), Some(12.0));
+        assert_eq!(with(&LOG_PROBLEMS, "database"), Some(13.0));
+        assert_eq!(snapshot.value(&LOG_GENERATIONS_MISSED, &labels), Some(4.0));
+        assert_eq!(snapshot.value(&LOG_FILES_FOLLOWED, &[]), Some(1.0));
+        assert_eq!(snapshot.of(&LOG_RUNS).count(), 0, "a resident module has no runs");
         assert_eq!(snapshot.value(&LOG_CONTINUATION_LINES, &labels), Some(9.0));
         assert_eq!(snapshot.value(&LOG_UNPARSED_LINES, &labels), Some(10.0));
         assert_eq!(snapshot.value(&LOG_LAST_MESSAGE, &labels), Some(1.5));
@@ -220,10 +295,10 @@ mod tests {
     fn a_log_that_is_gone_is_not_shown_and_what_cannot_be_read_is_counted() {
         let gone = LogView { present: false, ..view("mta", Counts::default()) };
         let troubles = BTreeMap::from([
-            ((OsString::from("prod"), Trouble::Permission), 2),
-            ((OsString::from("prod"), Trouble::NotAFile), 1),
+            ((OsString::from("prod"), Miss::Denied), 2),
+            ((OsString::from("prod"), Miss::NotAFile), 1),
         ]);
-        let (out, outcome) = collect(View { logs: vec![gone], troubles, surveyed: true }, Some(false));
+        let (out, outcome) = collect(LogsView { logs: vec![gone.into()], troubles }, Some(false));
         assert!(matches!(outcome, Outcome::Partial(losses) if losses.iter().map(|(_, times)| times).sum::<u64>() == 3));
         let snapshot = out.freeze();
         assert_eq!(snapshot.of(&LOG_SIZE).count(), 0);
@@ -234,6 +309,46 @@ mod tests {
 
     #[test]
     fn a_host_without_logs_is_no_failure() {
-        assert_eq!(collect(View::default(), None).1, Outcome::NotApplicable);
+        let (out, outcome) = collect(LogsView::default(), None);
+        assert_eq!(outcome, Outcome::NotApplicable);
+        assert_eq!(out.freeze().value(&LOG_FILES_FOLLOWED, &[]), Some(0.0));
+    }
+
+    #[test]
+    fn a_log_that_comes_is_shown_at_zero_before_its_first_counts() {
+        let introduced = Arc::new(Introduction::default());
+        let codes = BTreeMap::from([("INT-150012".to_owned().try_into().unwrap(), 5)]);
+        let counts = Counts { levels: [3, 0, 0], codes, last_error: Some(500), ..Counts::default() };
+        let log = LogView { introduced: Arc::clone(&introduced), ..view("cleanup", counts) };
+        let errors = || {
+            let (out, _) = collect(LogsView { logs: vec![log.clone().into()], ..LogsView::default() }, None);
+            let snapshot = out.freeze();
+            let of = |def, value: &str| snapshot.value(def, &["cleanup", "cleanup", "prod", value]);
+            assert!(snapshot.of(&LOG_LAST_ERROR).count() == 1, "times are told at once");
+            (of(&LOG_MESSAGES, "error"), of(&LOG_ERROR_CODES, "INT-150012"))
+        };
+        assert_eq!(errors(), (Some(0.0), Some(0.0)));
+        assert_eq!(errors(), (Some(0.0), Some(0.0)), "a look at the page is no scrape");
+        introduced.was_seen();
+        assert_eq!(errors(), (Some(3.0), Some(5.0)));
+    }
+
+    #[test]
+    fn logs_that_are_expected_have_counters_before_they_are_there() {
+        let conf = |text: &str| Settings::overlay(None, Some(Arc::new(ServerConf::parse(text.as_bytes()).unwrap())));
+        let mut installation = Installation::default();
+        installation.instances.insert("prod".into(), conf("<serverconf><mta autoStart='true'/></serverconf>"));
+        let mut out = Samples::default();
+        let shown = LogsView { logs: vec![view("mta", Counts::default()).into()], ..LogsView::default() };
+        samples(&Published::new(Arc::new(shown), None), &installation, &mut out);
+        let snapshot = out.freeze();
+        assert_eq!(snapshot.rejected(), 0);
+        let logs: std::collections::BTreeSet<&str> =
+            snapshot.of(&LOG_READ_BYTES).map(|sample| sample.labels[0].as_str()).collect();
+        assert!(["mta", "mtachild", "import", "export", "tracking"].iter().all(|log| logs.contains(log)), "{logs:?}");
+        for outcome in ["success", "failure"] {
+            assert_eq!(snapshot.value(&LOG_RUNS, &["import", "import", "prod", outcome]), Some(0.0));
+        }
+        assert_eq!(snapshot.of(&LOG_LAST_MESSAGE).count(), 0);
     }
 }

@@ -31,9 +31,10 @@ use crate::source::kit::background::Stall;
 use crate::source::kit::{Miss, ProcRoot};
 use crate::source::probes::{Probes, UnknownProbe};
 use crate::source::processes::{ProcessSource, ProcessTable};
-use crate::source::tailer::Logs;
-use crate::source::tailer::follow::Trouble;
+use crate::source::tailer::Published;
+use crate::source::tailer::logs::Logs;
 use crate::source::tailer::tracking::Tracking;
+use crate::source::tailer::{Phase, Readings};
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -310,19 +311,20 @@ pub struct CollectError {
     pub message: String,
 }
 
-/// What a file that a reader can't follow counts as.
-const fn lost(trouble: Trouble) -> ErrorKind {
-    match trouble {
-        Trouble::Permission => ErrorKind::Permission,
-        Trouble::Failure => ErrorKind::Gone,
-        Trouble::NotAFile | Trouble::Limit => ErrorKind::Parse,
+/// What the reader of the `files` has published.
+///
+/// # Errors
+/// When it takes no turns any more, or has not read yet what was there at the start.
+fn published<V>(readings: &Readings<V>, files: &str) -> Result<Published<V>, CollectError> {
+    let error = |kind, what: &str| Err(CollectError { kind, message: format!("the reader of the {files} {what}") });
+    if !readings.is_alive() {
+        return error(ErrorKind::Timeout, "does not answer: its numbers are old; look at the exporter's log");
     }
-}
-
-/// The reader of `files` takes no turns any more.
-fn reader_is_silent(files: &str) -> CollectError {
-    let message = format!("the reader of the {files} does not answer: its numbers are old; look at the exporter's log");
-    CollectError { kind: ErrorKind::Timeout, message }
+    let published = readings.published();
+    match published.phase {
+        Phase::NoInstallation | Phase::CaughtUp => Ok(published),
+        Phase::Looking | Phase::Placed => error(ErrorKind::Busy, "has just begun: its numbers are not complete yet"),
+    }
 }
 
 /// Whether what `collector` has counted was stored the last time; nothing where it is not to be.

@@ -3,7 +3,7 @@
 //! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
 //! `source::tailer::tracking`, what is healthy is for `health`.
 
-use super::{CollectError, Collector, Context, Losses, Outcome, float, lost, reader_is_silent, show_stored, text};
+use super::{CollectError, Collector, Context, Losses, Outcome, float, published, show_stored, text};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::tracking::{
     COLLECTOR, CORRUPT_LINE, DEFAULT_SIZE_LIMIT_BYTES, LOG_INTEGRITY, SIZE_LIMIT, TRACKING_LOG_BYTES,
@@ -12,8 +12,8 @@ use crate::catalog::signals::tracking::{
 };
 use crate::snapshot::{Remark, Samples};
 use crate::source::installation::Installation;
-use crate::source::tailer::Published;
-use crate::source::tailer::tracking::{FOLDER, InstanceView, Tracking, TrackingView};
+use crate::source::tailer::tracking::{FOLDER, InstanceTracking, Tracking, TrackingView};
+use crate::source::tailer::{Published, reason};
 
 /// Shows what the reader of the tracking logs found.
 #[derive(Debug)]
@@ -33,10 +33,9 @@ impl Collector for TrackingLogs {
     /// Partial when something may not or can't be read; not applicable where no instance has tracking logs.
     ///
     /// # Errors
-    /// When the reader of the files does not answer any more.
+    /// When the reader of the files does not answer any more, or has not read them yet.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        let outcome = samples(&self.tracking.published(), &cx.installation, out);
-        if self.tracking.is_alive() { Ok(outcome) } else { Err(reader_is_silent("tracking logs")) }
+        Ok(samples(&published(&self.tracking, "tracking logs")?, &cx.installation, out))
     }
 }
 
@@ -45,11 +44,11 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
     let view = &published.view;
     let mut losses = Losses::default();
     for one in &view.instances {
-        push(one, installation, &mut losses, out);
+        push(one, installation, out);
     }
-    if let Some(trouble) = view.trouble {
-        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["", trouble.label()], 1.0);
-        losses.add(lost(trouble), 1);
+    for ((instance, trouble), times) in &view.troubles {
+        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
+        losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
         Outcome::Complete if view.instances.is_empty() => Outcome::NotApplicable,
@@ -57,7 +56,7 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
     }
 }
 
-fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, out: &mut Samples) {
+fn push(view: &InstanceTracking, installation: &Installation, out: &mut Samples) {
     let instance = text(&view.instance);
     let labels = [&*instance];
     // One writer for all instances, and so one configuration.
@@ -74,10 +73,6 @@ fn push(view: &InstanceView, installation: &Installation, losses: &mut Losses, o
     out.push(&TRACKING_LOG_CORRUPT_LINES, &labels, float(view.totals.corrupt));
     out.push(&TRACKING_LOG_CORRUPT_FILES, &labels, float(view.corrupt_files));
     out.push(&TRACKING_LOG_SKIPPED_BYTES, &labels, float(view.totals.skipped_bytes));
-    for (trouble, times) in &view.troubles {
-        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&instance, trouble.label()], float(*times));
-        losses.add(lost(*trouble), *times);
-    }
     for place in &view.places {
         let file = place.file.as_encoded_bytes().escape_ascii();
         out.remark(Remark {
@@ -99,19 +94,18 @@ mod tests {
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::snapshot::Snapshot;
-    use crate::source::tailer::follow::Trouble;
-    use crate::source::tailer::tracking::{Place, Totals};
+    use crate::source::kit::Miss;
+    use crate::source::tailer::tracking::{CorruptLine, TrackingTotals};
 
-    fn view() -> InstanceView {
-        InstanceView {
+    fn view() -> InstanceTracking {
+        InstanceTracking {
             instance: "prod".into(),
             files: 1,
             bytes: 2,
             newest: Some((3, 500_000_000)),
-            totals: Totals { lines: 4, corrupt: 5, skipped_bytes: 6 },
+            totals: TrackingTotals { lines: 4, corrupt: 5, skipped_bytes: 6 },
             corrupt_files: 7,
-            places: vec![Place { file: "0x\u{1b}1.log".into(), line: 8 }],
-            troubles: BTreeMap::from([(Trouble::Permission, 9)]),
+            places: vec![CorruptLine { file: "0x\u{1b}1.log".into(), line: 8 }],
         }
     }
 
@@ -130,7 +124,8 @@ mod tests {
 
     #[test]
     fn everything_that_was_found_is_shown() {
-        let view = TrackingView { instances: vec![view()], ..TrackingView::default() };
+        let troubles = BTreeMap::from([(("prod".into(), Miss::Denied), 9)]);
+        let view = TrackingView { instances: vec![view()], troubles };
         let (snapshot, outcome) = collect(view, "maxLogsSizeOnDiskMb='10'");
         assert!(
             matches!(outcome, Outcome::Partial(losses) if losses.iter().eq([(super::super::ErrorKind::Permission, 9)]))
@@ -162,7 +157,8 @@ mod tests {
     #[test]
     fn a_host_that_is_no_redirection_server_is_no_failure() {
         assert_eq!(collect(TrackingView::default(), "").1, Outcome::NotApplicable);
-        let unreadable = TrackingView { trouble: Some(Trouble::Permission), ..TrackingView::default() };
+        let unreadable =
+            TrackingView { troubles: BTreeMap::from([(("".into(), Miss::Denied), 1)]), ..TrackingView::default() };
         let (snapshot, outcome) = collect(unreadable, "");
         assert!(matches!(outcome, Outcome::Partial(_)));
         assert_eq!(snapshot.value(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["", "permission"]), Some(1.0));

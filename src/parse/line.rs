@@ -1,15 +1,21 @@
 //! A log line -> its fields, error code and documented problems; a tracking line -> good or corrupt.
 //!
 //! Follows the documentation's "Log files" page: seven fields, separated by tabs: UTC time with milliseconds, pid, tid, a
-//! number, level, domain, message. A line that doesn't start with a time continues the message before. Knows neither files
-//! nor counters. Nothing is allocated per line, and the bytes are never taken for UTF-8: logs are written in iso8859-15.
+//! number, level, domain, message. Older pages show six: one hexadecimal id instead of pid and tid, and a blank in the time;
+//! other times end in an offset or have fewer digits. A line that doesn't start with a time continues the message before.
+//!
+//! Servers write in their own language: trouble is known by its codes and by `errno=`.
+//!
+//! Knows neither files nor counters. Nothing is allocated per line, every line is passed over a fixed number of times, and
+//! the bytes are never taken for UTF-8: logs are written in iso8859-15.
 
 use std::sync::LazyLock;
 
+use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-/// How loud a message is.
+/// The severity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level<'a> {
     /// `error`
@@ -22,7 +28,18 @@ pub enum Level<'a> {
     Other(&'a [u8]),
 }
 
-impl Level<'_> {
+impl<'a> Level<'a> {
+    /// The level that a word stands for; none when it is no word.
+    fn read(word: &'a [u8]) -> Option<Self> {
+        Some(match word {
+            b"info" => Level::Info,
+            b"error" => Level::Error,
+            b"warning" => Level::Warning,
+            other if is_word(other) => Level::Other(other),
+            _ => return None,
+        })
+    }
+
     /// The documented levels, in the order of [`Level::index`].
     pub const KNOWN: [&'static str; 3] = ["error", "warning", "info"];
 
@@ -43,13 +60,18 @@ impl Level<'_> {
 pub enum Problem {
     /// An error that speaks of `xtk:session`: console and web connections do not work.
     XtkSession,
-    /// "Unable to rename file" with "Invalid cross-device link": TMPDIR is on another device than var.
+    /// `errno=18`, or "Unable to rename file" with "Invalid cross-device link": TMPDIR is on another device than var.
     CrossDeviceLink,
+    /// XSV-350008, XSV-350012, XSV-350013: one user's session has expired, password is wrong or address is not allowed.
+    LoginRefused,
+    /// XSV-350063, or a message that starts with ODB-, PGS- or WDB-2: the database.
+    Database,
 }
 
 impl Problem {
     /// Every problem, in the order of its index.
-    pub const ALL: [Problem; 2] = [Problem::XtkSession, Problem::CrossDeviceLink];
+    pub const ALL: [Problem; 4] =
+        [Problem::XtkSession, Problem::CrossDeviceLink, Problem::LoginRefused, Problem::Database];
 
     /// The label value.
     #[must_use]
@@ -57,6 +79,8 @@ impl Problem {
         match self {
             Problem::XtkSession => "xtk_session",
             Problem::CrossDeviceLink => "cross_device_link",
+            Problem::LoginRefused => "login_refused",
+            Problem::Database => "database",
         }
     }
 }
@@ -76,6 +100,12 @@ impl Problems {
     #[must_use]
     pub const fn has(self, problem: Problem) -> bool {
         self.0 & (1 << problem as u8) != 0
+    }
+
+    /// The others.
+    #[must_use]
+    pub const fn without(self, problem: Problem) -> Self {
+        Problems(self.0 & !(1 << problem as u8))
     }
 }
 
@@ -129,7 +159,7 @@ pub struct Message<'a> {
     pub time: i64,
     /// The process that wrote it, as written.
     pub pid: &'a [u8],
-    /// How loud it is.
+    /// Its severity.
     pub level: Level<'a>,
     /// The part of the product that speaks.
     pub domain: &'a [u8],
@@ -160,20 +190,20 @@ pub enum Line<'a> {
 
 /// Reads the lines of one log, in their order: it remembers what a continuation line needs to be understood.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub struct LineReader {
     memory: Memory,
     /// The last time's bytes up to its minute, and what they mean: lines come many a minute.
     minute: [u8; MINUTE],
     minute_starts: Option<i64>,
 }
 
-/// What a [`Reader`] knows of the message that a continuation line would continue.
+/// What a [`LineReader`] knows of the message that a continuation line would continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Whether there is one.
     pub begun: bool,
-    /// Whether it is loud enough to be searched for problems.
+    /// Whether it is severe enough to be searched for problems.
     pub searched: bool,
     /// Whether it is an error.
     pub error: bool,
@@ -189,22 +219,28 @@ const STAMP: usize = 24;
 const FOUND_SESSION: u8 = 1;
 const FOUND_RENAME: u8 = 2;
 const FOUND_DEVICE: u8 = 4;
+const FOUND_REFUSED: u8 = 8;
+const FOUND_DATABASE: u8 = 16;
 
 static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("xtk:session"));
 static RENAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Unable to rename file"));
 static DEVICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Invalid cross-device link"));
+/// EXDEV, whatever the language.
+static DEVICE_ERRNO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("errno=18"));
+/// What the codes of refused logins, and of a missing data source, start with.
+static LOGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("XSV-3500"));
 
-impl Default for Reader {
+impl Default for LineReader {
     fn default() -> Self {
-        Reader::new(Memory::default())
+        LineReader::new(Memory::default())
     }
 }
 
-impl Reader {
-    /// A reader that goes on where another one's [`Reader::memory`] was taken.
+impl LineReader {
+    /// A reader that goes on where another one's [`LineReader::memory`] was taken.
     #[must_use]
     pub const fn new(memory: Memory) -> Self {
-        Reader { memory, minute: [0; MINUTE], minute_starts: None }
+        LineReader { memory, minute: [0; MINUTE], minute_starts: None }
     }
 
     /// What must be kept to go on reading another time.
@@ -234,27 +270,45 @@ impl Reader {
             error: fields.level == Level::Error,
             found: 0,
         };
-        Line::Message(Message { problems: self.search(fields.text), ..fields })
+        let is_database = [&b"ODB-"[..], b"PGS-", b"WDB-2"].iter().any(|code| fields.text.starts_with(code));
+        if self.memory.searched && is_database {
+            self.memory.found = FOUND_DATABASE;
+        }
+        let mut problems = self.search(fields.text);
+        if self.memory.found & FOUND_DATABASE != 0 {
+            problems.0 |= 1 << Problem::Database as u8;
+        }
+        Line::Message(Message { problems, ..fields })
     }
 
     fn fields<'a>(&mut self, line: &'a [u8]) -> Option<Message<'a>> {
-        let (stamp, rest) = line.split_first_chunk::<STAMP>()?;
-        let time = self.time(stamp)?;
-        let [stamp_end, pid_end, _, number_end, level_end, domain_end] = six_tabs(rest)?;
-        if stamp_end != 0 {
-            return None;
-        }
-        let level = match &rest[number_end + 1..level_end] {
-            b"info" => Level::Info,
-            b"error" => Level::Error,
-            b"warning" => Level::Warning,
-            other if is_word(other) => Level::Other(other),
-            _ => return None,
+        let documented = line.split_first_chunk::<STAMP>().and_then(|(stamp, rest)| Some((self.time(stamp)?, rest)));
+        let (time, rest) = match documented {
+            Some((time, rest)) if rest.first() == Some(&b'\t') => (time, rest),
+            _ => self.other_time(line)?,
         };
+        let tabs = six_tabs(rest);
+        let level_of = |begin: usize, end: usize| Level::read(&rest[begin + 1..end]);
+        // Where the older form has its level, the other has a number.
+        if let Some([_, pid_end, tid_end, number_end, level_end, domain_end]) = tabs
+            && !is_word(&rest[tid_end + 1..number_end])
+        {
+            return Some(Message {
+                time,
+                pid: &rest[1..pid_end],
+                level: level_of(number_end, level_end)?,
+                domain: &rest[level_end + 1..domain_end],
+                text: &rest[domain_end + 1..],
+                problems: Problems::default(),
+            });
+        }
+        let mut places = memchr_iter(b'\t', rest);
+        let [_, id_end, number_end, level_end, domain_end] = std::array::from_fn(|_| places.next());
+        let (id_end, number_end, level_end, domain_end) = (id_end?, number_end?, level_end?, domain_end?);
         Some(Message {
             time,
-            pid: &rest[1..pid_end],
-            level,
+            pid: &rest[1..id_end],
+            level: level_of(number_end, level_end)?,
             domain: &rest[level_end + 1..domain_end],
             text: &rest[domain_end + 1..],
             problems: Problems::default(),
@@ -283,6 +337,38 @@ impl Reader {
         Some(starts + seconds * 1000 + milliseconds)
     }
 
+    /// A time in another form than the documented one, up to the tab behind it: with a blank, an offset, without an end, or
+    /// with other fractions of a second.
+    fn other_time<'a>(&self, line: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        let (minute, rest) = line.split_first_chunk::<MINUTE>()?;
+        let mut minute = *minute;
+        if minute[10] == b' ' {
+            minute[10] = b'T';
+        }
+        let (seconds, mut rest) = two_digits(rest)?;
+        let mut milliseconds = 0;
+        if let [b'.', fraction @ ..] = rest {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digit = |place: usize| fraction[..digits].get(place).map_or(0, |byte| i64::from(byte - b'0'));
+            milliseconds = digit(0) * 100 + digit(1) * 10 + digit(2);
+            rest = &fraction[digits..];
+        }
+        let mut offset = 0;
+        match rest {
+            [b'Z', after @ ..] => rest = after,
+            [sign @ (b'+' | b'-'), after @ ..] => {
+                let (hours, after) = two_digits(after)?;
+                let (minutes, after) = two_digits(after.strip_prefix(b":").unwrap_or(after)).unwrap_or((0, after));
+                offset = (hours * 60 + minutes) * if *sign == b'-' { -60_000 } else { 60_000 };
+                rest = after;
+            }
+            _ => {}
+        }
+        let starts = minute_starts(&minute)?;
+        (seconds <= 60 && rest.first() == Some(&b'\t'))
+            .then_some((starts + seconds * 1000 + milliseconds - offset, rest))
+    }
+
     /// The problems that become known with `text`.
     fn search(&mut self, text: &[u8]) -> Problems {
         if !self.memory.searched {
@@ -295,8 +381,16 @@ impl Reader {
         if RENAME.find(text).is_some() {
             self.memory.found |= FOUND_RENAME;
         }
-        if self.memory.found & FOUND_RENAME != 0 && DEVICE.find(text).is_some() {
+        let device = self.memory.found & FOUND_RENAME != 0 && DEVICE.find(text).is_some();
+        if device || is_number_at(text, DEVICE_ERRNO.find(text), 8) {
             self.memory.found |= FOUND_DEVICE;
+        }
+        if let Some(place) = LOGIN.find(text) {
+            match text[place..].get(8..10) {
+                Some(b"08" | b"12" | b"13") => self.memory.found |= FOUND_REFUSED,
+                Some(b"63") => self.memory.found |= FOUND_DATABASE,
+                _ => {}
+            }
         }
         Problems(known_problems(self.memory.found) & !before)
     }
@@ -304,8 +398,15 @@ impl Reader {
 
 const fn known_problems(found: u8) -> u8 {
     let mut problems = 0;
-    if found & FOUND_SESSION != 0 {
+    // A login that is refused is one user's matter.
+    if found & FOUND_SESSION != 0 && found & FOUND_REFUSED == 0 {
         problems |= 1 << Problem::XtkSession as u8;
+    }
+    if found & FOUND_REFUSED != 0 {
+        problems |= 1 << Problem::LoginRefused as u8;
+    }
+    if found & FOUND_DATABASE != 0 {
+        problems |= 1 << Problem::Database as u8;
     }
     if found & FOUND_DEVICE != 0 {
         problems |= 1 << Problem::CrossDeviceLink as u8;
@@ -313,10 +414,25 @@ const fn known_problems(found: u8) -> u8 {
     problems
 }
 
-/// Whether a line starts with a date and a `T`: it begins a message, be it readable or not.
+/// Whether a line starts with a date and a `T`, or a blank and an hour: it begins a message, be it readable or not.
 fn starts_like_a_time(line: &[u8]) -> bool {
     matches!(line, [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', ..]
+        | [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', b'0'..=b'9', b'0'..=b'9', b':', ..]
         if [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether the text of `length` bytes at `place`, which ends in a digit, is not followed by another one.
+fn is_number_at(text: &[u8], place: Option<usize>, length: usize) -> bool {
+    place.is_some_and(|place| !text.get(place + length).is_some_and(u8::is_ascii_digit))
+}
+
+fn two_digits(text: &[u8]) -> Option<(i64, &[u8])> {
+    match text {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+            Some((i64::from(tens - b'0') * 10 + i64::from(ones - b'0'), rest))
+        }
+        _ => None,
+    }
 }
 
 fn is_word(level: &[u8]) -> bool {
@@ -402,7 +518,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 
 /// Whether a line of `redir/log/0x….log`, its line feed taken off, is one that the hourly tracking job can read.
 ///
-/// Exactly what the expression of the documentation's "Tracking logs issues" page matches, as GNU sed understands it:
+/// Exactly what the expression of the documentation's page "About message tracking" matches, as GNU sed understands it:
 /// within brackets the backslash stands for itself. Printable is what is so in ISO 8859-15, which the server runs in by
 /// default; letters, which only identifiers ask for, are those of ASCII.
 #[must_use]
@@ -458,7 +574,7 @@ mod tests {
         b"2021-05-31T08:42:18.124Z\t66462\t66501\t1\terror\tlog\tListener: JWT Token is empty. (iRc=16384)";
 
     fn message(line: &[u8]) -> Message<'_> {
-        match Reader::default().read(line) {
+        match LineReader::default().read(line) {
             Line::Message(message) => message,
             other => panic!("{other:?}"),
         }
@@ -522,29 +638,30 @@ mod tests {
             b"2021-05-31T08:42:18.124Zx\t66462\t66501\t1\terror\tlog\tx",
             b"2021-05-31T08:42:18.124Z\t66462\t66501\t1\t\tlog\tx",
             b"2021-05-31T08:42:18.124Z\t66462\t66501\t1\t7\tlog\tx",
-            b"2021-05-31T08:42:18.12Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-05-31T08:42:18,124Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-05-31T08:42:61.124Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-13-31T08:42:18.124Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-02-29T08:42:18.124Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-05-31T24:42:18.124Z\t66462\t66501\t1\tinfo\tlog\tx",
             b"2021-05-31T08:60:18.124Z\t66462\t66501\t1\tinfo\tlog\tx",
+            b"2021-05-31T08:42:18.124+2\t66462\t66501\t1\tinfo\tlog\tx",
+            b"2013-04-09 07:48",
             b"2021-05-31T",
         ] {
-            assert_eq!(Reader::default().read(line), Line::Unreadable, "{}", line.escape_ascii());
+            assert_eq!(LineReader::default().read(line), Line::Unreadable, "{}", line.escape_ascii());
         }
     }
 
     #[test]
     fn a_line_without_a_time_continues_the_message_before() {
-        let mut reader = Reader::default();
+        let mut reader = LineReader::default();
         assert_eq!(reader.read(b"of nothing"), Line::Unreadable);
         reader.read(DOCUMENTED);
         for line in [&b"  at line 3"[..], b"", b"2021-05-31 is a day", b"2021-05-31"] {
             assert_eq!(reader.read(line), Line::Continuation(Problems::default()));
         }
         assert_eq!(reader.read(&[0; 100]), Line::Continuation(Problems::default()));
-        let mut later = Reader::new(reader.memory());
+        let mut later = LineReader::new(reader.memory());
         assert_eq!(later.read(&[0; 100]), Line::Continuation(Problems::default()));
         assert_eq!(later.read(b"after a restart"), Line::Continuation(Problems::default()));
     }
@@ -560,7 +677,7 @@ mod tests {
         assert!(message(&with("warning", rename)).problems.has(Problem::CrossDeviceLink));
         assert!(message(&with("error", "Invalid cross-device link")).problems.is_empty());
 
-        let mut reader = Reader::default();
+        let mut reader = LineReader::default();
         reader.read(&with("error", "Unable to rename file 'a'"));
         let Line::Continuation(first) = reader.read(b"Invalid cross-device link") else { panic!() };
         let Line::Continuation(again) = reader.read(b"Invalid cross-device link, xtk:session") else { panic!() };
@@ -568,6 +685,54 @@ mod tests {
         assert!(again.has(Problem::XtkSession) && !again.has(Problem::CrossDeviceLink));
         reader.read(&with("info", "fine"));
         assert_eq!(reader.read(b"xtk:session"), Line::Continuation(Problems::default()));
+    }
+
+    #[test]
+    fn lines_of_other_documented_forms_are_messages() {
+        let older = message(b"2013-04-09 07:48:39.750Z\t00002E7A\t1\twarning\tlog\tThe document\tis in conflict.");
+        assert_eq!((older.time, older.pid, older.level), (1_365_493_719_750, &b"00002E7A"[..], Level::Warning));
+        assert_eq!((older.domain, older.text), (&b"log"[..], &b"The document\tis in conflict."[..]));
+        let code = message(b"2025-04-09 07:57:51.804Z\tB67B28C0\t1\terror\tlog\tPGS-220000 broken (iRc=-2006)");
+        assert_eq!((code.code().unwrap().as_str(), code.level), ("PGS-220000", Level::Error));
+        let rest = "\t3420\t3421\t1\terror\tlog\tXTK-170024 x";
+        let time = |stamp: &str| message(format!("{stamp}{rest}").as_bytes()).time - 1_744_184_919_000;
+        for (stamp, milliseconds) in [
+            ("2025-04-09T07:48:39.749+02", 749 - 7_200_000),
+            ("2025-04-09T07:48:39.749-07", 749 + 7 * 3_600_000),
+            ("2025-04-09T07:48:39.749+0530", 749 - 19_800_000),
+            ("2025-04-09T07:48:39.749+05:30", 749 - 19_800_000),
+            ("2025-04-09T07:48:39.74", 740),
+            ("2025-04-09T07:48:39.74Z", 740),
+            ("2025-04-09 07:48:39.123456Z", 123),
+            ("2025-04-09T07:48:39", 0),
+        ] {
+            assert_eq!(time(stamp), milliseconds, "{stamp}");
+        }
+        let hexadecimal = message(b"2021-05-31T08:42:19.000Z\t29188\tB67B28C0\t1\tinfo\tlog\tServer started");
+        assert_eq!((hexadecimal.pid, hexadecimal.level), (&b"29188"[..], Level::Info));
+    }
+
+    #[test]
+    fn trouble_is_recognised_in_every_language() {
+        for text in [
+            "Unable to rename file '/tmp/a' to /b ;(errno=18, Lien crois\u{e9} de p\u{e9}riph\u{e9}rique invalide) (iRc=-52)",
+            "Impossible de renommer le fichier '/tmp/a' ;(errno=18, Lien)",
+            "Datei kann nicht umbenannt werden errno=18",
+        ] {
+            assert!(message(&with("error", text)).problems.has(Problem::CrossDeviceLink), "{text}");
+        }
+        assert!(message(&with("error", "errno=180")).problems.is_empty());
+        for text in ["XSV-350008 expired", "SOP-330011 'xtk:session' XSV-350012 wrong", "XSV-350013 xtk:session"] {
+            let problems = message(&with("error", text)).problems;
+            assert!(problems.has(Problem::LoginRefused) && !problems.has(Problem::XtkSession), "{text}");
+        }
+        for text in ["XSV-350063 none", "ODB-240000 x", "PGS-220000 x", "WDB-200001 x"] {
+            assert!(message(&with("error", text)).problems.has(Problem::Database), "{text}");
+        }
+        for text in ["WDB-100001 x", "XSV-350099 x", "see ODB-240000"] {
+            assert!(message(&with("error", text)).problems.is_empty(), "{text}");
+        }
+        assert!(message(&with("info", "ODB-240000 x")).problems.is_empty());
     }
 
     #[test]
@@ -594,7 +759,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_some_line(lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..8)) {
-            let mut reader = Reader::default();
+            let mut reader = LineReader::default();
             for line in &lines {
                 reader.read(line);
             }

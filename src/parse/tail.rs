@@ -121,6 +121,12 @@ impl Position {
         Step { consumed: at, skipped }
     }
 
+    /// Passes over so many NUL bytes from the position on, none of which was given to [`Position::feed`].
+    pub const fn skip_nul(&mut self, bytes: u64) {
+        self.offset += bytes;
+        self.after_nul |= !self.skipping;
+    }
+
     /// Gives what [`Position::feed`] left of a file that nothing is written to any more: a last line without an end.
     pub fn finish<'a>(&mut self, rest: &'a [u8], each: impl FnOnce(RawLine<'a>)) {
         if !rest.is_empty() {

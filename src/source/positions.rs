@@ -1,67 +1,112 @@
-//! The state files: how far every log has been read, and what was counted by then.
+//! The state files: what must be kept of every log across a restart, and across `kill -9`.
 //!
-//! Both are of the same moment, so that what is read again after a crash is counted again from what was counted
-//! before it: each line once. Knows the file and its form, nothing of how logs are read.
+//! A state is a number of records, one for each log, that hold a position and the counters as of that position: what is
+//! read again after a crash is counted again from what was counted before it, each line once. So a position behind the
+//! truth costs a re-read and no count, as long as the file is there to be read again.
+//!
+//! Knows files and records; what is in a record is for its [`Record`].
 //!
 //! # Format
-//! Two lines. The first is `{"format":…,"version":…,"length":…,"crc32":…}`, the second is the state as JSON, of that length in bytes
-//! and with that checksum. Names are byte strings, written with each byte as the character of that number.
+//! Version 2 is lines. The first is `{"format":…,"version":2}`. Each of the others is a checksum (CRC-32 in eight
+//! hexadecimal digits), a blank, and a JSON object of records that changed together, `put`, and the keys of those that are
+//! `gone`. The last record of a key holds. Lines are appended; when the file has grown much beyond what a whole state takes,
+//! it is written anew beside and put in its place. A last line that is not whole was being written when the machine or the
+//! exporter ended; it is left out, together.
+//!
+//! Version 1 is two lines: `{"format":…,"version":1,"length":…,"crc32":…}`, and all as one JSON object of that length in bytes
+//! and with that checksum. It is read, and replaced by the next version when something is stored.
+//!
+//! Names are byte strings, written with each byte as the character of that number.
+//!
+//! # Whose files
+//! The directory must belong to the exporter's user or to root, and no symbolic link below it is followed: whoever else
+//! could write there could make the exporter overwrite another file.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::tailer::counts::Counts;
-use super::tailer::follow::{Kept, Tally};
-use super::without_waiting;
-use crate::parse::line::Memory;
-
 const STATE: &str = ".json";
-const SET_ASIDE: &str = ".json.damaged";
+const DAMAGED: &str = ".json.damaged";
+const EARLIER: &str = ".json.earlier";
 const TEMPORARY: &str = ".json.new";
 const LOCK: &str = ".lock";
-const VERSION: u32 = 1;
 
-/// The largest state file that is read: 5,000 logs with all their codes need less.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest state file that is read.
+const MAX_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Everything that goes on after a restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// Whether the installation's logs had been looked for: a log that isn't here is new.
-    pub surveyed: bool,
-    /// The logs.
-    pub logs: Vec<LogState>,
+/// A file may grow by so many times what a whole state takes, and by so many bytes, until it is written anew.
+const GROWTH: u64 = 3;
+const GROWTH_BYTES: u64 = 512 * 1024;
+
+/// How files here are opened: at once, and never through a symbolic link.
+const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// What is stored of one thing, by its key.
+pub trait Record: Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// The whole state as version 1 had it.
+    type V1: DeserializeOwned + Into<Vec<Self>>;
+
+    /// What tells it from the others.
+    fn key(&self) -> Vec<Name>;
+
+    /// How many bytes it knows of that were not read.
+    fn unread(&self) -> u64;
 }
 
-/// What is kept of one log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update<R> {
+    /// Every record there is.
+    All(Vec<R>),
+    /// The records that are new or different, and the keys of those that are no more.
+    Changed {
+        /// New or different records.
+        put: Vec<R>,
+        /// Keys.
+        gone: Vec<Vec<Name>>,
+    },
+}
+
+/// A state as it stands in a file, by the version of its form.
+enum Stored<R: Record> {
+    V1(R::V1),
+    V2(Vec<Line<R>>),
+}
+
+/// A line of version 2.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogState {
-    /// The Campaign instance.
-    pub instance: Name,
-    /// The log's name.
-    pub log: Name,
-    /// The name of the file that was being written.
-    pub file: Name,
-    /// The files that were not read to their end or may grow, the oldest first.
-    pub files: Vec<Kept>,
-    /// The last files that were read to their end and left behind.
-    pub finished: Vec<Kept>,
-    /// What the reader did.
-    pub tally: Tally,
-    /// What the lines came to.
-    pub counts: Counts,
-    /// What the next line may continue.
-    pub memory: Memory,
+struct Line<R> {
+    put: Vec<R>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<Vec<Name>>,
+}
+
+impl<R: Record> From<Stored<R>> for Vec<R> {
+    fn from(stored: Stored<R>) -> Self {
+        let lines = match stored {
+            Stored::V1(state) => return state.into(),
+            Stored::V2(lines) => lines,
+        };
+        let mut records = BTreeMap::new();
+        for Line { put, gone } in lines {
+            records.extend(put.into_iter().map(|record| (record.key(), record)));
+            for key in gone {
+                records.remove(&key);
+            }
+        }
+        records.into_values().collect()
+    }
 }
 
 /// A file name or a part of one: any bytes.
@@ -99,12 +144,27 @@ impl TryFrom<String> for Name {
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The machine refused.
-    #[error("{path}: {source}; check --storage.path and its owner")]
+    #[error("{path}: {source}; check --storage.path")]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What it said.
         source: io::Error,
+    },
+    /// It belongs to another user.
+    #[error(
+        "{path} belongs to user {owner}, and the exporter runs as user {user}: run it as that user, or change the owner \
+         (chown -R {user} {directory})"
+    )]
+    NotOurs {
+        /// The file or directory.
+        path: PathBuf,
+        /// The directory of the state files.
+        directory: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        user: u32,
     },
     /// Another exporter keeps its state here.
     #[error("{path}: another process holds the lock; give each exporter its own --storage.path")]
@@ -129,8 +189,21 @@ pub enum StorageError {
 struct Header {
     format: String,
     version: u32,
-    length: u64,
-    crc32: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    length: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32: Option<u32>,
+}
+
+/// What is known of the file that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// Nothing yet: it may be somebody's.
+    Unknown,
+    /// It is our own, but must be written anew before anything is appended.
+    Ours,
+    /// It is our own: its size now, and when it was last written whole, in bytes.
+    Appendable { size: u64, whole: u64 },
 }
 
 /// A state of one kind, and the directory that it is kept in.
@@ -140,124 +213,242 @@ pub struct Storage {
     name: &'static str,
     /// Held until the process ends, however it ends.
     lock: Option<File>,
-    /// Whether what is there has been taken over, or is our own.
-    is_ours: bool,
+    content: Content,
 }
 
 impl Storage {
     /// The state `name` is to be kept in `directory`, which is created when it is needed.
     #[must_use]
     pub fn new(directory: PathBuf, name: &'static str) -> Self {
-        Storage { directory, name, lock: None, is_ours: false }
+        Storage { directory, name, lock: None, content: Content::Unknown }
     }
 
-    fn file(&self, ending: &str) -> PathBuf {
-        self.directory.join(format!("{}{ending}", self.name))
+    fn file(&self, ending: &str) -> String {
+        format!("{}{ending}", self.name)
     }
 
-    /// The state that was saved last; none when none ever was.
+    fn path(&self, ending: &str) -> PathBuf {
+        self.directory.join(self.file(ending))
+    }
+
+    /// The records that were stored last; none when none ever were.
     ///
     /// # Errors
-    /// The file can't be read, or is damaged or foreign. Then it has been set aside if that was possible.
-    pub fn load<S: DeserializeOwned>(&mut self) -> Result<Option<S>, StorageError> {
-        self.lock()?;
-        let path = self.file(STATE);
-        let bytes = match read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.is_ours = true;
-                return Ok(None);
-            }
-            Err(source) => return Err(StorageError::Io { path, source }),
+    /// The file can't be read, or is damaged or foreign. Damaged, it has been set aside if that was possible.
+    pub fn load<R: Record>(&mut self) -> Result<Vec<R>, StorageError> {
+        let directory = self.open_directory(true)?;
+        self.lock(&directory)?;
+        let Some(bytes) = self.read(&directory)? else {
+            self.content = Content::Ours;
+            return Ok(Vec::new());
         };
         match parse(&bytes, self.name) {
-            Ok(state) => {
-                self.is_ours = true;
-                Ok(Some(state))
+            Ok(records) => {
+                self.content = Content::Ours;
+                Ok(records)
             }
             Err(reason) => {
-                let aside = self.set_aside()?.unwrap_or_default();
-                Err(StorageError::Damaged { path, aside, reason })
+                let aside = self.path(DAMAGED);
+                self.rename(&directory, STATE, DAMAGED)?;
+                self.content = Content::Ours;
+                Err(StorageError::Damaged { path: self.path(STATE), aside, reason })
             }
         }
     }
 
-    /// Keeps what is there, if anything, under another name.
-    fn set_aside(&mut self) -> Result<Option<PathBuf>, StorageError> {
-        let aside = self.file(SET_ASIDE);
-        let was_there = match std::fs::rename(self.file(STATE), &aside) {
-            Ok(()) => true,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => false,
-            Err(source) => return Err(StorageError::Io { path: aside, source }),
-        };
-        self.is_ours = true;
-        Ok(was_there.then_some(aside))
-    }
-
-    /// Puts `state` in the place of what was saved before: after a crash either is there, whole. What could not be loaded
-    /// is set aside: somebody may want it back.
+    /// The records that were stored last, by whomever: nothing is created, locked or changed.
     ///
     /// # Errors
-    /// What the machine refused. What was saved before is then still there.
-    pub fn save(&mut self, state: &impl Serialize) -> Result<(), StorageError> {
-        self.lock()?;
-        if !self.is_ours
-            && let Some(aside) = self.set_aside()?
-        {
-            tracing::warn!(aside = %aside.display(), "positions and counters that could not be taken over were set aside");
-        }
-        let temporary = self.file(TEMPORARY);
-        let path = self.file(STATE);
-        let write = || -> io::Result<()> {
-            let mut file = without_waiting().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(&render(state, self.name)?)?;
-            file.sync_data()
-        };
-        write().map_err(|source| StorageError::Io { path: temporary.clone(), source })?;
-        let replace = || -> io::Result<()> {
-            std::fs::rename(&temporary, &path)?;
-            // Else a machine that loses its power may show what was saved before.
-            File::open(&self.directory)?.sync_all()
-        };
-        replace().map_err(|source| StorageError::Io { path: path.clone(), source })
+    /// The file can't be read or understood.
+    pub fn look<R: Record>(&self) -> Result<Vec<R>, StorageError> {
+        let directory = self.open_directory(false)?;
+        let Some(bytes) = self.read(&directory)? else { return Ok(Vec::new()) };
+        parse(&bytes, self.name)
+            .map_err(|reason| StorageError::Io { path: self.path(STATE), source: io::Error::other(reason) })
     }
 
-    fn lock(&mut self) -> Result<(), StorageError> {
-        if self.lock.is_some() {
+    /// Whether everything must be stored the next time.
+    #[must_use]
+    pub fn wants_all(&self) -> bool {
+        match self.content {
+            Content::Unknown | Content::Ours => true,
+            Content::Appendable { size, whole } => size > whole.saturating_mul(GROWTH).saturating_add(GROWTH_BYTES),
+        }
+    }
+
+    /// Stores `update`. When it is `durable` it has reached the disk when this returns: after a crash of the machine either
+    /// it or what was stored before is there, whole. What could not be loaded is kept under another name: somebody may want
+    /// it back.
+    ///
+    /// # Errors
+    /// What the machine refused. What was stored before is then still there, and everything must be stored the next time.
+    pub fn save<R: Record>(&mut self, update: Update<R>, durable: bool) -> Result<(), StorageError> {
+        let before = self.content;
+        if before != Content::Unknown {
+            self.content = Content::Ours;
+        }
+        let directory = self.open_directory(true)?;
+        self.lock(&directory)?;
+        self.content = match update {
+            Update::All(put) => {
+                if before == Content::Unknown && self.has_state(&directory) {
+                    self.rename(&directory, STATE, EARLIER)?;
+                    tracing::warn!(path = %self.path(EARLIER).display(), "positions and counters that could not be taken over were set aside");
+                }
+                let whole = self.write_all(&directory, &Line { put, gone: Vec::new() })?;
+                Content::Appendable { size: whole, whole }
+            }
+            Update::Changed { put, gone } => {
+                let Content::Appendable { size, whole } = before else {
+                    let source = io::Error::other("there is no whole state to add to");
+                    return Err(StorageError::Io { path: self.path(STATE), source });
+                };
+                let added = self.append(&directory, size, &Line { put, gone }, durable)?;
+                Content::Appendable { size: size + added, whole }
+            }
+        };
+        Ok(())
+    }
+
+    fn write_all<R: Record>(&self, directory: &OwnedFd, line: &Line<R>) -> Result<u64, StorageError> {
+        let write = || -> io::Result<u64> {
+            let mut bytes = serde_json::to_vec(&header_of(self.name))?;
+            bytes.push(b'\n');
+            bytes.extend(render(line)?);
+            let temporary = self.file(TEMPORARY);
+            // What an exporter left behind that ended while it wrote; or a link that somebody put there.
+            match rustix::fs::unlinkat(directory, &temporary, rustix::fs::AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+            let file = rustix::fs::openat(directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+            let mut file = File::from(file);
+            file.write_all(&bytes)?;
+            file.sync_data()?;
+            rustix::fs::renameat(directory, &temporary, directory, self.file(STATE))?;
+            // Else a machine that loses its power may show what was stored before.
+            rustix::fs::fsync(directory)?;
+            Ok(bytes.len() as u64)
+        };
+        write().map_err(|source| self.failed(TEMPORARY, source))
+    }
+
+    fn append<R: Record>(
+        &self,
+        directory: &OwnedFd,
+        size: u64,
+        line: &Line<R>,
+        durable: bool,
+    ) -> Result<u64, StorageError> {
+        let write = || -> io::Result<u64> {
+            let file = rustix::fs::openat(
+                directory,
+                self.file(STATE),
+                PLAIN | OFlags::WRONLY | OFlags::APPEND,
+                Mode::empty(),
+            )?;
+            let mut file = File::from(file);
+            let meta = file.metadata()?;
+            if !meta.is_file() || meta.len() != size {
+                return Err(io::Error::other("it is not as it was left"));
+            }
+            let bytes = render(line)?;
+            file.write_all(&bytes)?;
+            if durable {
+                file.sync_data()?;
+            }
+            Ok(bytes.len() as u64)
+        };
+        write().map_err(|source| self.failed(STATE, source))
+    }
+
+    fn has_state(&self, directory: &OwnedFd) -> bool {
+        rustix::fs::statat(directory, self.file(STATE), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    fn rename(&self, directory: &OwnedFd, from: &str, to: &str) -> Result<(), StorageError> {
+        let renamed = rustix::fs::renameat(directory, self.file(from), directory, self.file(to));
+        renamed.map_err(|error| self.failed(from, error.into()))
+    }
+
+    fn read(&self, directory: &OwnedFd) -> Result<Option<Vec<u8>>, StorageError> {
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            let file = match rustix::fs::openat(directory, self.file(STATE), PLAIN | OFlags::RDONLY, Mode::empty()) {
+                Ok(file) => File::from(file),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let mut bytes = Vec::new();
+            file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        read().map_err(|source| self.failed(STATE, source))
+    }
+
+    /// An error about a file of ours; one of another user's is told as such.
+    fn failed(&self, ending: &str, source: io::Error) -> StorageError {
+        let path = self.path(ending);
+        let owner = rustix::fs::lstat(&path).ok().map(|stat| stat.st_uid);
+        let user = rustix::process::geteuid().as_raw();
+        match owner {
+            Some(owner) if source.kind() == io::ErrorKind::PermissionDenied && owner != user => {
+                StorageError::NotOurs { path, directory: self.directory.clone(), owner, user }
+            }
+            _ => StorageError::Io { path, source },
+        }
+    }
+
+    /// The directory, which is made when it is not there and `create` is set.
+    fn open_directory(&self, create: bool) -> Result<OwnedFd, StorageError> {
+        let failed = |source| StorageError::Io { path: self.directory.clone(), source };
+        if create {
+            std::fs::create_dir_all(&self.directory).map_err(failed)?;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory =
+            rustix::fs::open(&self.directory, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let owner = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?.st_uid;
+        let user = rustix::process::geteuid().as_raw();
+        if create && owner != user && owner != 0 {
+            let path = self.directory.clone();
+            return Err(StorageError::NotOurs { directory: path.clone(), path, owner, user });
+        }
+        Ok(directory)
+    }
+
+    /// Takes the lock, again when its file was removed.
+    fn lock(&mut self, directory: &OwnedFd) -> Result<(), StorageError> {
+        use std::os::unix::fs::MetadataExt;
+        if self.lock.as_ref().and_then(|lock| lock.metadata().ok()).is_some_and(|meta| meta.nlink() > 0) {
             return Ok(());
         }
-        let failed = |path: &Path, source| StorageError::Io { path: path.to_owned(), source };
-        std::fs::create_dir_all(&self.directory).map_err(|source| failed(&self.directory, source))?;
-        let path = self.file(LOCK);
-        let file = without_waiting().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(|source| failed(&path, source))?;
+        self.lock = None;
+        let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE;
+        let file = rustix::fs::openat(directory, self.file(LOCK), flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(file.map_err(|error| self.failed(LOCK, error.into()))?);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 self.lock = Some(file);
                 Ok(())
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StorageError::Locked { path }),
-            Err(error) => Err(failed(&path, error.into())),
+            Err(Errno::WOULDBLOCK) => Err(StorageError::Locked { path: self.path(LOCK) }),
+            Err(error) => Err(self.failed(LOCK, error.into())),
         }
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = without_waiting().read(true).open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+/// A line of version 2, with its checksum and its end.
+fn render<R: Record>(line: &Line<R>) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(line)?;
+    let mut bytes = format!("{:08x} ", checksum(&body)).into_bytes();
+    bytes.extend(body);
+    bytes.push(b'\n');
     Ok(bytes)
 }
 
-fn render(state: &impl Serialize, name: &str) -> io::Result<Vec<u8>> {
-    let body = serde_json::to_vec(state)?;
-    let header =
-        Header { format: format_of(name), version: VERSION, length: body.len() as u64, crc32: checksum(&body) };
-    let mut text = serde_json::to_vec(&header)?;
-    text.push(b'\n');
-    text.extend(body);
-    text.push(b'\n');
-    Ok(text)
+fn header_of(name: &str) -> Header {
+    Header { format: format_of(name), version: 2, length: None, crc32: None }
 }
 
 /// What the header of the state `name` says that it is.
@@ -268,8 +459,12 @@ fn format_of(name: &str) -> String {
 /// Reads what a file of the state `name` holds.
 ///
 /// # Errors
-/// Why it is not one that this version wrote, whole.
-pub fn parse<S: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<S, String> {
+/// Why it is not one that this version or an earlier one wrote, whole.
+pub fn parse<R: Record>(bytes: &[u8], name: &str) -> Result<Vec<R>, String> {
+    parse_stored(bytes, name).map(Stored::<R>::into)
+}
+
+fn parse_stored<R: Record>(bytes: &[u8], name: &str) -> Result<Stored<R>, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it is larger than {MAX_BYTES} bytes"));
     }
@@ -280,14 +475,48 @@ pub fn parse<S: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<S, String>
     if header.format != format {
         return Err(format!("it says of itself that it is {:?}, not {format:?}", header.format));
     }
-    if header.version != VERSION {
-        return Err(format!("it is of version {}, this program writes {VERSION}", header.version));
+    let rest = &bytes[end + 1..];
+    match header.version {
+        1 => {
+            let body = rest.strip_suffix(b"\n").ok_or("its end is missing")?;
+            if Some(body.len() as u64) != header.length || Some(checksum(body)) != header.crc32 {
+                return Err("it is not as long as it was, or its checksum is wrong".to_owned());
+            }
+            serde_json::from_slice(body).map(Stored::V1).map_err(|error| format!("it can't be read: {error}"))
+        }
+        2 => parse_lines(rest).map(Stored::V2),
+        version => Err(format!("it is of version {version}, this program reads 1 and 2")),
     }
-    let body = bytes[end + 1..].strip_suffix(b"\n").ok_or("its end is missing")?;
-    if body.len() as u64 != header.length || checksum(body) != header.crc32 {
-        return Err("it is not as long as it was, or its checksum is wrong".to_owned());
+}
+
+fn parse_lines<R: Record>(bytes: &[u8]) -> Result<Vec<Line<R>>, String> {
+    let mut lines = Vec::new();
+    let mut number = 1;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        number += 1;
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        let body = checked(line.strip_suffix(b"\n").unwrap_or_default());
+        let Some(body) = body else {
+            // One that was being written is the last.
+            let is_last = after.is_empty() || after.iter().all(|byte| *byte == 0);
+            if is_last && !lines.is_empty() && end.is_none() {
+                break;
+            }
+            return Err(format!("its line {number} has a wrong checksum"));
+        };
+        lines.push(serde_json::from_slice(body).map_err(|error| format!("its line {number} can't be read: {error}"))?);
+        rest = after;
     }
-    serde_json::from_slice(body).map_err(|error| format!("it can't be read: {error}"))
+    if lines.is_empty() { Err("its records are missing".to_owned()) } else { Ok(lines) }
+}
+
+/// What is behind the checksum of a line, when that is right.
+fn checked(line: &[u8]) -> Option<&[u8]> {
+    let (sum, body) = line.split_at_checked(9)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?, 16).ok()?;
+    (sum == checksum(body)).then_some(body)
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
@@ -298,80 +527,184 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::source::tailer::logs::LogRecord;
+    use crate::source::tailer::tracking::TrackingRecord;
 
     const NAME: &str = "logs";
 
-    fn state() -> State {
-        let counts = Counts { levels: [1, 2, u64::MAX], ..Counts::default() };
-        let kept = Kept {
-            device: 1,
-            inode: u64::MAX,
-            length: 256,
-            hash: 7,
-            offset: 9,
-            skipping: true,
-            after_nul: false,
-            size: 10,
-            current: true,
-            follows: true,
-        };
-        let log = LogState {
-            instance: Name("prod".into()),
-            log: Name(OsString::from_vec(b"caf\xe9".to_vec())),
-            file: Name("x.log".into()),
-            files: vec![kept],
-            finished: vec![kept],
-            tally: Tally { read_bytes: 1, skipped_bytes: 2, rotations: 3 },
-            counts,
-            memory: Memory { begun: true, searched: true, error: false, found: 3 },
-        };
-        State { surveyed: true, logs: vec![log] }
+    /// What this version stored, letter by letter. A field that is renamed is another version.
+    const STORED: &str = r#"{"log":{"instance":"prod","log":"caf\u00e9","file":"x.log","files":[{"device":1,"inode":18446744073709551615,"length":256,"hash":7,"offset":9,"skipping":true,"after_nul":false,"size":10,"current":true,"follows":true}],"finished":[],"tally":{"read_bytes":1,"skipped_bytes":2,"rotations":3,"generations_missed":4},"counts":{"levels":[1,2,18446744073709551615],"other_levels":{"fatal":5},"codes":{"INT-150012":6},"other_codes":7,"problems":[8,9,10,11],"continuations":12,"unreadable":13,"last_message":14,"last_error":null,"runs":{"succeeded":15,"failed":16,"last_failure":{"time":17,"code":"INT-150012"},"messages":18,"runs":[{"pid":19,"first":20,"last":21,"last_time":22,"messages":23,"errors":24,"counted":true,"failed":true,"ended":false,"superseded":false}]},"held":[25,26],"refused":null},"memory":{"begun":true,"searched":true,"error":false,"found":3}}}"#;
+
+    const STORED_TRACKING: &str = r#"[{"gone":{"instance":"prod","totals":{"lines":3,"corrupt":1,"skipped_bytes":0}}},{"file":{"instance":"prod","file":"0x1.log","files":[],"tally":{"read_bytes":1,"skipped_bytes":2,"rotations":3,"generations_missed":4},"totals":{"lines":4,"corrupt":1,"skipped_bytes":0},"content":{"lines":4,"corrupt":1,"places":[3]}}}]"#;
+
+    fn fixture(file: &str) -> Vec<u8> {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state").join(file);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn record() -> LogRecord {
+        serde_json::from_str(STORED).unwrap()
+    }
+
+    /// The same of another log.
+    fn other(log: &str, errors: u64) -> LogRecord {
+        let LogRecord::Log(mut stored) = record() else { panic!() };
+        stored.log = Name(log.into());
+        stored.counts.levels[0] = errors;
+        LogRecord::Log(stored)
+    }
+
+    fn all(records: &[LogRecord]) -> Update<LogRecord> {
+        Update::All(records.to_vec())
+    }
+
+    fn loaded(directory: &Path) -> Vec<LogRecord> {
+        Storage::new(directory.to_owned(), NAME).look().unwrap()
     }
 
     #[test]
-    fn what_was_saved_is_loaded() {
+    fn the_form_of_what_is_stored_is_this_to_the_letter() {
+        let text = serde_json::to_string(&record()).unwrap().replace("caf\u{e9}", "caf\\u00e9");
+        assert_eq!(text, STORED);
+        let records: Vec<TrackingRecord> = serde_json::from_str(STORED_TRACKING).unwrap();
+        assert_eq!(serde_json::to_string(&records).unwrap(), STORED_TRACKING);
+        let line = Line { put: vec![LogRecord::Surveyed {}], gone: vec![vec![Name("prod".into()), Name("x".into())]] };
+        assert_eq!(render(&line).unwrap(), b"96f276e2 {\"put\":[{\"surveyed\":{}}],\"gone\":[[\"prod\",\"x\"]]}\n");
+        assert_eq!(
+            serde_json::to_string(&header_of(NAME)).unwrap(),
+            r#"{"format":"campaign_exporter logs","version":2}"#
+        );
+    }
+
+    #[test]
+    fn what_version_1_stored_is_read_with_all_its_counters_and_positions() {
+        let logs: Vec<LogRecord> = parse(&fixture("v1/logs.json"), "logs").unwrap();
+        assert!(matches!(logs[0], LogRecord::Surveyed {}));
+        let log = |name: &str| {
+            let is_it = |record: &&LogRecord| matches!(record, LogRecord::Log(log) if log.log.0 == name);
+            let Some(LogRecord::Log(log)) = logs.iter().find(is_it) else { panic!("{name}") };
+            log.clone()
+        };
+        assert_eq!(logs.len(), 6);
+        let mta = log("mta");
+        assert_eq!(
+            (mta.counts.levels, mta.counts.codes.len(), mta.counts.last_error),
+            ([3, 1, 17], 2, Some(1_622_450_563_124))
+        );
+        assert_eq!((mta.tally.read_bytes, mta.tally.rotations), (1415, 1));
+        assert_eq!((mta.files[0].offset, mta.files[0].size, mta.finished[0].offset), (666, 700, 749));
+        let import = log("import");
+        assert_eq!((import.counts.continuations, import.counts.runs.last_errors()), (1, 0));
+        assert_eq!(log("mtachild").counts.problems, [0, 1, 0, 0]);
+        assert_eq!((log("web").counts.unreadable, log("web").counts.other_levels["fatal"]), (1, 1));
+        assert_eq!(log("web").counts.runs.last_errors(), 1);
+        let tracking: Vec<TrackingRecord> = parse(&fixture("v1/tracking.json"), "tracking").unwrap();
+        let text = serde_json::to_string(&tracking).unwrap();
+        assert!(
+            text.contains(r#""gone":{"instance":"prod","totals":{"lines":3,"corrupt":1,"skipped_bytes":0}"#),
+            "{text}"
+        );
+        assert!(text.contains(r#""offset":508"#) && text.contains(r#""places":[3]"#), "{text}");
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_changes_are_appended() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new").join("directory");
         let mut storage = Storage::new(path.clone(), NAME);
-        assert_eq!(storage.load::<State>().unwrap(), None);
-        storage.save(&State::default()).unwrap();
-        storage.save(&state()).unwrap();
-        assert_eq!(storage.load().unwrap(), Some(state()));
+        assert_eq!(storage.load::<LogRecord>().unwrap(), []);
+        assert!(storage.wants_all());
+        storage.save(all(&[other("a", 1), other("b", 1)]), true).unwrap();
+        assert!(!storage.wants_all());
+        let inode = path.join("logs.json").metadata().unwrap().ino();
+        storage
+            .save(Update::Changed { put: vec![other("b", 2), other("c", 3)], gone: vec![other("a", 0).key()] }, false)
+            .unwrap();
+        assert_eq!(path.join("logs.json").metadata().unwrap().ino(), inode);
         drop(storage);
-        assert_eq!(Storage::new(path, NAME).load().unwrap(), Some(state()));
+        assert_eq!(loaded(&path), [other("b", 2), other("c", 3)]);
+    }
+
+    #[test]
+    fn a_file_that_has_grown_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut storage = Storage::new(directory.path().to_owned(), NAME);
+        storage.load::<LogRecord>().unwrap();
+        storage.save(all(&[other("a", 0)]), true).unwrap();
+        let mut times = 0;
+        while !storage.wants_all() {
+            times += 1;
+            storage.save(Update::Changed { put: vec![other("a", times)], gone: vec![] }, false).unwrap();
+        }
+        let size = |storage: &Storage| storage.path(STATE).metadata().unwrap().len();
+        assert!(size(&storage) > GROWTH_BYTES);
+        storage.save(all(&[other("a", times)]), false).unwrap();
+        assert!(size(&storage) < 2048);
+        drop(storage);
+        assert_eq!(loaded(directory.path()), [other("a", times)]);
+    }
+
+    #[test]
+    fn a_last_line_that_was_being_written_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut storage = Storage::new(directory.path().to_owned(), NAME);
+        storage.load::<LogRecord>().unwrap();
+        storage.save(all(&[other("a", 1)]), true).unwrap();
+        storage.save(Update::Changed { put: vec![other("a", 2)], gone: vec![] }, false).unwrap();
+        drop(storage);
+        let path = directory.path().join("logs.json");
+        let whole = std::fs::read(&path).unwrap();
+        let second = whole.len() - whole.iter().rev().skip(1).position(|byte| *byte == b'\n').unwrap() - 1;
+        for end in second + 1..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert_eq!(loaded(directory.path()), [other("a", 1)], "{end}");
+        }
+        std::fs::write(&path, [&whole[..second + 20], &[0; 100]].concat()).unwrap();
+        assert_eq!(loaded(directory.path()), [other("a", 1)], "blocks that never reached the disk");
     }
 
     #[test]
     fn a_damaged_or_foreign_file_is_set_aside_and_reported() {
-        let good = render(&state(), NAME).unwrap();
-        let mut flipped = good.clone();
-        let middle = good.len() / 2;
-        flipped[middle] ^= 1;
-        let other_version = String::from_utf8(good.clone()).unwrap().replacen("\"version\":1", "\"version\":2", 1);
-        let other_kind = render(&state(), "tracking").unwrap();
+        let v1 = fixture("v1/logs.json");
+        let changed = |from: &str, to: &str| {
+            let text = String::from_utf8(v1.clone()).unwrap();
+            assert!(text.contains(from));
+            text.replacen(from, to, 1).into_bytes()
+        };
+        let mut storage = Storage::new(tempfile::tempdir().unwrap().path().to_owned(), NAME);
+        storage.load::<LogRecord>().unwrap();
+        storage.save(all(&[other("a", 1)]), true).unwrap();
+        storage.save(Update::Changed { put: vec![other("b", 1)], gone: vec![] }, true).unwrap();
+        let v2 = String::from_utf8(std::fs::read(storage.path(STATE)).unwrap()).unwrap();
         for bytes in [
-            &good[..good.len() - 5],
-            &flipped,
-            b"",
-            b"\n",
-            b"{}\n{}\n",
-            b"\0\0\0\0",
-            other_version.as_bytes(),
-            &other_kind,
+            v1[..v1.len() - 5].to_vec(),
+            // Another number in its place: only the checksum tells.
+            changed("\"read_bytes\":471", "\"read_bytes\":472"),
+            changed("\"version\":1", "\"version\":3"),
+            changed("campaign_exporter logs", "campaign_exporter tracking"),
+            v2.replacen("\"read_bytes\":1", "\"read_bytes\":2", 1).into_bytes(),
+            v2.as_bytes()[..v2.find('\n').unwrap() + 1].to_vec(),
+            b"".to_vec(),
+            b"\n".to_vec(),
+            b"{}\n{}\n".to_vec(),
+            b"\0\0\0\0".to_vec(),
         ] {
             let directory = tempfile::tempdir().unwrap();
-            std::fs::write(directory.path().join("logs.json"), bytes).unwrap();
+            std::fs::write(directory.path().join("logs.json"), &bytes).unwrap();
             let mut storage = Storage::new(directory.path().to_owned(), NAME);
-            let error = storage.load::<State>().unwrap_err();
-            assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+            let error = storage.load::<LogRecord>().unwrap_err();
+            assert!(matches!(error, StorageError::Damaged { .. }), "{error}: {}", bytes.escape_ascii());
             assert!(error.to_string().contains("logs.json.damaged"), "{error}");
             assert_eq!(std::fs::read(directory.path().join("logs.json.damaged")).unwrap(), bytes);
-            assert_eq!(storage.load::<State>().unwrap(), None);
-            storage.save(&state()).unwrap();
-            assert_eq!(storage.load().unwrap(), Some(state()));
+            assert_eq!(storage.load::<LogRecord>().unwrap(), []);
+            storage.save(all(&[record()]), true).unwrap();
+            assert_eq!(storage.load::<LogRecord>().unwrap(), [record()]);
         }
     }
 
@@ -379,18 +712,88 @@ mod tests {
     fn two_exporters_do_not_share_a_state() {
         let directory = tempfile::tempdir().unwrap();
         let mut first = Storage::new(directory.path().to_owned(), NAME);
-        first.save(&state()).unwrap();
+        first.save(all(&[record()]), true).unwrap();
         let mut second = Storage::new(directory.path().to_owned(), NAME);
-        assert!(matches!(second.load::<State>(), Err(StorageError::Locked { .. })));
-        assert!(matches!(second.save(&State::default()), Err(StorageError::Locked { .. })));
+        assert!(matches!(second.load::<LogRecord>(), Err(StorageError::Locked { .. })));
+        assert!(matches!(second.save(all(&[]), true), Err(StorageError::Locked { .. })));
         drop(first);
-        // It comes too late to take over what is there, and destroys nothing.
-        second.save(&State::default()).unwrap();
-        let aside = std::fs::read(directory.path().join(format!("{NAME}{SET_ASIDE}"))).unwrap();
-        assert_eq!(parse::<State>(&aside, NAME).unwrap(), state());
-        second.save(&state()).unwrap();
-        assert_eq!(second.load().unwrap(), Some(state()));
-        assert_eq!(std::fs::read(directory.path().join(format!("{NAME}{SET_ASIDE}"))).unwrap(), aside);
+        // It comes too late to take over what is there, and destroys nothing: nor is that damaged.
+        second.save(all(&[]), true).unwrap();
+        let aside = std::fs::read(directory.path().join("logs.json.earlier")).unwrap();
+        assert_eq!(parse::<LogRecord>(&aside, NAME).unwrap(), [record()]);
+        second.save(all(&[record()]), true).unwrap();
+        assert_eq!(second.load::<LogRecord>().unwrap(), [record()]);
+        assert_eq!(std::fs::read(directory.path().join("logs.json.earlier")).unwrap(), aside);
+        assert!(!directory.path().join("logs.json.damaged").exists());
+    }
+
+    #[test]
+    fn a_symbolic_link_in_place_of_a_file_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        for file in ["logs.json", "logs.json.new", "logs.lock"] {
+            let folder = directory.path().join(format!("of {file}"));
+            std::fs::create_dir(&folder).unwrap();
+            symlink(&victim, folder.join(file)).unwrap();
+            let mut storage = Storage::new(folder, NAME);
+            let loads = storage.load::<LogRecord>().is_ok();
+            assert_eq!(loads, file == "logs.json.new", "{file}");
+            let saved = storage.save(all(&[record()]), true);
+            assert_eq!(saved.is_ok(), file != "logs.lock", "{file}: {saved:?}");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"precious", "{file}");
+        }
+    }
+
+    #[test]
+    fn the_directory_of_another_user_is_refused_with_the_remedy() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(directory.path(), Some(4711), None).unwrap();
+        let error = Storage::new(directory.path().to_owned(), NAME).save(all(&[record()]), true).unwrap_err();
+        assert!(matches!(error, StorageError::NotOurs { owner: 4711, user: 0, .. }), "{error}");
+        assert!(error.to_string().contains("chown -R 0"), "{error}");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_an_exporter_left_that_ran_as_root_is_told_with_the_remedy_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("logs.json");
+        let mut storage = Storage::new(directory.path().to_owned(), NAME);
+        storage.save(all(&[record()]), true).unwrap();
+        drop(storage);
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        // As if it were another user's: what may not be read is not damaged.
+        std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+        let error = crate::source::kit::as_plain_user(|| {
+            Storage::new(directory.path().to_owned(), NAME).load::<LogRecord>().unwrap_err()
+        });
+        assert!(matches!(error, StorageError::NotOurs { owner: 4711, .. }), "{error}");
+        assert!(path.exists() && !directory.path().join("logs.json.damaged").exists());
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_is_made_again_with_everything() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("state");
+        let mut storage = Storage::new(directory.clone(), NAME);
+        storage.load::<LogRecord>().unwrap();
+        storage.save(all(&[record()]), true).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let changed = || Update::Changed { put: vec![other("b", 1)], gone: vec![] };
+        assert!(storage.save(changed(), true).is_err(), "what changed is not all there was");
+        assert!(storage.wants_all());
+        storage.save(all(&[record()]), true).unwrap();
+        storage.save(changed(), true).unwrap();
+        assert_eq!(storage.look::<LogRecord>().unwrap().len(), 2);
+        let mut second = Storage::new(directory, NAME);
+        assert!(matches!(second.load::<LogRecord>(), Err(StorageError::Locked { .. })), "the lock is taken again");
     }
 
     #[test]
@@ -398,12 +801,12 @@ mod tests {
         for (file, loads) in [("logs.lock", false), ("logs.json", false), ("logs.json.new", true)] {
             let directory = tempfile::tempdir().unwrap();
             let fifo = directory.path().join(file);
-            rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
             let mut storage = Storage::new(directory.path().to_owned(), NAME);
-            assert_eq!(storage.load::<State>().is_ok(), loads, "{file}");
-            let saved = storage.save(&state());
-            // What is damaged was set aside when it was to be loaded.
-            assert_eq!(saved.is_ok(), file == "logs.json", "{file}: {saved:?}");
+            assert_eq!(storage.load::<LogRecord>().is_ok(), loads, "{file}");
+            let saved = storage.save(all(&[record()]), true);
+            // What is damaged was set aside when it was to be loaded; what another one left is replaced.
+            assert_eq!(saved.is_ok(), file != "logs.lock", "{file}: {saved:?}");
         }
     }
 
@@ -412,14 +815,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Storage::new(file.join("below"), NAME).save(&state()).unwrap_err();
+        let error = Storage::new(file.join("below"), NAME).save(all(&[record()]), true).unwrap_err();
         assert!(error.to_string().contains("--storage.path"), "{error}");
     }
 
     proptest! {
         #[test]
         fn no_bytes_break_the_parser(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(parse::<State>(&bytes, NAME).is_err());
+            prop_assert!(parse::<LogRecord>(&bytes, NAME).is_err());
+            let headed = [b"{\"format\":\"campaign_exporter logs\",\"version\":2}\n".to_vec(), bytes].concat();
+            prop_assert!(parse::<LogRecord>(&headed, NAME).is_err());
         }
 
         #[test]

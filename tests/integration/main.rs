@@ -24,6 +24,4 @@ mod rules;
 mod soak;
 mod specification;
 mod stalls;
-mod tailer;
-mod tracking_logs;
 mod web;

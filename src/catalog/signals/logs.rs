@@ -10,15 +10,19 @@ define_metrics! {
     LOG_MESSAGES: Counter "campaign_log_messages_total" [log, module, campaign_instance, level]
         "Messages in the log by level; lines that continue a message are none. Of levels that the documentation doesn't name the first ten are told apart, the others are other.";
     LOG_ERROR_CODES: Counter "campaign_log_error_codes_total" [log, module, campaign_instance, code]
-        "Messages that start with an error code (three capitals, a dash, six digits). After 100 codes of a log the others are other.";
+        "Messages that start with an error code (three capitals, a dash, six digits). After 100 codes of a log, or 20,000 of all logs together, the others are other.";
     LOG_PROBLEMS: Counter "campaign_log_problems_total" [log, module, campaign_instance, problem]
-        "Messages that show a documented problem: xtk_session (an xtk:session error), cross_device_link (a file can't be renamed because TMPDIR is on another device than var).";
+        "Messages that show a documented problem: xtk_session (an xtk:session error that does not come with a refused login), cross_device_link (a file can't be renamed because TMPDIR is on another device than var), login_refused (one user's session has expired, password is wrong or address not allowed: XSV-350008, XSV-350012, XSV-350013), database (XSV-350063, ODB-, PGS-, WDB-2).";
     LOG_LAST_MESSAGE: Gauge "campaign_log_last_message_timestamp_seconds" [log, module, campaign_instance]
         "When the last message was written, by its own time, in seconds since 1970-01-01 UTC. Absent while none was seen.";
     LOG_LAST_ERROR: Gauge "campaign_log_last_error_timestamp_seconds" [log, module, campaign_instance]
         "When the last error was written, by its own time, in seconds since 1970-01-01 UTC. Absent while none was seen.";
     LOG_LAST_RUN_ERRORS: Gauge "campaign_log_last_run_errors" [log, module, campaign_instance]
-        "Errors of the process that wrote the last message: for a module that starts when needed, those of its last run. Absent while no message was seen.";
+        "Errors of the process that wrote the last messages: for a module that starts when needed, those of its last run, and where several ran at the same time, of all these. Absent while no message was seen.";
+    LOG_RUNS: Counter "campaign_log_runs_total" [log, module, campaign_instance, outcome]
+        "Runs of a module that starts when needed, by outcome: failure (it wrote an error) and success (it ended without one). A run is what one process writes.";
+    LOG_LAST_FAILED_RUN: Gauge "campaign_log_last_failed_run_timestamp_seconds" [log, module, campaign_instance, code]
+        "When the last run that failed wrote its first error, in seconds since 1970-01-01 UTC, with that error's code, which is empty where it has none. Absent while none has failed.";
     LOG_SIZE: Gauge "campaign_log_size_bytes" [log, module, campaign_instance]
         "Size of the log file that is being written, in bytes.";
     LOG_LAG: Gauge "campaign_log_lag_bytes" [log, module, campaign_instance]
@@ -27,14 +31,18 @@ define_metrics! {
         "Bytes of the log that were read, line by line.";
     LOG_ROTATIONS: Counter "campaign_log_rotations_total" [log, module, campaign_instance]
         "How often the log began anew: the file was moved away, truncated or replaced.";
+    LOG_GENERATIONS_MISSED: Counter "campaign_log_generations_missed_total" [log, module, campaign_instance]
+        "How often a file of the log was gone before its end could be seen, so that it is unknown how much of it was lost.";
     LOG_CONTINUATION_LINES: Counter "campaign_log_continuation_lines_total" [log, module, campaign_instance]
         "Lines that don't start with a time and so continue the message before.";
     LOG_UNPARSED_LINES: Counter "campaign_log_unparsed_lines_total" [log, module, campaign_instance]
         "Lines that could not be read: they start with a time but have not the documented fields, or continue nothing.";
     LOG_SKIPPED_BYTES: Counter "campaign_log_skipped_bytes_total" [log, module, campaign_instance]
         "Bytes of the log in no counted line: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
+    LOG_FILES_FOLLOWED: Gauge "campaign_log_files_followed" []
+        "Logs that are followed: 0 where no log was found.";
     LOG_FILES_NOT_FOLLOWED: Gauge "campaign_log_files_not_followed" [campaign_instance, reason]
-        "Log files and log directories that can't be followed now, by reason: permission, not_a_file (a FIFO or a directory in its place), limit (more than 5,000 logs, or no descriptor left), failure.";
+        "Log files and log directories that can't be followed now, by reason: permission, not_a_file (a FIFO, a directory or a link to nothing in its place), limit (more than 5,000 logs, or no descriptor left), failure.";
     IN_MAIL_POP_PERIOD: Gauge "campaign_inmail_pop_period_seconds" [campaign_instance]
         "The configured popMailPeriodSec of inMail: how often it reads the bounce mailbox, in seconds.";
     LOG_ROTATION_SIZE: Gauge "campaign_log_rotation_size_bytes" []

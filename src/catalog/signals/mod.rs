@@ -100,6 +100,7 @@ mod tests {
         "log",
         "mode",
         "module",
+        "outcome",
         "port",
         "probe",
         "problem",

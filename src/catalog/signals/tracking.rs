@@ -22,7 +22,7 @@ define_metrics! {
     TRACKING_LOG_SKIPPED_BYTES: Counter "campaign_tracking_log_skipped_bytes_total" [campaign_instance]
         "Bytes of the tracking logs in no line that could be judged whole: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
     TRACKING_LOG_FILES_NOT_FOLLOWED: Gauge "campaign_tracking_log_files_not_followed" [campaign_instance, reason]
-        "Tracking logs and their directories that can't be read now, by reason: permission, not_a_file (a FIFO or a directory in its place), limit (more than 5,000 files, or no descriptor left), failure.";
+        "Tracking logs and their directories that can't be read now, by reason: permission, not_a_file (a FIFO, a directory or a link to nothing in its place), limit (more than 5,000 files, or no descriptor left), failure.";
 }
 
 /// The name of the collector, and of what it keeps across restarts: the job that needs these files.
@@ -41,14 +41,17 @@ pub const DEFAULT_SIZE_LIMIT_BYTES: u64 = 500 * 1024 * 1024;
 pub static LOG_INTEGRITY: CheckDef = CheckDef {
     name: "log_integrity",
     passes_when: Text {
-        en: "Every line of the tracking logs matches the documented pattern.",
-        pt_br: "Todas as linhas dos logs de rastreamento correspondem ao padrão documentado.",
+        en: "Every line of the tracking logs matches the pattern that the page \"About message tracking\" documents.",
+        pt_br: "Todas as linhas dos logs de rastreamento correspondem ao padrão documentado na página \"Sobre o rastreamento de mensagens\".",
     },
 };
 
 /// What the page says of a corrupt line; its place follows.
 pub const CORRUPT_LINE: Text =
     Text { en: "a tracking line is corrupt", pt_br: "há uma linha de rastreamento corrompida" };
+
+/// The page that documents the pattern of a good line, and how to list the corrupt ones.
+pub const ABOUT_MESSAGE_TRACKING: &str = "https://experienceleague.adobe.com/docs/campaign-classic/using/sending-messages/tracking-messages/about-message-tracking.html";
 
 /// The checks of this theme.
 pub static CHECKS: &[&CheckDef] = &[&LOG_INTEGRITY];

@@ -3,10 +3,13 @@
 //! Knows lines, not files. Every set of names is bounded, whatever a log holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::parse::line::{Code, Level, Line, Memory, Message, Problem, Problems, Reader};
+use super::runs::Runs;
+use crate::parse::line::{Code, Level, Line, LineReader, Memory, Message, Problem, Problems};
 use crate::parse::tail::{Lines, RawLine};
 
 /// The most levels that are told apart besides the documented ones.
@@ -18,8 +21,17 @@ pub const MAX_LEVEL_BYTES: usize = 32;
 /// The most error codes of one log that are told apart.
 pub const MAX_CODES: usize = 100;
 
+/// The most error codes and levels of all logs together that are told apart.
+pub const MAX_NAMES: usize = 20_000;
+
 /// What stands for all names beyond the bounds.
 pub const OTHER: &str = "other";
+
+/// The general fault of a SOAP call: that it speaks of a session says little by itself.
+const SOAP_FAULT: &str = "SOP-330011";
+
+/// Two messages of one process that are no further apart than this, in milliseconds, are of one fault.
+const SAME_FAULT: i64 = 1_000;
 
 /// What has been counted in one log; kept across restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +43,7 @@ pub struct Counts {
     pub other_levels: BTreeMap<String, u64>,
     /// Messages by error code.
     pub codes: BTreeMap<Code, u64>,
-    /// Messages with codes beyond [`MAX_CODES`].
+    /// Messages with codes beyond [`MAX_CODES`] and [`MAX_NAMES`].
     pub other_codes: u64,
     /// Messages that show a documented problem, in the order of [`Problem::ALL`].
     pub problems: [u64; Problem::ALL.len()],
@@ -43,25 +55,66 @@ pub struct Counts {
     pub last_message: Option<i64>,
     /// When the last error was written: milliseconds since 1970-01-01 UTC.
     pub last_error: Option<i64>,
-    /// The pid of the process that wrote last, as far as it is a number.
-    pub last_pid: Option<u64>,
-    /// The errors that this process has written since it began to.
-    pub last_pid_errors: u64,
+    /// The runs of the module.
+    pub runs: Runs,
+    /// The process and time of a message that will be counted as a session's trouble unless it is told next that a login
+    /// was refused.
+    pub held: Option<(u64, i64)>,
+    /// The process and time of the last login that was refused.
+    pub refused: Option<(u64, i64)>,
+}
+
+/// How many names may still be told apart in all logs together.
+#[derive(Debug)]
+pub struct NameBudget(AtomicUsize);
+
+impl NameBudget {
+    /// Room for so many names.
+    #[must_use]
+    pub fn new(names: usize) -> Arc<Self> {
+        Arc::new(NameBudget(AtomicUsize::new(names)))
+    }
+
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn give(&self, names: usize) {
+        self.0.fetch_add(names, Ordering::Relaxed);
+    }
 }
 
 /// Counts the lines of one log, in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Counter {
     /// What has been counted.
     pub counts: Counts,
-    reader: Reader,
+    reader: LineReader,
+    budget: Arc<NameBudget>,
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.budget.give(self.counts.codes.len() + self.counts.other_levels.len());
+    }
 }
 
 impl Counter {
-    /// A counter that goes on where another one stood.
+    /// A counter that goes on where another one stood. Names beyond the budget are other from now on.
     #[must_use]
-    pub fn new(counts: Counts, memory: Memory) -> Self {
-        Counter { counts, reader: Reader::new(memory) }
+    pub fn new(mut counts: Counts, memory: Memory, budget: Arc<NameBudget>) -> Self {
+        for (code, times) in std::mem::take(&mut counts.codes) {
+            if budget.take() {
+                counts.codes.insert(code, times);
+            } else {
+                counts.other_codes += times;
+            }
+        }
+        for (name, times) in std::mem::take(&mut counts.other_levels) {
+            let name = if budget.take() { name } else { OTHER.to_owned() };
+            *counts.other_levels.entry(name).or_default() += times;
+        }
+        Counter { counts, reader: LineReader::new(memory), budget }
     }
 
     /// What must be kept besides the counts.
@@ -76,6 +129,9 @@ impl Counter {
             Line::Message(message) => self.message(&message),
             Line::Continuation(problems) => {
                 self.counts.continuations += 1;
+                if problems.has(Problem::LoginRefused) {
+                    self.counts.held = None;
+                }
                 self.problems(problems);
             }
             Line::Unreadable => self.counts.unreadable += 1,
@@ -85,7 +141,7 @@ impl Counter {
     /// Takes note of when a line was written and by whom, without counting it.
     pub fn glance(&mut self, line: &[u8]) {
         if let Line::Message(message) = self.reader.read(line) {
-            self.last(&message);
+            self.last(&message, false);
         }
     }
 
@@ -93,8 +149,17 @@ impl Counter {
     pub fn assume_lines_before(&mut self) {
         let memory = self.reader.memory();
         if !memory.begun {
-            self.reader = Reader::new(Memory { begun: true, ..memory });
+            self.reader = LineReader::new(Memory { begun: true, ..memory });
         }
+    }
+
+    /// Takes the silence of the log for an answer, at the time `now` in milliseconds since 1970-01-01 UTC; `lives`, where the
+    /// log tells of runs that end, says whether a module's process has an id. Whether anything is different.
+    pub fn settle(&mut self, now: i64, lives: Option<impl Fn(u64) -> bool>) -> bool {
+        let over = self.counts.held.take_if(|(_, time)| now - *time > SAME_FAULT).is_some();
+        self.counts.problems[Problem::XtkSession as usize] += u64::from(over);
+        let ended = lives.is_some_and(|lives| self.counts.runs.end(now, lives));
+        ended || over
     }
 
     fn message(&mut self, message: &Message<'_>) {
@@ -106,23 +171,54 @@ impl Counter {
             }
             (None, _) => {}
         }
-        if let Some(code) = message.code() {
+        let code = message.code();
+        if let Some(code) = code {
             self.code(code);
         }
-        self.problems(message.problems);
-        self.last(message);
+        let problems = self.session(message, code);
+        self.problems(problems);
+        self.last(message, true);
     }
 
-    fn last(&mut self, message: &Message<'_>) {
-        self.counts.last_message = Some(message.time);
-        let pid = number(message.pid);
-        if pid != self.counts.last_pid {
-            self.counts.last_pid = pid;
-            self.counts.last_pid_errors = 0;
+    /// The problems of a message without a session's trouble that is only the echo of a login that was refused, or that may
+    /// turn out to be.
+    fn session(&mut self, message: &Message<'_>, code: Option<Code>) -> Problems {
+        if message.problems.is_empty() && self.counts.held.is_none() {
+            return message.problems;
         }
+        let now = (number(message.pid), message.time);
+        let is_same_fault =
+            |(pid, time): (u64, i64)| now.0 == Some(pid) && now.1.abs_diff(time) <= SAME_FAULT.unsigned_abs();
+        let refused = message.problems.has(Problem::LoginRefused);
+        if let Some(held) = self.counts.held.take()
+            && !(refused && is_same_fault(held))
+        {
+            self.counts.problems[Problem::XtkSession as usize] += 1;
+        }
+        let (Some(pid), time) = now else { return message.problems };
+        if refused {
+            self.counts.refused = Some((pid, time));
+        }
+        if !message.problems.has(Problem::XtkSession) {
+            return message.problems;
+        }
+        if self.counts.refused.is_some_and(is_same_fault) {
+            return message.problems.without(Problem::XtkSession);
+        }
+        if code.is_some_and(|code| code.as_str() == SOAP_FAULT) {
+            self.counts.held = Some((pid, time));
+            return message.problems.without(Problem::XtkSession);
+        }
+        message.problems
+    }
+
+    fn last(&mut self, message: &Message<'_>, counts: bool) {
+        self.counts.last_message = Some(message.time);
         if message.level == Level::Error {
             self.counts.last_error = Some(message.time);
-            self.counts.last_pid_errors += 1;
+        }
+        if let Some(pid) = number(message.pid) {
+            self.counts.runs.message(message, pid, counts);
         }
     }
 
@@ -133,14 +229,14 @@ impl Counter {
             return;
         }
         let named = levels.len() - usize::from(levels.contains_key(OTHER));
-        let name = if named < MAX_OTHER_LEVELS { name } else { OTHER };
+        let name = if named < MAX_OTHER_LEVELS && self.budget.take() { name } else { OTHER };
         *levels.entry(name.to_owned()).or_default() += 1;
     }
 
     fn code(&mut self, code: Code) {
         if let Some(times) = self.counts.codes.get_mut(&code) {
             *times += 1;
-        } else if self.counts.codes.len() < MAX_CODES {
+        } else if self.counts.codes.len() < MAX_CODES && self.budget.take() {
             self.counts.codes.insert(code, 1);
         } else {
             self.counts.other_codes += 1;
@@ -163,11 +259,14 @@ impl Lines for Counter {
     }
 }
 
+/// A process id, in decimal or, as the older form has it, in hexadecimal digits.
 fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 18 {
+    if digits.is_empty() || digits.len() > 15 {
         return None;
     }
-    digits.iter().try_fold(0_u64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
+    let decimal = digits.iter().all(u8::is_ascii_digit) && (digits[0] != b'0' || digits.len() == 1);
+    let base = if decimal { 10 } else { 16 };
+    digits.iter().try_fold(0, |number, byte| Some(number * base + u64::from(char::from(*byte).to_digit(16)?)))
 }
 
 #[cfg(test)]
@@ -176,6 +275,10 @@ mod tests {
 
     use super::*;
     use crate::parse::tail::Position;
+
+    fn counter() -> Counter {
+        Counter::new(Counts::default(), Memory::default(), NameBudget::new(MAX_NAMES))
+    }
 
     fn line(level: &str, pid: u32, text: &str) -> Vec<u8> {
         format!("2021-05-31T08:42:18.124Z\t{pid}\t66501\t1\t{level}\tlog\t{text}").into_bytes()
@@ -187,7 +290,7 @@ mod tests {
 
     #[test]
     fn messages_are_counted_by_level_code_and_problem() {
-        let mut counter = Counter::default();
+        let mut counter = counter();
         counter.count(&line("info", 1, "fine"));
         counter.count(&line("error", 1, "INT-150012 xtk:session"));
         counter.count(b"more of it, xtk:session");
@@ -198,14 +301,14 @@ mod tests {
         assert_eq!(counts.levels, [2, 0, 1]);
         assert_eq!(counts.other_levels["fatal"], 1);
         assert_eq!((counts.codes[&code("INT-150012")], counts.codes[&code("BAS-010007")]), (2, 1));
-        assert_eq!(counts.problems, [1, 0]);
+        assert_eq!(counts.problems, [1, 0, 0, 0]);
         assert_eq!((counts.continuations, counts.unreadable), (1, 1));
         assert_eq!((counts.last_message, counts.last_error), (Some(1_622_450_538_124), Some(1_622_450_538_124)));
     }
 
     #[test]
     fn names_beyond_the_bounds_are_counted_as_other() {
-        let mut counter = Counter::default();
+        let mut counter = counter();
         for round in 0..3 {
             for number in 0..MAX_CODES + 50 {
                 counter.count(&line("error", 1, &format!("ABC-{number:06}")));
@@ -222,27 +325,65 @@ mod tests {
     }
 
     #[test]
-    fn the_errors_of_the_last_run_are_those_of_its_process() {
-        let mut counter = Counter::default();
-        counter.count(&line("error", 1, "failed"));
-        counter.count(&line("info", 1, "the end"));
-        assert_eq!(counter.counts.last_pid_errors, 1);
-        counter.count(&line("info", 2, "started"));
-        assert_eq!(counter.counts.last_pid_errors, 0);
-        counter.count(&line("error", 2, "failed"));
-        counter.count(&line("error", 2, "failed"));
-        assert_eq!(counter.counts.last_pid_errors, 2);
+    fn all_logs_together_have_so_many_names() {
+        let budget = NameBudget::new(3);
+        let new = || Counter::new(Counts::default(), Memory::default(), Arc::clone(&budget));
+        let (mut one, mut other) = (new(), new());
+        for number in 0..2 {
+            one.count(&line("error", 1, &format!("ABC-{number:06}")));
+            other.count(&line("error", 1, &format!("ABC-{number:06}")));
+        }
+        other.count(&line("odd", 1, ""));
+        assert_eq!((one.counts.codes.len(), other.counts.codes.len()), (2, 1));
+        assert_eq!((other.counts.other_codes, other.counts.other_levels[OTHER]), (1, 1));
+        drop(one);
+        other.count(&line("error", 1, "ABC-000007"));
+        assert_eq!(other.counts.codes.len(), 2, "a log that is gone makes room");
+    }
+
+    #[test]
+    fn a_login_that_was_refused_is_no_trouble_of_sessions_whichever_is_told_first() {
+        let soap = "SOP-330011 Error while executing the method 'Logon' of service 'xtk:session'";
+        let refused = "XSV-350012 Login or password incorrect";
+        let sessions = |lines: &[&[u8]]| {
+            let mut counter = counter();
+            lines.iter().for_each(|line| counter.count(line));
+            counter.settle(i64::MAX / 2, None::<fn(u64) -> bool>);
+            counter.counts.problems
+        };
+        assert_eq!(sessions(&[&line("error", 1, soap)]), [1, 0, 0, 0]);
+        assert_eq!(sessions(&[&line("error", 1, soap), &line("error", 1, soap)]), [2, 0, 0, 0]);
+        assert_eq!(sessions(&[&line("error", 1, soap), &line("error", 1, refused)]), [0, 0, 1, 0]);
+        assert_eq!(sessions(&[&line("error", 1, refused), &line("error", 1, soap)]), [0, 0, 1, 0]);
+        assert_eq!(sessions(&[&line("error", 1, soap), refused.as_bytes()]), [0, 0, 1, 0]);
+        assert_eq!(sessions(&[&line("error", 1, &format!("{soap} {refused}"))]), [0, 0, 1, 0]);
+        assert_eq!(
+            sessions(&[&line("error", 1, soap), &line("error", 2, refused)]),
+            [1, 0, 1, 0],
+            "of another process"
+        );
+        assert_eq!(
+            sessions(&[&line("error", 1, "PGS-220000 broken"), &line("error", 1, "XSV-350063 none")]),
+            [0, 0, 0, 2]
+        );
+    }
+
+    #[test]
+    fn a_process_id_may_be_hexadecimal() {
+        assert_eq!((number(b"00002E7A"), number(b"B67B28C0")), (Some(0x2e7a), Some(0xb67b_28c0)));
+        assert_eq!((number(b"66462"), number(b"0"), number(b"-5"), number(b"")), (Some(66_462), Some(0), None, None));
     }
 
     #[test]
     fn a_glance_counts_nothing() {
-        let mut counter = Counter::default();
+        let new = counter;
+        let mut counter = new();
         counter.glance(&line("error", 1, "ABC-000001"));
         counter.count(b"continues what was only glanced at");
         let counts = &counter.counts;
         assert_eq!((counts.levels, counts.codes.len(), counts.continuations), ([0; 3], 0, 1));
         assert!(counts.last_error.is_some());
-        let mut counter = Counter::default();
+        let mut counter = new();
         counter.assume_lines_before();
         counter.count(b"continues what was not given");
         assert_eq!(counter.counts.continuations, 1);
@@ -271,7 +412,7 @@ mod tests {
                 text.extend([&b"\n"[..], b"\r\n", b"\n\n"][usize::from(end)]);
             }
             let count_in = |sizes: &[usize]| {
-                let (mut counter, mut position, mut known, mut skipped) = (Counter::default(), Position::default(), 0, 0);
+                let (mut counter, mut position, mut known, mut skipped) = (counter(), Position::default(), 0, 0);
                 let mut sizes = sizes.iter().copied().chain(std::iter::repeat(text.len().max(1)));
                 while known < text.len() {
                     known = (known + sizes.next().unwrap_or(1)).min(text.len());

@@ -1,15 +1,24 @@
-//! Follows all logs of an installation: `<home>/var/<instance>/log/*.log`, and counts what is in them.
+//! Follows log files: [`Tailer`] with a [`Kind`] of logs. The modules' logs are one ([`logs`]), the tracking logs another
+//! ([`tracking`]).
 //!
-//! The kernel's hints (inotify, by `notify`) say where to look; looking says what is true. Every [`SURVEY`] everything is looked
-//! at, hints or not. A directory that gives no hints, because the kernel has no more watches or the file system knows
-//! of changes elsewhere, is polled; so is one that gives so many that hearing them would cost more than looking.
+//! The kernel's hints (inotify, by `notify`) say where to look; looking says what is true. In every survey everything that
+//! was written to lately is looked at, hints or not, and now and then everything else. A folder that gives no hints, because
+//! the kernel has no more watches or the file system knows of changes elsewhere, is polled; so is one that gives so many that
+//! hearing them would cost more than looking.
 //!
-//! One thread reads, with one buffer, a little of each log in turn. Knows files and lines; which module a log
-//! belongs to, and what its messages mean for its health, is for the collectors.
+//! One thread for each kind reads, with one buffer, a little of each log in turn ([`run`]). It holds no more descriptors than
+//! it may: beyond that, logs that were read are closed, and opened again when they have grown.
+//!
+//! Knows folders, names and lines; which module a log belongs to, and what its messages mean for its health, is for the
+//! collectors.
 
 pub mod counts;
 pub mod follow;
+pub mod logs;
 mod run;
+pub mod runs;
+#[cfg(test)]
+mod tests;
 pub mod tracking;
 pub mod watch;
 
@@ -17,32 +26,34 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use self::counts::{Counter, Counts};
-use self::follow::{Begin, Follower, Tally, Trouble};
-use self::watch::{Pending, Wake, Watch};
-use super::positions::{LogState, Name, State};
-use crate::parse::tail::RawLine;
-pub use run::{Published, Reader, Readings, StartError, Turns};
-
-/// How often everything is looked at, whatever was hinted.
-pub const SURVEY: Duration = Duration::from_secs(10);
+use self::follow::{Begin, LogFollower};
+use self::watch::{Hinted, Wake, Watch};
+use super::kit::Miss;
+use super::positions::{Name, Record, Update};
+use crate::parse::tail::Lines;
+pub use run::{Published, Readings, StartError, StorageAccess, TailerThread};
 
 /// How soon after the last survey hints bring on the next.
 const SURVEY_HINTED: Duration = Duration::from_secs(1);
 
-/// How often a directory without hints is looked at, and every log in it that was written to lately.
+/// A log that was not written to for so long is not looked at in every survey where hints come.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// One survey in so many looks at it all the same.
+const IDLE_SURVEYS: usize = 6;
+
+/// How often a folder without hints is looked at, and every log in it that was written to lately.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often a directory without hints is looked at when no log in it is being written.
+/// How often a folder without hints is looked at when no log in it is being written.
 const IDLE_POLL: Duration = Duration::from_millis(250);
 
-/// How often every log in a directory without hints is looked at.
+/// How often every log in a folder without hints is looked at.
 const SWEEP: Duration = Duration::from_secs(2);
 
 /// How long after its last growth a log counts as being written.
@@ -57,10 +68,10 @@ const GATHER_BUSY: Duration = Duration::from_millis(5);
 /// A turn that read more bytes than this found much being written.
 const BUSY_BYTES: usize = 1024 * 1024;
 
-/// So many events of one directory in one turn make it polled, for [`FLOOD`].
+/// So many events of one folder in one turn make it polled, for [`FLOOD`].
 const FLOOD_EVENTS: u32 = 64;
 
-/// How long a directory that gave too many hints is polled instead.
+/// How long a folder that gave too many hints is polled instead.
 const FLOOD: Duration = Duration::from_secs(30);
 
 /// The reader's one buffer, in bytes. More than the longest line.
@@ -72,59 +83,140 @@ const LOG_TURN: usize = 2 * BUFFER;
 /// How long a turn may read before it is time to look for rotations again.
 const TURN: Duration = Duration::from_millis(20);
 
-/// How long a log without files is shown, and its last file kept open.
-const GONE: Duration = Duration::from_secs(3600);
+/// How often a log is asked whether its silence says something.
+const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long its counts are kept, should it come again: as when a volume was not mounted.
+/// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// The most logs that are followed, unless told otherwise.
-pub const MAX_LOGS: usize = 5_000;
 
 /// The clock that files' times come from ticks this often, at the slowest.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Where the very first reading of a log begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// At its end: what was written before the exporter came is not counted.
-    #[default]
-    End,
-    /// At its beginning.
-    Beginning,
+/// The most descriptors that are held, unless told otherwise.
+const MAX_OPEN: usize = 8_192;
+
+/// How many logs are closed at once when descriptors are scarce.
+const PARK: usize = 32;
+
+/// What one kind of logs has of its own.
+pub trait Kind: Sized + Send + 'static {
+    /// What its state is called, and its thread.
+    const NAME: &'static str;
+
+    /// The folders below `var/<instance>` that its files are in; the empty one is that folder itself. A log that is in more
+    /// than one of them is followed in the first.
+    const FOLDERS: &'static [&'static str];
+
+    /// Whether the kernel is asked for hints. Else everything is looked at in every survey, and nothing in between.
+    const HAS_HINTS: bool;
+
+    /// How often everything is looked at, whatever was hinted.
+    const SURVEY: Duration;
+
+    /// The most logs that are followed, unless told otherwise.
+    const MAX_LOGS: usize;
+
+    /// How long a log without files goes on. None: until it is no longer listed, and what was stored of it is not kept.
+    const GONE: Option<Duration>;
+
+    /// What takes the lines of one log.
+    type Reading: Lines;
+
+    /// What is stored of one log.
+    type Record: Record;
+
+    /// What is shown of one log.
+    type Shown: Send + Sync;
+
+    /// What is known at one moment.
+    type View: Default + Send + Sync;
+
+    /// Takes over what is stored besides the logs; the logs' own records, by instance and log, are given back.
+    fn restore(&mut self, records: Vec<Self::Record>) -> Restored<Self::Record>;
+
+    /// The logs that the files of a folder belong to.
+    fn group(files: Vec<ListedFile>) -> BTreeMap<OsString, Names>;
+
+    /// Everything was looked at once: what comes from now on is new.
+    fn surveyed(&mut self) {}
+
+    /// Begins to follow a log, or goes on where `stored` was taken. None where its names make no log.
+    fn take_up(
+        &self,
+        folder: &Path,
+        names: &Names,
+        stored: Option<Self::Record>,
+        begin: Begin,
+    ) -> Option<(LogFollower, Self::Reading)>;
+
+    /// The names of a log that is followed may be others now.
+    fn rename(folder: &Path, names: &Names, follower: &mut LogFollower);
+
+    /// Where the very first reading of a log that was there before begins.
+    fn begin(&self) -> Begin;
+
+    /// Takes a line of what was there before, which is not counted.
+    fn glance(reading: &mut Self::Reading, line: &[u8]);
+
+    /// Such lines have been there.
+    fn glanced(reading: &mut Self::Reading);
+
+    /// What is to be stored of one log.
+    fn record(&self, instance: &OsStr, log: &Log<Self>) -> Self::Record;
+
+    /// What is to be stored besides.
+    fn other_records(&self, surveyed: bool) -> Vec<Self::Record>;
+
+    /// A log is over: what was counted in it is kept by the kind. `unread` is what is known to be lost of it, in bytes.
+    fn is_over(&mut self, _instance: &OsStr, _record: Self::Record, _unread: u64) {}
+
+    /// Whether [`Kind::settle`] may change something.
+    fn is_unsettled(_reading: &Self::Reading) -> bool {
+        false
+    }
+
+    /// Takes silence for an answer at the time `now`, in milliseconds since 1970-01-01 UTC. Whether anything is different.
+    fn settle(&self, _reading: &mut Self::Reading, _now: i64) -> bool {
+        false
+    }
+
+    /// Something of the log was read.
+    fn was_read(_log: &mut Log<Self>) {}
+
+    /// What is shown of one log.
+    fn show(instance: &OsStr, log: &Log<Self>) -> Self::Shown;
+
+    /// What is known now.
+    fn view(tailer: &mut Tailer<Self>) -> Self::View;
 }
 
-/// The logs, as the rest of the program sees them.
-pub type Logs = Readings<View>;
-
-/// What is known of one log at one moment.
-#[derive(Clone, Debug)]
-pub struct LogView {
-    /// The Campaign instance: the name of the directory below `var`.
-    pub instance: OsString,
-    /// The log's name: its file's, without `.log`.
-    pub log: OsString,
-    /// What its lines came to.
-    pub counts: Counts,
-    /// What the reader did.
-    pub tally: Tally,
-    /// The size of the file that is being written, in bytes.
-    pub size: u64,
-    /// What is written and not read yet, in bytes.
-    pub lag: u64,
-    /// Whether a file of it is there; of one that is gone only the counts are kept.
-    pub present: bool,
-}
-
-/// Everything that is known at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// The logs.
-    pub logs: Vec<LogView>,
-    /// How many log files and directories could not be read, by instance and reason.
-    pub troubles: BTreeMap<(OsString, Trouble), u64>,
-    /// Whether an installation's log directories have been looked for.
+/// What was stored.
+pub struct Restored<R> {
+    /// Whether the installation's logs had been looked for: a log that isn't among them is new.
     pub surveyed: bool,
+    /// The logs' records, by instance and log.
+    pub logs: BTreeMap<(OsString, OsString), R>,
+}
+
+/// A file in a folder of logs.
+pub struct ListedFile {
+    /// Its name.
+    pub name: OsString,
+    /// Whether it is a symbolic link.
+    pub is_link: bool,
+}
+
+/// The file names of one log, as a listing found them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The file that is written.
+    pub plain: Option<OsString>,
+    /// The one that was written before.
+    pub old: Option<OsString>,
+    /// Where there is a file a day: all of them, the oldest first.
+    pub dated: Vec<OsString>,
+    /// Whether one of them is a symbolic link.
+    pub link: bool,
 }
 
 /// How long the reader may rest.
@@ -136,7 +228,44 @@ pub struct Rest {
     pub at_most: Duration,
 }
 
-/// How hints of a directory are to be had.
+/// What is different from when it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// Nothing.
+    #[default]
+    None,
+    /// Something was read or seen, and could be read again.
+    Some,
+    /// Content is gone, or will be with the next rotation: it can't be read again for long.
+    Final,
+}
+
+/// How much is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// What is different from what was stored.
+    Changed,
+    /// Of that, what is final.
+    Final,
+}
+
+/// How far the tailer has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It is looking for the logs.
+    #[default]
+    Looking,
+    /// There is no installation to look in.
+    NoInstallation,
+    /// It knows where the logs are and where it reads on: what is written from now on is counted.
+    Placed,
+    /// What was there to be read when it began has been read.
+    CaughtUp,
+}
+
+/// How hints of a folder are to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hints {
     /// They come.
@@ -147,10 +276,12 @@ enum Hints {
     Flood(Instant),
 }
 
-/// A directory `var/<instance>/log`.
-struct Directory {
+/// A folder of logs.
+struct Folder {
     instance: OsString,
     path: PathBuf,
+    /// Whether it is the folder of the instance itself, which may be left unread.
+    is_instance: bool,
     /// Device and inode, when last listed.
     identity: Option<(u64, u64)>,
     /// Its time of change and the wall clock, when last listed.
@@ -163,95 +294,111 @@ struct Directory {
     /// Where its logs are first read from.
     begin: Begin,
     next_sweep: Instant,
-    trouble: Option<Trouble>,
+    trouble: Option<Miss>,
     /// How many logs there are beyond the most that are followed.
     beyond: u64,
     logs: HashMap<OsString, usize>,
     gone: bool,
 }
 
-struct Log {
-    directory: usize,
+/// How far a log has been taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It was not looked at.
+    New,
+    /// Its end is still to be glanced at, for what it said last.
+    Glance,
+    /// It is followed.
+    Followed,
+}
+
+/// One log that is followed.
+pub struct Log<K: Kind> {
+    folder: usize,
     name: OsString,
-    follower: Follower,
-    counter: Counter,
-    /// Whether it was looked at for the first time.
-    begun: bool,
-    /// Whether its end is still to be glanced at, for what it said last.
-    glance: bool,
+    follower: LogFollower,
+    reading: K::Reading,
+    stage: Stage,
+    /// Whether a file of it was there when its folder was last listed.
+    is_listed: bool,
     /// Whether it is to be looked at.
     dirty: bool,
-    /// Whether its file is a symbolic link, so that hints of the directory tell nothing of writes.
+    /// Whether its file is a symbolic link, so that hints of the folder tell nothing of writes.
     link: bool,
     grew: Option<Instant>,
     gone_since: Option<Instant>,
+    /// The trouble that was told last.
+    told: Option<Miss>,
+    /// How different it is from what was stored.
+    unstored: Difference,
+    shown: Option<Arc<K::Shown>>,
 }
 
-/// The file names of one log, as a listing found them.
-#[derive(Default)]
-struct Names {
-    plain: Option<OsString>,
-    old: Option<OsString>,
-    dated: Vec<OsString>,
-    link: bool,
-}
-
-/// Reads the logs of an installation, a turn at a time. It does nothing by itself: [`Reader`] gives it a thread.
-pub struct Tailer {
+/// Reads logs, a turn at a time. It does nothing by itself: [`TailerThread`] gives it a thread.
+pub struct Tailer<K: Kind> {
+    kind: K,
     wake: Arc<Wake>,
     watch: Watch,
-    start: Start,
     max_logs: usize,
-    home: Option<PathBuf>,
-    directories: Vec<Directory>,
+    max_open: usize,
+    /// The folder that has one for each instance.
+    var: Option<PathBuf>,
+    /// What `var` was when it was last watched: instances come and go there.
+    watched_var: Option<(u64, u64)>,
+    var_trouble: Option<Miss>,
+    folders: Vec<Folder>,
     places: HashMap<PathBuf, usize>,
-    /// `var` and `var/<instance>`: where directories come and go. With the identity that is being watched.
-    above: HashMap<PathBuf, Option<(u64, u64)>>,
-    above_trouble: Option<Trouble>,
-    logs: Vec<Log>,
-    /// Logs of before a restart that have not been found yet.
-    stored: BTreeMap<(OsString, OsString), (LogState, Instant)>,
+    logs: Vec<Log<K>>,
+    /// Logs of before a restart that have not been found yet, and those that are gone for long.
+    stored: BTreeMap<(OsString, OsString), (K::Record, Instant)>,
+    /// Logs of which nothing is to be stored any more.
+    dropped: Vec<Vec<Name>>,
+    /// Whether logs are gone that may differ from what is stored of them.
+    moved: bool,
+    phase: Phase,
     surveyed: bool,
     was_surveyed: bool,
+    surveys: usize,
     next_survey: Option<Instant>,
     surveyed_at: Option<Instant>,
+    next_settle: Option<Instant>,
     cursor: usize,
+    open: usize,
     buffer: Vec<u8>,
-    changed: bool,
-    rotated: bool,
+    difference: Difference,
 }
 
-impl Tailer {
-    /// A tailer without an installation yet; see [`Wake::follow`].
+impl<K: Kind> Tailer<K> {
+    /// A tailer that hears of changes by `watch`.
     #[must_use]
-    pub fn new(start: Start, watch: Watch, wake: Arc<Wake>) -> Self {
+    pub fn new(kind: K, watch: Watch, wake: Arc<Wake>) -> Self {
         Tailer {
+            kind,
             wake,
             watch,
-            start,
-            max_logs: MAX_LOGS,
-            home: None,
-            directories: Vec::new(),
+            max_logs: K::MAX_LOGS,
+            max_open: MAX_OPEN,
+            var: None,
+            watched_var: None,
+            var_trouble: None,
+            folders: Vec::new(),
             places: HashMap::new(),
-            above: HashMap::new(),
-            above_trouble: None,
             logs: Vec::new(),
             stored: BTreeMap::new(),
+            dropped: Vec::new(),
+            moved: false,
+            phase: Phase::Looking,
             surveyed: false,
             was_surveyed: false,
+            surveys: 0,
             next_survey: None,
             surveyed_at: None,
+            next_settle: None,
             cursor: 0,
+            open: 0,
             buffer: vec![0; BUFFER],
-            changed: false,
-            rotated: false,
+            difference: Difference::None,
         }
-    }
-
-    /// A tailer that hears the kernel's hints.
-    #[must_use]
-    pub fn watching(start: Start, wake: Arc<Wake>) -> Self {
-        Self::new(start, Watch::kernel(Arc::clone(&wake)), wake)
     }
 
     /// Follows at most `most` logs.
@@ -261,10 +408,126 @@ impl Tailer {
         self
     }
 
-    /// Looks at everything and reads all there is, however long it takes.
-    pub fn poll(&mut self, now: Instant) {
+    /// Holds at most `most` descriptors.
+    #[must_use]
+    pub fn with_max_open(mut self, most: usize) -> Self {
+        self.max_open = most.max(2);
+        self
+    }
+
+    /// Goes on where `records` were taken. Called before the first turn.
+    pub fn restore(&mut self, records: Vec<K::Record>, now: Instant) {
+        let restored = self.kind.restore(records);
+        self.was_surveyed = restored.surveyed;
+        self.stored = restored.logs.into_iter().map(|(key, record)| (key, (record, now))).collect();
+    }
+
+    /// Everything that must be kept to go on.
+    #[must_use]
+    pub fn records(&self) -> Vec<K::Record> {
+        let followed = self.logs.iter().filter(|log| log.stage != Stage::New).map(|log| self.record(log));
+        let stored = self.stored.values().map(|(record, _)| record.clone());
+        self.kind.other_records(self.surveyed || self.was_surveyed).into_iter().chain(followed).chain(stored).collect()
+    }
+
+    /// What must be stored to go on, of what is different from when it was last asked.
+    pub fn take_update(&mut self, scope: Scope) -> Update<K::Record> {
+        let others = self.kind.other_records(self.surveyed || self.was_surveyed);
+        let gone = std::mem::take(&mut self.dropped);
+        if scope == Scope::All || std::mem::take(&mut self.moved) {
+            self.logs.iter_mut().for_each(|log| log.unstored = Difference::None);
+            return Update::All(self.records());
+        }
+        let least = if scope == Scope::Final { Difference::Final } else { Difference::Some };
+        let mut put = others;
+        for place in 0..self.logs.len() {
+            if self.logs[place].unstored >= least && self.logs[place].stage != Stage::New {
+                self.logs[place].unstored = Difference::None;
+                put.push(self.record(&self.logs[place]));
+            }
+        }
+        Update::Changed { put, gone }
+    }
+
+    fn record(&self, log: &Log<K>) -> K::Record {
+        self.kind.record(&self.folders[log.folder].instance, log)
+    }
+
+    /// What is known now.
+    pub fn view(&mut self) -> K::View {
+        for log in &mut self.logs {
+            if log.shown.is_none() {
+                log.shown = Some(Arc::new(K::show(&self.folders[log.folder].instance, log)));
+            }
+        }
+        K::view(self)
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What is different from when it was last asked.
+    pub fn take_difference(&mut self) -> Difference {
+        std::mem::take(&mut self.difference)
+    }
+
+    /// Looks at everything below `var` and reads all there is, however long it takes.
+    pub fn poll(&mut self, now: Instant, var: Option<&Path>) {
         self.next_survey = None;
-        while self.turn(now).at_most.is_zero() {}
+        while self.turn(now, var).at_most.is_zero() {}
+    }
+
+    /// Looks where something is due below `var` and reads a little. How long to rest.
+    pub fn turn(&mut self, now: Instant, var: Option<&Path>) -> Rest {
+        if self.var.as_deref() != var {
+            self.move_to(var, now);
+        }
+        let hinted = self.wake.take();
+        let was_hinted = !hinted.touched.is_empty();
+        if self.hear(hinted, now) {
+            let soon = self.surveyed_at.map_or(now, |last| last + SURVEY_HINTED);
+            self.next_survey = self.next_survey.map(|next| next.min(soon));
+        }
+        let is_survey = self.next_survey.is_none_or(|next| now >= next);
+        if is_survey {
+            self.survey(now);
+        } else {
+            self.look_where_due(now);
+        }
+        let read = self.read(now);
+        self.settle(now, is_survey);
+        let rest = self.rest(now, was_hinted, read);
+        self.come_further(rest);
+        rest
+    }
+
+    fn come_further(&mut self, rest: Rest) {
+        let phase = if self.var.is_none() {
+            Phase::NoInstallation
+        } else if !self.surveyed && self.var_trouble.is_none() || self.logs.iter().any(|log| log.stage == Stage::New) {
+            Phase::Looking
+        } else if rest.at_most.is_zero() && self.phase < Phase::CaughtUp {
+            Phase::Placed
+        } else {
+            Phase::CaughtUp
+        };
+        // What comes later is looked for while the others are shown.
+        if phase != self.phase && (phase > self.phase || phase == Phase::NoInstallation) {
+            self.phase = phase;
+            self.differs(Difference::Some);
+        }
+    }
+
+    fn differs(&mut self, difference: Difference) {
+        self.difference = self.difference.max(difference);
+    }
+
+    fn log_differs(&mut self, place: usize, difference: Difference) {
+        self.logs[place].differs(difference);
+        self.differs(difference);
     }
 
     fn rest(&self, now: Instant, hinted: bool, read: usize) -> Rest {
@@ -272,74 +535,91 @@ impl Tailer {
         if self.logs.iter().any(|log| log.follower.has_more()) {
             return Rest { at_least: zero, at_most: zero };
         }
-        let until_survey = self.next_survey.map_or(zero, |next| next.saturating_duration_since(now));
+        let until = |at: Option<Instant>| at.map_or(zero, |at| at.saturating_duration_since(now));
+        let until_survey = until(self.next_survey);
         if read > BUSY_BYTES {
             return Rest { at_least: GATHER_BUSY, at_most: GATHER.min(until_survey).max(GATHER_BUSY) };
         }
         let mut at_most = until_survey;
-        for directory in self.directories.iter().filter(|directory| directory.is_polled()) {
-            let hot = directory.logs.values().any(|log| self.logs[*log].is_hot(now));
-            at_most = at_most.min(if hot { POLL } else { IDLE_POLL });
+        if K::HAS_HINTS {
+            for folder in self.folders.iter().filter(|folder| folder.is_polled() && !folder.logs.is_empty()) {
+                let hot = folder.logs.values().any(|log| self.logs[*log].is_hot(now));
+                at_most = at_most.min(if hot { POLL } else { IDLE_POLL });
+            }
+            if self.folders.iter().any(|folder| folder.is_polled() && !folder.is_instance)
+                || self.logs.iter().any(|log| log.link)
+            {
+                at_most = at_most.min(IDLE_POLL);
+            }
         }
-        if self.logs.iter().any(|log| log.link) {
-            at_most = at_most.min(IDLE_POLL);
+        if self.next_settle.is_some() {
+            at_most = at_most.min(until(self.next_settle));
+        }
+        if self.logs.iter().any(|log| log.dirty) {
+            // Descriptors were scarce.
+            at_most = at_most.min(POLL);
         }
         let at_least = if hinted || read > 0 { GATHER } else { zero };
         Rest { at_least, at_most: at_most.max(Duration::from_millis(1)) }
     }
 
-    fn set_home(&mut self, home: Option<PathBuf>) {
-        if self.home == home {
-            return;
+    /// Files found again below the new `var` resume from their stored position.
+    fn move_to(&mut self, var: Option<&Path>, now: Instant) {
+        let mut watched: Vec<PathBuf> = self.folders.iter().map(|folder| folder.path.clone()).collect();
+        watched.extend(self.var.clone());
+        watched.iter().for_each(|path| self.watch.remove(path));
+        for log in &self.logs {
+            if log.stage != Stage::New {
+                let key = (self.folders[log.folder].instance.clone(), log.name.clone());
+                self.stored.insert(key, (self.record(log), now));
+            }
         }
-        let directories = self.directories.iter().map(|directory| directory.path.clone());
-        for path in directories.chain(self.above.keys().cloned()).collect::<Vec<_>>() {
-            self.watch.remove(&path);
-        }
-        // Should the same files be found below the new home, they go on.
-        let now = Instant::now();
-        for log in self.state().logs {
-            self.stored.insert((log.instance.0.clone(), log.log.0.clone()), (log, now));
-        }
-        self.directories.clear();
-        self.places.clear();
-        self.above.clear();
-        self.above_trouble = None;
+        self.moved |= !self.logs.is_empty();
         self.logs.clear();
-        // The first home is the one that a state was kept of.
-        self.was_surveyed &= self.home.is_none();
-        self.home = home;
+        self.folders.clear();
+        self.places.clear();
+        self.open = 0;
+        (self.watched_var, self.var_trouble) = (None, None);
+        // The first one is the one that a state was kept of.
+        self.was_surveyed &= self.var.is_none();
+        self.var = var.map(Path::to_owned);
         self.surveyed = false;
+        self.phase = Phase::Looking;
         self.next_survey = None;
-        self.changed = true;
+        self.differs(Difference::Some);
     }
 
-    /// Marks what hints speak of. Whether they speak of directories of logs coming or going.
-    fn hear(&mut self, pending: Pending, now: Instant) -> bool {
-        let mut above = pending.everything;
+    /// Marks what hints speak of. Whether they speak of folders of logs coming or going.
+    fn hear(&mut self, hinted: Hinted, now: Instant) -> bool {
+        let mut above = hinted.everything;
         let mut events: HashMap<usize, u32> = HashMap::new();
-        for (path, touch) in pending.touched {
+        for (path, touch) in hinted.touched {
             let place = path.parent().and_then(|parent| self.places.get(parent));
             let Some(place) = place.copied() else {
                 above |= touch.name;
                 continue;
             };
             *events.entry(place).or_default() += touch.events;
-            let directory = &mut self.directories[place];
-            let Some((name, _)) = path.file_name().and_then(log_name) else { continue };
-            match directory.logs.get(&name) {
+            let folder = &mut self.folders[place];
+            let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
+            let file = ListedFile { name, is_link: false };
+            let Some((name, _)) = K::group(vec![file]).pop_first() else {
+                above |= touch.name && folder.is_instance;
+                continue;
+            };
+            match folder.logs.get(&name) {
                 Some(log) => {
                     self.logs[*log].dirty = true;
-                    directory.stale |= touch.name;
+                    folder.stale |= touch.name;
                 }
-                None => directory.stale = true,
+                None => folder.stale = true,
             }
         }
         for (place, events) in events {
-            let directory = &mut self.directories[place];
-            if events > FLOOD_EVENTS && directory.hints == Hints::Come {
-                directory.hints = Hints::Flood(now + FLOOD);
-                self.watch.remove(&directory.path);
+            let folder = &mut self.folders[place];
+            if events > FLOOD_EVENTS && folder.hints == Hints::Come {
+                folder.hints = Hints::Flood(now + FLOOD);
+                self.watch.remove(&folder.path);
             }
         }
         above
@@ -347,75 +627,109 @@ impl Tailer {
 
     /// Looks at everything there is.
     fn survey(&mut self, now: Instant) {
-        self.next_survey = Some(now + SURVEY);
+        self.next_survey = Some(now + K::SURVEY);
         self.surveyed_at = Some(now);
-        let Some(home) = self.home.clone() else { return };
-        let var = home.join("var");
-        match instances(&var, "log") {
+        self.surveys += 1;
+        let Some(var) = self.var.clone() else { return };
+        match instances(&var) {
             Ok(found) => {
-                self.above_trouble = None;
-                self.watch_above(&var);
-                for (instance, has_logs) in found {
-                    let place = var.join(&instance);
-                    if has_logs {
-                        self.add_directory(instance, place.join("log"), now);
-                    }
-                    self.watch_above(&place);
+                self.var_trouble = None;
+                self.watch_var(&var);
+                for instance in found {
+                    self.add_folders(&instance, &var.join(&instance), now);
                 }
                 self.first_survey_is_over(now);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.first_survey_is_over(now),
             Err(error) => {
-                let trouble = Trouble::of(&error);
-                if self.above_trouble.replace(trouble) != Some(trouble) {
-                    tracing::warn!(path = %var.display(), %error, "can't list the instances, so new ones go unseen; give the exporter's user the right to read it");
+                let trouble = Miss::from(&error);
+                if self.var_trouble.replace(trouble) != Some(trouble) {
+                    self.differs(Difference::Some);
+                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the instances, so new ones go unseen; give the exporter's user the right to read it");
                 }
             }
         }
-        for place in 0..self.directories.len() {
+        for place in 0..self.folders.len() {
             self.renew_watch(place, now);
-            let directory = &self.directories[place];
-            let unsure = directory.trouble.is_some() || directory.beyond > 0 || directory.remote;
-            if directory.stale || unsure || directory.has_changed() {
-                self.list(place);
+            let folder = &self.folders[place];
+            let unsure = folder.trouble.is_some() || folder.beyond > 0 || folder.remote || !K::HAS_HINTS;
+            if folder.stale || unsure || folder.has_changed() {
+                self.list(place, now);
             }
         }
         for place in 0..self.logs.len() {
+            if self.rests(place, now) {
+                continue;
+            }
             self.look(place, now);
             let log = &mut self.logs[place];
-            let before = log.follower.tally;
-            let counter = &mut log.counter;
-            log.follower.settle(&mut self.buffer, counter);
-            self.changed |= log.follower.tally != before;
-            let gone = log.begun && log.follower.is_gone();
+            let before = (log.follower.tally, log.follower.open_files());
+            log.follower.settle(&mut self.buffer, &mut log.reading);
+            K::was_read(log);
+            let is_over = before.1 > log.follower.open_files();
+            self.open = self.open + log.follower.open_files() - before.1;
+            let gone = log.stage != Stage::New && log.follower.is_gone();
             log.gone_since = log.gone_since.or(Some(now)).filter(|_| gone);
+            if before.0 != log.follower.tally || is_over {
+                self.log_differs(place, if is_over { Difference::Final } else { Difference::Some });
+            }
         }
         self.forget(now);
+        if self.surveyed {
+            self.kind.surveyed();
+        }
+    }
+
+    /// Whether a log need not be looked at in this survey: it was silent for long, and a hint would come.
+    fn rests(&self, place: usize, now: Instant) -> bool {
+        let log = &self.logs[place];
+        let hints = K::HAS_HINTS && !log.link && !self.folders[log.folder].is_polled();
+        let silent =
+            log.grew.is_none_or(|grew| now.saturating_duration_since(grew) > IDLE) && self.surveys > IDLE_SURVEYS;
+        let settled = log.stage == Stage::Followed && !log.dirty && log.gone_since.is_none() && log.told.is_none();
+        hints && silent && settled && place % IDLE_SURVEYS != self.surveys % IDLE_SURVEYS
     }
 
     fn first_survey_is_over(&mut self, now: Instant) {
         if !self.surveyed {
             self.surveyed = true;
-            self.changed = true;
+            self.differs(Difference::Some);
         }
-        self.stored.retain(|_, (_, since)| now.saturating_duration_since(*since) < KEPT);
+        let dropped = &mut self.dropped;
+        self.stored.retain(|(instance, log), (_, since)| {
+            let stays = now.saturating_duration_since(*since) < KEPT;
+            if !stays {
+                dropped.push(key(instance, log));
+            }
+            stays
+        });
     }
 
-    fn add_directory(&mut self, instance: OsString, path: PathBuf, now: Instant) {
+    /// The folders of an instance that are there. One that may not be looked into is taken to be there, so that reading it
+    /// tells why it can't be read.
+    fn add_folders(&mut self, instance: &OsStr, place: &Path, now: Instant) {
+        for folder in K::FOLDERS {
+            let is_instance = folder.is_empty();
+            let path = if is_instance { place.to_owned() } else { place.join(folder) };
+            if is_instance || self.places.contains_key(&path) || is_directory(&path) {
+                self.add_folder(instance.to_owned(), path, is_instance, now);
+            }
+        }
+    }
+
+    fn add_folder(&mut self, instance: OsString, path: PathBuf, is_instance: bool, now: Instant) {
         if let Some(place) = self.places.get(&path) {
-            self.directories[*place].gone = false;
+            self.folders[*place].gone = false;
             return;
         }
         // What comes while we are here is new; what was here before is not.
-        let begin = if self.surveyed || self.was_surveyed || self.start == Start::Beginning {
-            Begin::Beginning
-        } else {
-            Begin::End
-        };
-        self.places.insert(path.clone(), self.directories.len());
-        self.directories.push(Directory {
+        let is_new = self.surveyed || self.was_surveyed;
+        let begin = if is_new { Begin::Beginning } else { self.kind.begin() };
+        self.places.insert(path.clone(), self.folders.len());
+        self.folders.push(Folder {
             instance,
             path,
+            is_instance,
             identity: None,
             listed: None,
             hints: Hints::Lack,
@@ -428,57 +742,62 @@ impl Tailer {
             logs: HashMap::new(),
             gone: false,
         });
-        self.changed = true;
+        self.differs(Difference::Some);
     }
 
-    /// Watches `path`, and again when another directory has its name now.
-    fn watch_above(&mut self, path: &Path) {
-        let identity = path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-        if self.above.get(path).is_some_and(|watched| *watched == identity && identity.is_some()) {
+    /// Watches `var`, and again when another folder has its name now.
+    fn watch_var(&mut self, var: &Path) {
+        let identity = var.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        if !K::HAS_HINTS || identity.is_some() && self.watched_var == identity {
             return;
         }
-        self.watch.remove(path);
-        let watched = self.watch.add(path);
-        self.above.insert(path.to_owned(), identity.filter(|_| watched));
+        self.watch.remove(var);
+        self.watched_var = identity.filter(|_| self.watch.add(var));
     }
 
     fn renew_watch(&mut self, place: usize, now: Instant) {
-        let directory = &mut self.directories[place];
-        let identity = directory.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-        directory.stale |= identity != directory.identity;
-        if matches!(directory.hints, Hints::Flood(until) if now < until) {
-            directory.identity = identity;
+        if !K::HAS_HINTS {
             return;
         }
-        if identity != directory.identity || directory.hints != Hints::Come {
-            self.watch.remove(&directory.path);
-            let comes = identity.is_some() && self.watch.add(&directory.path);
-            directory.hints = if comes { Hints::Come } else { Hints::Lack };
-            directory.identity = identity;
-            directory.remote = is_remote(&directory.path);
+        let folder = &mut self.folders[place];
+        let identity = folder.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        folder.stale |= identity != folder.identity;
+        if matches!(folder.hints, Hints::Flood(until) if now < until) {
+            folder.identity = identity;
+            return;
+        }
+        if identity != folder.identity || folder.hints != Hints::Come {
+            self.watch.remove(&folder.path);
+            let comes = identity.is_some() && self.watch.add(&folder.path);
+            folder.hints = if comes { Hints::Come } else { Hints::Lack };
+            folder.identity = identity;
+            folder.remote = is_remote(&folder.path);
         }
     }
 
     /// Looks at what is hinted, and at what gives no hints.
     fn look_where_due(&mut self, now: Instant) {
-        for place in 0..self.directories.len() {
-            if matches!(self.directories[place].hints, Hints::Flood(until) if now >= until) {
+        for place in 0..self.folders.len() {
+            if !K::HAS_HINTS {
+                break;
+            }
+            if matches!(self.folders[place].hints, Hints::Flood(until) if now >= until) {
                 self.renew_watch(place, now);
-                self.directories[place].stale = true;
-                self.directories[place].next_sweep = now;
+                self.folders[place].stale = true;
+                self.folders[place].next_sweep = now;
             }
-            let directory = &mut self.directories[place];
-            if !directory.stale && directory.is_polled() && directory.has_changed() {
-                directory.stale = true;
+            let folder = &mut self.folders[place];
+            if !folder.stale && folder.is_polled() && folder.has_changed() {
+                folder.stale = true;
             }
-            if directory.stale {
-                self.list(place);
+            if folder.stale {
+                self.list(place, now);
             }
-            let directory = &mut self.directories[place];
-            if now >= directory.next_sweep {
-                directory.next_sweep = now + SWEEP;
-                let polled = directory.is_polled();
-                for log in directory.logs.values() {
+            let folder = &mut self.folders[place];
+            if now >= folder.next_sweep {
+                folder.next_sweep = now + SWEEP;
+                let polled = folder.is_polled();
+                for log in folder.logs.values() {
                     let log = &mut self.logs[*log];
                     log.dirty |= polled || log.link;
                 }
@@ -486,128 +805,201 @@ impl Tailer {
         }
         for place in 0..self.logs.len() {
             let log = &self.logs[place];
-            let polled = self.directories[log.directory].is_polled() || log.link;
-            if log.dirty || !log.begun || (polled && log.is_hot(now)) || log.is_busy(now) {
+            let polled = K::HAS_HINTS && (self.folders[log.folder].is_polled() || log.link);
+            if log.dirty || log.stage == Stage::New || polled && log.is_hot(now) || K::HAS_HINTS && log.is_busy(now) {
                 self.look(place, now);
             }
         }
     }
 
-    /// Lists a directory, and takes up the logs that are new in it.
-    fn list(&mut self, place: usize) {
-        let directory = &mut self.directories[place];
-        directory.stale = false;
+    /// Lists a folder, and takes up the logs that are new in it.
+    fn list(&mut self, place: usize, now: Instant) {
+        let folder = &mut self.folders[place];
+        folder.stale = false;
         let before = SystemTime::now();
-        let listing = list_logs(&directory.path);
+        let listing = list_files(&folder.path);
         let trouble = match &listing {
             Ok((meta, _)) => {
-                directory.listed = meta.modified().ok().map(|modified| (modified, before));
-                directory.gone = false;
+                folder.listed = meta.modified().ok().map(|modified| (modified, before));
+                folder.gone = false;
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                directory.gone = true;
+                folder.gone = true;
                 None
             }
+            Err(_) if folder.is_instance => None,
             Err(error) => {
-                let trouble = Trouble::of(error);
-                if directory.trouble != Some(trouble) {
-                    tracing::warn!(path = %directory.path.display(), %error, "can't list the log files; give the exporter's user the right to read the directory");
+                let trouble = Miss::from(error);
+                if folder.trouble != Some(trouble) {
+                    tracing::warn!(path = %folder.path.display(), %error, kind = K::NAME, "can't list the log files; give the exporter's user the right to read the folder");
                 }
                 Some(trouble)
             }
         };
-        self.changed |= directory.trouble != trouble;
-        directory.trouble = trouble;
-        let Ok((_, found)) = listing else { return };
-        let begin = directory.begin;
+        let was_gone = folder.gone;
+        let differs = folder.trouble != trouble;
+        folder.trouble = trouble;
+        if listing.is_ok() || was_gone {
+            for log in folder.logs.values() {
+                self.logs[*log].is_listed = false;
+            }
+        }
+        if differs {
+            self.differs(Difference::Some);
+        }
+        if let Ok((_, files)) = listing {
+            self.take_up_listed(place, files);
+        }
+        if K::GONE.is_none() && !was_gone && trouble.is_none() {
+            self.drop_stored_of(place, now);
+        }
+    }
+
+    fn take_up_listed(&mut self, place: usize, files: Vec<ListedFile>) {
+        let begin = self.folders[place].begin;
         // What appears from now on is new.
-        directory.begin = Begin::Beginning;
+        self.folders[place].begin = Begin::Beginning;
         let mut beyond = 0;
-        for (name, names) in found {
-            if let Some(log) = self.directories[place].logs.get(&name) {
+        for (name, names) in K::group(files) {
+            if let Some(log) = self.folders[place].logs.get(&name) {
                 let log = &mut self.logs[*log];
-                log.dirty = true;
-                log.link = names.link;
-                let directory = &self.directories[place].path;
-                let last = log.follower.current().file_name().map(OsStr::to_owned);
-                if let Some((current, earlier)) = names.paths(directory, last.as_deref()) {
-                    log.follower.rename(current, earlier);
-                }
+                (log.dirty, log.link, log.is_listed) = (true, names.link, true);
+                K::rename(&self.folders[place].path, &names, &mut log.follower);
+            } else if self.is_followed_elsewhere(place, &name) {
             } else if self.logs.len() >= self.max_logs {
                 beyond += 1;
             } else {
-                self.add_log(place, name, &names, begin);
+                self.take_up(place, name, &names, begin);
             }
         }
-        let directory = &mut self.directories[place];
-        if beyond > 0 && directory.beyond == 0 {
-            let (path, most) = (directory.path.display(), self.max_logs);
-            tracing::warn!(%path, beyond, most, "there are more log files than are followed");
+        let folder = &mut self.folders[place];
+        if beyond > 0 && folder.beyond == 0 {
+            let (path, most) = (folder.path.display(), self.max_logs);
+            tracing::warn!(%path, beyond, most, kind = K::NAME, "there are more log files than are followed");
         }
-        self.changed |= directory.beyond != beyond;
-        directory.beyond = beyond;
+        let differs = std::mem::replace(&mut folder.beyond, beyond) != beyond;
+        if differs {
+            self.differs(Difference::Some);
+        }
     }
 
-    fn add_log(&mut self, place: usize, name: OsString, names: &Names, begin: Begin) {
-        let directory = &mut self.directories[place];
-        let stored = self.stored.remove(&(directory.instance.clone(), name.clone())).map(|(log, _)| log);
-        let last = stored.as_ref().map(|log| log.file.0.as_os_str());
-        let Some((current, earlier)) = names.paths(&directory.path, last) else { return };
-        let mut follower = Follower::new(current, earlier, begin);
-        let counter = match stored {
-            Some(log) => {
-                follower.restore(log.files, log.finished, log.tally);
-                Counter::new(log.counts, log.memory)
-            }
-            None => Counter::default(),
-        };
-        directory.logs.insert(name.clone(), self.logs.len());
+    /// Whether another folder of the same instance has a log of that name.
+    fn is_followed_elsewhere(&self, place: usize, name: &OsStr) -> bool {
+        let instance = &self.folders[place].instance;
+        K::FOLDERS.len() > 1
+            && self
+                .folders
+                .iter()
+                .enumerate()
+                .any(|(other, folder)| other != place && folder.instance == *instance && folder.logs.contains_key(name))
+    }
+
+    fn take_up(&mut self, place: usize, name: OsString, names: &Names, begin: Begin) {
+        let folder = &mut self.folders[place];
+        let stored = self.stored.remove(&(folder.instance.clone(), name.clone())).map(|(record, _)| record);
+        let taken_up = self.kind.take_up(&folder.path, names, stored, begin);
+        let Some((follower, reading)) = taken_up else { return };
+        folder.logs.insert(name.clone(), self.logs.len());
         self.logs.push(Log {
-            directory: place,
+            folder: place,
             name,
             follower,
-            counter,
-            begun: false,
-            glance: false,
+            reading,
+            stage: Stage::New,
+            is_listed: true,
             dirty: true,
             link: names.link,
             grew: None,
             gone_since: None,
+            told: None,
+            unstored: Difference::Some,
+            shown: None,
         });
-        self.changed = true;
+        self.differs(Difference::Some);
     }
 
-    /// Looks at one log's files.
+    /// What was stored of logs in a folder, and is not there any more, is over.
+    fn drop_stored_of(&mut self, place: usize, _now: Instant) {
+        let instance = self.folders[place].instance.clone();
+        let over: Vec<_> = self.stored.keys().filter(|(of, _)| *of == instance).cloned().collect();
+        for key in over {
+            if let Some((record, _)) = self.stored.remove(&key) {
+                let unread = record.unread();
+                self.kind.is_over(&instance, record, unread);
+                self.dropped.push(self::key(&key.0, &key.1));
+                self.differs(Difference::Final);
+            }
+        }
+    }
+
+    /// Looks at one log's files, unless there is no descriptor left to open one.
     fn look(&mut self, place: usize, now: Instant) {
+        let held = self.logs[place].follower.open_files();
+        if held == 0 && self.open >= self.max_open && !self.make_room(place) {
+            self.logs[place].dirty = true;
+            return;
+        }
         let log = &mut self.logs[place];
         log.dirty = false;
-        let before = (log.follower.tally, log.follower.size_and_lag(), log.follower.trouble(), log.follower.is_gone());
-        if !log.begun {
-            log.glance = log.follower.begins_at_end();
-            log.follower.observe();
-            log.begun = true;
-            self.changed = true;
-        } else if log.follower.observe() {
+        let seen = |log: &Log<K>| {
+            let follower = &log.follower;
+            (follower.tally, follower.size_and_lag(), follower.modified(), follower.trouble(), follower.is_gone())
+        };
+        let before = seen(log);
+        let stage = log.stage;
+        let begins_at_end = log.follower.begins_at_end();
+        let grew = log.follower.observe();
+        if stage == Stage::New {
+            log.stage = if begins_at_end { Stage::Glance } else { Stage::Followed };
+        } else if grew {
             log.grew = Some(now);
         }
-        if log.glance {
-            let counter = &mut log.counter;
-            let glanced = log.follower.peek(&mut self.buffer, &mut |line: RawLine<'_>| counter.glance(line.text()));
+        if log.stage == Stage::Glance {
+            let reading = &mut log.reading;
+            let glanced = log.follower.peek(&mut self.buffer, &mut |line: crate::parse::tail::RawLine<'_>| {
+                K::glance(reading, line.text());
+            });
             if glanced == Some(true) {
-                counter.assume_lines_before();
+                K::glanced(reading);
             }
-            log.glance = glanced.is_none();
-            self.changed |= glanced.is_some();
+            if glanced.is_some() {
+                log.stage = Stage::Followed;
+            }
         }
-        log.follower.tell_trouble();
-        let after = (log.follower.tally, log.follower.size_and_lag(), log.follower.trouble(), log.follower.is_gone());
-        if before.0.skipped_bytes != after.0.skipped_bytes {
+        log.tell_trouble();
+        let after = seen(log);
+        let changed = before != after || stage != log.stage;
+        if before.0.skipped_bytes != after.0.skipped_bytes || before.0.generations_missed != after.0.generations_missed
+        {
             let bytes = after.0.skipped_bytes - before.0.skipped_bytes;
-            tracing::warn!(path = %log.follower.current().display(), bytes, "bytes of the log were gone before they could be read");
+            let generations = after.0.generations_missed - before.0.generations_missed;
+            tracing::warn!(path = %log.follower.current().display(), bytes, generations, "some of the log was gone before it could be read");
         }
-        self.changed |= before != after;
-        self.rotated |= before.0.rotations != after.0.rotations;
+        let is_final = before.0.rotations != after.0.rotations
+            || before.0.skipped_bytes != after.0.skipped_bytes
+            || before.4 != after.4
+            || after.1.0 < before.1.0;
+        self.open = self.open + log.follower.open_files() - held;
+        if changed {
+            self.log_differs(place, if is_final { Difference::Final } else { Difference::Some });
+        }
+    }
+
+    /// Closes logs that were read to their end, those first that were silent for longest. Whether there were any.
+    fn make_room(&mut self, besides: usize) -> bool {
+        let mut places: Vec<usize> = (0..self.logs.len())
+            .filter(|place| *place != besides && self.logs[*place].follower.open_files() > 0)
+            .collect();
+        places.sort_by_key(|place| self.logs[*place].grew);
+        let before = self.open;
+        for place in places {
+            self.open -= self.logs[place].follower.park();
+            if before - self.open >= PARK.min(self.max_open / 2) {
+                break;
+            }
+        }
+        self.open < before
     }
 
     /// Reads a little of each log that has more, beginning behind the one that was last. How many bytes.
@@ -621,12 +1013,15 @@ impl Tailer {
             if !log.follower.has_more() {
                 continue;
             }
-            let before = (log.follower.tally, log.follower.trouble());
-            let counter = &mut log.counter;
-            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, counter);
+            let before = (log.follower.tally, log.follower.trouble(), log.follower.open_files());
+            let bytes = log.follower.read(&mut self.buffer, LOG_TURN, &mut log.reading);
             log.grew = Some(now);
-            self.changed |= before != (log.follower.tally, log.follower.trouble());
-            self.rotated |= before.0.rotations != log.follower.tally.rotations;
+            K::was_read(log);
+            self.open = self.open + log.follower.open_files() - before.2;
+            let rotated = before.0.rotations != log.follower.tally.rotations;
+            if bytes > 0 || (before.0, before.1) != (log.follower.tally, log.follower.trouble()) {
+                self.log_differs(place, if rotated { Difference::Final } else { Difference::Some });
+            }
             read += bytes;
             if begin.elapsed() >= TURN {
                 self.cursor = (place + 1) % count;
@@ -636,146 +1031,112 @@ impl Tailer {
         read
     }
 
-    /// Lets go of what has been gone for long.
-    fn forget(&mut self, now: Instant) {
-        let is_over = |log: &Log| log.gone_since.is_some_and(|since| now.saturating_duration_since(since) >= GONE);
-        let full = self.logs.len() >= self.max_logs && self.directories.iter().any(|directory| directory.beyond > 0);
-        let before = self.logs.len();
-        for log in self.logs.iter().filter(|log| is_over(log)) {
-            let kept = self.kept(log);
-            if self.stored.len() < self.max_logs {
-                self.stored.insert((kept.instance.0.clone(), kept.log.0.clone()), (kept, now));
-            }
-        }
-        self.logs.retain(|log| !(is_over(log) || full && log.gone_since.is_some()));
-        let used = |place: usize, logs: &[Log]| logs.iter().any(|log| log.directory == place);
-        let unused = |place: usize, directory: &Directory, logs: &[Log]| directory.gone && !used(place, logs);
-        if !(0..self.directories.len()).any(|place| unused(place, &self.directories[place], &self.logs)) {
-            if before != self.logs.len() {
-                self.index();
-            }
+    /// Asks the logs whether their silence says something: those that wait for it, or all of them.
+    fn settle(&mut self, now: Instant, all: bool) {
+        if !all && self.next_settle.is_none_or(|next| now < next) && self.difference == Difference::None {
             return;
         }
-        let mut moved = Vec::new();
-        let mut kept = Vec::new();
-        for (place, directory) in std::mem::take(&mut self.directories).into_iter().enumerate() {
-            if unused(place, &directory, &self.logs) {
-                self.watch.remove(&directory.path);
-                moved.push(usize::MAX);
-            } else {
-                moved.push(kept.len());
-                kept.push(directory);
+        let milliseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
+        let is_time = all || self.next_settle.is_some_and(|next| now >= next);
+        let mut waits = false;
+        for place in 0..self.logs.len() {
+            let log = &mut self.logs[place];
+            let asks = is_time && (all || K::is_unsettled(&log.reading)) && !log.follower.has_more();
+            if asks && self.kind.settle(&mut log.reading, milliseconds) {
+                self.log_differs(place, Difference::Some);
+            }
+            waits |= K::is_unsettled(&self.logs[place].reading);
+        }
+        self.next_settle = waits.then(|| self.next_settle.filter(|next| *next > now).unwrap_or(now + SETTLE));
+    }
+
+    /// Lets go of what has been gone for long.
+    fn forget(&mut self, now: Instant) {
+        let is_over = |log: &Log<K>| match (K::GONE, log.gone_since) {
+            (Some(gone), Some(since)) => now.saturating_duration_since(since) >= gone,
+            (None, Some(_)) => !log.is_listed,
+            (_, None) => false,
+        };
+        let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
+        let (over, mut stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.logs).into_iter().partition(is_over);
+        stay.retain(|log| !(full && K::GONE.is_some() && log.gone_since.is_some()));
+        let differs =
+            !over.is_empty() || stay.len() != self.folders.iter().map(|folder| folder.logs.len()).sum::<usize>();
+        for log in over {
+            let instance = self.folders[log.folder].instance.clone();
+            let record = self.record(&log);
+            if K::GONE.is_none() {
+                self.kind.is_over(&instance, record, 0);
+                self.dropped.push(key(&instance, &log.name));
+                self.differs(Difference::Final);
+            } else if self.stored.len() < self.max_logs {
+                self.stored.insert((instance, log.name), (record, now));
+                self.moved = true;
             }
         }
-        self.directories = kept;
-        for log in &mut self.logs {
-            log.directory = moved[log.directory];
+        self.logs = stay;
+        let used: std::collections::HashSet<usize> = self.logs.iter().map(|log| log.folder).collect();
+        let unused = |(place, folder): &(usize, &Folder)| folder.gone && !used.contains(place);
+        if self.folders.iter().enumerate().any(|it| unused(&it)) {
+            self.drop_folders(&used);
+        } else if !differs {
+            return;
         }
         self.index();
     }
 
-    /// What must be kept of one log.
-    fn kept(&self, log: &Log) -> LogState {
-        let (files, finished) = log.follower.kept();
-        LogState {
-            instance: Name(self.directories[log.directory].instance.clone()),
-            log: Name(log.name.clone()),
-            file: Name::from(log.follower.current().file_name().unwrap_or_default()),
-            files,
-            finished,
-            tally: log.follower.tally,
-            counts: log.counter.counts.clone(),
-            memory: log.counter.memory(),
+    fn drop_folders(&mut self, used: &std::collections::HashSet<usize>) {
+        let mut moved = Vec::new();
+        let mut kept = Vec::new();
+        for (place, folder) in std::mem::take(&mut self.folders).into_iter().enumerate() {
+            if folder.gone && !used.contains(&place) {
+                self.watch.remove(&folder.path);
+                moved.push(usize::MAX);
+            } else {
+                moved.push(kept.len());
+                kept.push(folder);
+            }
+        }
+        self.folders = kept;
+        for log in &mut self.logs {
+            log.folder = moved[log.folder];
         }
     }
 
     fn index(&mut self) {
-        self.changed = true;
-        self.places =
-            self.directories.iter().enumerate().map(|(place, directory)| (directory.path.clone(), place)).collect();
-        for directory in &mut self.directories {
-            directory.logs.clear();
+        self.differs(Difference::Some);
+        self.places = self.folders.iter().enumerate().map(|(place, folder)| (folder.path.clone(), place)).collect();
+        for folder in &mut self.folders {
+            folder.logs.clear();
         }
         for (place, log) in self.logs.iter().enumerate() {
-            self.directories[log.directory].logs.insert(log.name.clone(), place);
+            self.folders[log.folder].logs.insert(log.name.clone(), place);
         }
-    }
-}
-
-impl Turns for Tailer {
-    const NAME: &'static str = "logs";
-
-    type State = State;
-
-    type View = View;
-
-    fn restore(&mut self, state: State, now: Instant) {
-        self.was_surveyed = state.surveyed;
-        let key = |log: &LogState| (log.instance.0.clone(), log.log.0.clone());
-        self.stored = state.logs.into_iter().map(|log| (key(&log), (log, now))).collect();
+        self.open = self.logs.iter().map(|log| log.follower.open_files()).sum();
     }
 
-    fn state(&self) -> State {
-        let followed = self.logs.iter().filter(|log| log.begun).map(|log| self.kept(log));
-        let stored = self.stored.values().map(|(log, _)| log.clone());
-        State { surveyed: self.surveyed || self.was_surveyed, logs: followed.chain(stored).collect() }
-    }
-
-    fn view(&self) -> View {
+    /// What can't be read, by instance: how often, and why.
+    fn troubles(&self) -> BTreeMap<(OsString, Miss), u64> {
         let mut troubles = BTreeMap::new();
-        let mut note = |instance: &OsStr, trouble: Option<Trouble>, times: u64| {
+        let mut note = |instance: &OsStr, trouble: Option<Miss>, times: u64| {
             if let Some(trouble) = trouble.filter(|_| times > 0) {
                 *troubles.entry((instance.to_owned(), trouble)).or_default() += times;
             }
         };
-        note(OsStr::new(""), self.above_trouble, 1);
-        for directory in &self.directories {
-            note(&directory.instance, directory.trouble, 1);
-            note(&directory.instance, Some(Trouble::Limit), directory.beyond);
+        note(OsStr::new(""), self.var_trouble, 1);
+        for folder in &self.folders {
+            note(&folder.instance, folder.trouble, 1);
+            note(&folder.instance, Some(Miss::Limit), folder.beyond);
         }
-        let mut logs = Vec::with_capacity(self.logs.len());
         for log in &self.logs {
-            let instance = &self.directories[log.directory].instance;
-            note(instance, log.follower.trouble(), 1);
-            let (size, lag) = log.follower.size_and_lag();
-            logs.push(LogView {
-                instance: instance.clone(),
-                log: log.name.clone(),
-                counts: log.counter.counts.clone(),
-                tally: log.follower.tally,
-                size,
-                lag,
-                present: log.begun && !log.follower.is_gone(),
-            });
+            note(&self.folders[log.folder].instance, log.follower.trouble(), 1);
         }
-        View { logs, troubles, surveyed: self.surveyed }
-    }
-
-    fn turn(&mut self, now: Instant) -> Rest {
-        let mut pending = self.wake.take();
-        if let Some(home) = pending.home.take() {
-            self.set_home(home);
-        }
-        let hinted = !pending.touched.is_empty();
-        if self.hear(pending, now) {
-            let soon = self.surveyed_at.map_or(now, |last| last + SURVEY_HINTED);
-            self.next_survey = self.next_survey.map(|next| next.min(soon));
-        }
-        if self.next_survey.is_none_or(|next| now >= next) {
-            self.survey(now);
-        } else {
-            self.look_where_due(now);
-        }
-        let read = self.read(now);
-        self.rest(now, hinted, read)
-    }
-
-    fn take_changed(&mut self) -> (bool, bool) {
-        (std::mem::take(&mut self.changed), std::mem::take(&mut self.rotated))
+        troubles
     }
 }
 
-impl Directory {
+impl Folder {
     fn is_polled(&self) -> bool {
         self.remote || self.hints != Hints::Come
     }
@@ -789,7 +1150,7 @@ impl Directory {
     }
 }
 
-impl Log {
+impl<K: Kind> Log<K> {
     fn is_hot(&self, now: Instant) -> bool {
         self.grew.is_some_and(|grew| now.saturating_duration_since(grew) < HOT)
     }
@@ -798,100 +1159,67 @@ impl Log {
     fn is_busy(&self, now: Instant) -> bool {
         self.grew.is_some_and(|grew| now.saturating_duration_since(grew) < 2 * GATHER)
     }
-}
 
-impl Names {
-    /// The file that is being written, and where those before it may be. `last` is the name that was being written so far.
-    fn paths(&self, directory: &Path, last: Option<&OsStr>) -> Option<(PathBuf, Vec<PathBuf>)> {
-        let at = |name: &OsString| directory.join(name);
-        match (&self.plain, self.dated.last()) {
-            (Some(plain), newest) => {
-                let earlier = self.old.iter().chain(newest).map(at);
-                Some((at(plain), earlier.collect()))
-            }
-            (None, Some(newest)) => {
-                // Days that came since the one that was being written.
-                let since = |name: &&OsString| last.is_some_and(|last| name.as_os_str() >= last) && *name != newest;
-                Some((at(newest), self.dated.iter().filter(since).map(at).collect()))
-            }
-            (None, None) => {
-                // Between a rotation's rename and the new file.
-                let old = self.old.as_ref()?;
-                let stem = old.as_bytes().strip_suffix(OLD)?;
-                let plain = OsString::from(OsStr::from_bytes(&[stem, SUFFIX].concat()));
-                Some((at(&plain), vec![at(old)]))
-            }
+    fn differs(&mut self, difference: Difference) {
+        self.unstored = self.unstored.max(difference);
+        self.shown = None;
+    }
+
+    /// Says in the exporter's log that the log can't be read, or can again; each once.
+    fn tell_trouble(&mut self) {
+        let trouble = self.follower.trouble();
+        if std::mem::replace(&mut self.told, trouble) == trouble {
+            return;
+        }
+        let path = self.follower.current().display();
+        match trouble {
+            Some(trouble) => tracing::warn!(%path, reason = reason(trouble), "can't follow the log; it is tried again"),
+            None => tracing::info!(%path, "the log can be followed again"),
         }
     }
 }
 
-const SUFFIX: &[u8] = b".log";
-const OLD: &[u8] = b"_2.log";
-
-/// What a file name says of its place among a log's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// `X.log`
-    Plain,
-    /// `X_2.log`
-    Old,
-    /// `X.yy-mm-dd.log`
-    Dated,
+/// Why a log can't be followed, as the label `reason`.
+#[must_use]
+pub const fn reason(miss: Miss) -> &'static str {
+    match miss {
+        Miss::Denied => "permission",
+        Miss::NotAFile => "not_a_file",
+        Miss::Limit => "limit",
+        Miss::Gone | Miss::Failed => "failure",
+    }
 }
 
-/// The log that a file belongs to, and which of its files it is; none when it is no log file.
-fn log_name(file: &OsStr) -> Option<(OsString, Role)> {
-    let owned = |name: &[u8]| OsStr::from_bytes(name).to_owned();
-    let bytes = file.as_bytes();
-    if let Some(stem) = bytes.strip_suffix(OLD).filter(|stem| !stem.is_empty()) {
-        return Some((owned(stem), Role::Old));
-    }
-    let stem = bytes.strip_suffix(SUFFIX).filter(|stem| !stem.is_empty())?;
-    let (name, day) = stem.split_at(stem.len().saturating_sub(9));
-    let is_day = matches!(day, [b'.', y1, y2, b'-', m1, m2, b'-', d1, d2]
-        if [y1, y2, m1, m2, d1, d2].iter().all(|byte| byte.is_ascii_digit()));
-    if is_day && !name.is_empty() {
-        return Some((owned(name), Role::Dated));
-    }
-    Some((owned(stem), Role::Plain))
+fn key(instance: &OsStr, log: &OsStr) -> Vec<Name> {
+    vec![Name::from(instance), Name::from(log)]
 }
 
-/// The log files of a directory, by log.
-fn list_logs(directory: &Path) -> io::Result<(Metadata, BTreeMap<OsString, Names>)> {
-    let meta = directory.metadata()?;
-    let mut logs: BTreeMap<OsString, Names> = BTreeMap::new();
-    for entry in directory.read_dir()? {
+/// The files of a folder.
+fn list_files(folder: &Path) -> io::Result<(Metadata, Vec<ListedFile>)> {
+    let meta = folder.metadata()?;
+    let entries = folder.read_dir()?.map(|entry| {
         let entry = entry?;
-        let file = entry.file_name();
-        let Some((name, role)) = log_name(&file) else { continue };
-        let names = logs.entry(name).or_default();
-        names.link |= entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        match role {
-            Role::Plain => names.plain = Some(file),
-            Role::Old => names.old = Some(file),
-            Role::Dated => names.dated.push(file),
-        }
-    }
-    for names in logs.values_mut() {
-        names.dated.sort();
-    }
-    Ok((meta, logs))
+        Ok(ListedFile { name: entry.file_name(), is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()) })
+    });
+    Ok((meta, entries.collect::<io::Result<_>>()?))
 }
 
-/// Every directory below `var`, and whether it has a directory `below`, as far as can be told: what may not be looked
-/// into is taken to have one, so that reading it tells why it can't be read.
-fn instances(var: &Path, below: &str) -> io::Result<Vec<(OsString, bool)>> {
-    let is_directory = |path: &Path| match path.metadata() {
+/// Whether a directory is there, or may be: what may not be looked into.
+fn is_directory(path: &Path) -> bool {
+    match path.metadata() {
         Ok(meta) => meta.is_dir(),
         Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-    };
+    }
+}
+
+/// Every directory below `var`, in their order.
+fn instances(var: &Path) -> io::Result<Vec<OsString>> {
     let mut found = Vec::new();
     for entry in var.read_dir()? {
         let entry = entry?;
-        let path = entry.path();
         // Every volume of some file systems has the latter, for nobody to look into.
-        if is_directory(&path) && entry.file_name() != "lost+found" {
-            found.push((entry.file_name(), is_directory(&path.join(below))));
+        if is_directory(&entry.path()) && entry.file_name() != "lost+found" {
+            found.push(entry.file_name());
         }
     }
     found.sort();

@@ -25,15 +25,13 @@ pub struct Touch {
     pub name: bool,
 }
 
-/// What happened since it was last asked for.
+/// What was hinted since it was last asked for.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub struct Hinted {
     /// Events were lost: look at everything.
     pub everything: bool,
     /// What was said, by path.
     pub touched: HashMap<PathBuf, Touch>,
-    /// The installation is elsewhere now.
-    pub home: Option<Option<PathBuf>>,
     /// The reader is to end.
     pub stop: bool,
     /// Whether the reader sleeps until there is a hint: else it needs no signal.
@@ -43,17 +41,17 @@ pub struct Pending {
 /// Where hints and orders for the reader come in.
 #[derive(Debug, Default)]
 pub struct Wake {
-    pending: Mutex<Pending>,
+    pending: Mutex<Hinted>,
     signal: Condvar,
 }
 
 impl Wake {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
+    fn pending(&self) -> MutexGuard<'_, Hinted> {
         locked(&self.pending)
     }
 
     /// What came in since the last time; an order to stop stays.
-    pub fn take(&self) -> Pending {
+    pub fn take(&self) -> Hinted {
         let mut pending = self.pending();
         let stop = pending.stop;
         let taken = std::mem::take(&mut *pending);
@@ -82,17 +80,11 @@ impl Wake {
         self.signal_if_heard(pending);
     }
 
-    fn signal_if_heard(&self, mut pending: MutexGuard<'_, Pending>) {
+    fn signal_if_heard(&self, mut pending: MutexGuard<'_, Hinted>) {
         if std::mem::take(&mut pending.listens) {
             drop(pending);
             self.signal.notify_one();
         }
-    }
-
-    /// The installation is at `home`.
-    pub fn follow(&self, home: Option<PathBuf>) {
-        self.pending().home = Some(home);
-        self.signal.notify_one();
     }
 
     /// The reader is to end.
@@ -110,9 +102,6 @@ impl Wake {
             if pending.stop {
                 return false;
             }
-            if pending.home.is_some() {
-                return true;
-            }
             let slept = begin.elapsed();
             let hinted = pending.everything || !pending.touched.is_empty();
             let until = if hinted { at_least } else { at_most.max(at_least) };
@@ -128,7 +117,7 @@ impl Wake {
         }
     }
 
-    fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, limit: Duration) -> MutexGuard<'a, Pending> {
+    fn wait<'a>(&self, pending: MutexGuard<'a, Hinted>, limit: Duration) -> MutexGuard<'a, Hinted> {
         self.signal.wait_timeout(pending, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -222,8 +211,6 @@ mod tests {
         assert!(wake.sleep(Duration::ZERO, hour));
         wake.take();
         assert!(wake.sleep(Duration::ZERO, Duration::ZERO));
-        wake.follow(None);
-        assert!(wake.sleep(hour, hour));
         wake.stop();
         wake.take();
         assert!(!wake.sleep(hour, hour));

@@ -1,6 +1,6 @@
 //! The reader of the tracking logs against what happens to their files: one test a hazard.
 //!
-//! Nothing here waits: [`TrackingTailer::turn`] does one round when it is told to, at a time it is told.
+//! Nothing here waits: [`Tailer::turn`] does one round when it is told to, at a time it is told.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -8,14 +8,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use campaign_exporter::parse::tail::MAX_LINE_BYTES;
-use campaign_exporter::source::tailer::Turns;
-use campaign_exporter::source::tailer::follow::Trouble;
-use campaign_exporter::source::tailer::tracking::{
-    InstanceView, LOOK, MAX_FILES, MAX_PLACES, Place, Totals, TrackingTailer, TrackingView,
+use crate::parse::tail::MAX_LINE_BYTES;
+use crate::source::kit::Miss;
+use crate::source::tailer::tracking::{
+    CorruptLine, InstanceTracking, MAX_PLACES, TrackingKind, TrackingTotals, TrackingView,
 };
-use campaign_exporter::source::tailer::watch::Wake;
+use crate::source::tailer::watch::{Wake, Watch};
+use crate::source::tailer::{Kind, Phase, Rest, Tailer};
 use proptest::prelude::*;
+
+/// How often the files are looked at.
+const LOOK: Duration = TrackingKind::SURVEY;
+const MAX_FILES: usize = TrackingKind::MAX_LOGS;
 
 /// A line as the documentation shows one.
 const GOOD: &str = "50x000000000FD7EC86\t2017-06-24T21:00:50.96\t1f506d71\t1aeab4b6\t1af77020\t0\t\
@@ -26,7 +30,7 @@ const CORRUPT: &str = "50x000000000FD7EC86\t2017-06-24T21:00:50.96\t1f506d71\tMo
 /// An installation with the tracking logs of one instance, and a reader of them.
 struct Host {
     root: tempfile::TempDir,
-    tailer: TrackingTailer,
+    tailer: Tailer<TrackingKind>,
     now: Instant,
 }
 
@@ -34,21 +38,30 @@ impl Host {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("var/prod/redir/log")).unwrap();
-        let tailer = tailer(&root);
+        let tailer = tailer();
         Host { root, tailer, now: Instant::now() }
     }
 
     /// Another reader goes on where this one would after `kill -9`.
     fn restart(&mut self) {
-        let text = serde_json::to_string(&self.tailer.state()).unwrap();
-        self.tailer = tailer(&self.root);
+        let text = serde_json::to_string(&self.tailer.records()).unwrap();
+        self.tailer = tailer();
         self.tailer.restore(serde_json::from_str(&text).unwrap(), self.now);
     }
 
     /// Looks when it is time to, and reads all there is.
     fn look(&mut self) {
         self.now += LOOK;
-        while self.tailer.turn(self.now).at_most == Duration::ZERO {}
+        while self.turn().at_most == Duration::ZERO {}
+    }
+
+    fn turn(&mut self) -> Rest {
+        let var = self.root.path().join("var");
+        self.tailer.turn(self.now, Some(&var))
+    }
+
+    fn troubles(&mut self) -> Vec<(Miss, u64)> {
+        self.view().troubles.into_iter().map(|((_, miss), times)| (miss, times)).collect()
     }
 
     /// So many looks as it takes to give a deleted file up.
@@ -61,7 +74,7 @@ impl Host {
         self.tailer.view()
     }
 
-    fn prod(&mut self) -> InstanceView {
+    fn prod(&mut self) -> InstanceTracking {
         let view = self.view();
         view.instances.into_iter().find(|one| one.instance == "prod").unwrap_or_default()
     }
@@ -83,18 +96,16 @@ impl Host {
     }
 }
 
-fn tailer(root: &tempfile::TempDir) -> TrackingTailer {
-    let wake = Arc::new(Wake::default());
-    wake.follow(Some(root.path().to_owned()));
-    TrackingTailer::new(wake)
+fn tailer() -> Tailer<TrackingKind> {
+    Tailer::new(TrackingKind::default(), Watch::Nobody, Arc::new(Wake::default()))
 }
 
-fn totals(lines: u64, corrupt: u64) -> Totals {
-    Totals { lines, corrupt, skipped_bytes: 0 }
+fn totals(lines: u64, corrupt: u64) -> TrackingTotals {
+    TrackingTotals { lines, corrupt, skipped_bytes: 0 }
 }
 
-fn place(file: &str, line: u64) -> Place {
-    Place { file: file.into(), line }
+fn place(file: &str, line: u64) -> CorruptLine {
+    CorruptLine { file: file.into(), line }
 }
 
 #[test]
@@ -161,7 +172,7 @@ fn a_file_that_was_collected_is_gone_and_no_count_falls() {
     assert_eq!((view.files, view.totals, view.corrupt_files), (1, totals(5, 1), 0));
     assert_eq!((view.bytes, view.places), (GOOD.len() as u64, vec![]));
     host.settle();
-    assert_eq!(host.prod(), InstanceView { places: vec![], ..host.prod() });
+    assert_eq!(host.prod(), InstanceTracking { places: vec![], ..host.prod() });
     assert_eq!(host.prod().totals, totals(5, 1));
     host.write("0x1.log", GOOD);
     assert_eq!(host.prod().totals, totals(6, 1), "the same name again is another file");
@@ -215,13 +226,13 @@ fn what_was_deleted_before_it_could_be_read_is_told() {
     let mut host = Host::new();
     host.write("0x1.log", GOOD);
     host.look();
-    let mut state = serde_json::to_value(host.tailer.state()).unwrap();
+    let mut state = serde_json::to_value(host.tailer.records()).unwrap();
     // As if the last look had seen more than it could read.
-    state["instances"][0]["files"][0]["files"][0]["size"] = (GOOD.len() + 100).into();
+    state[0]["file"]["files"][0]["size"] = (GOOD.len() + 100).into();
     fs::remove_file(host.path("0x1.log")).unwrap();
-    host.tailer = tailer(&host.root);
+    host.tailer = tailer();
     host.tailer.restore(serde_json::from_value(state).unwrap(), host.now);
-    assert_eq!(host.prod().totals, Totals { skipped_bytes: 100, ..totals(1, 0) });
+    assert_eq!(host.prod().totals, TrackingTotals { skipped_bytes: 100, ..totals(1, 0) });
 }
 
 #[test]
@@ -230,7 +241,7 @@ fn instances_are_told_apart_and_a_host_without_tracking_logs_has_none() {
     fs::remove_dir_all(host.root.path().join("var/prod/redir")).unwrap();
     fs::create_dir_all(host.root.path().join("var/prod/log")).unwrap();
     let view = host.view();
-    assert!(view.surveyed && view.instances.is_empty());
+    assert!(host.tailer.phase() == Phase::CaughtUp && view.instances.is_empty());
     for (instance, times) in [("one", 1), ("two", 2)] {
         let folder = host.root.path().join("var").join(instance).join("redir/log");
         fs::create_dir_all(&folder).unwrap();
@@ -251,16 +262,13 @@ fn the_installation_may_be_elsewhere_later() {
     assert_eq!(host.prod().totals.lines, 1);
     let other = Host::new();
     other.write("0x1.log", GOOD.repeat(3));
-    let wake = Arc::new(Wake::default());
-    let mut tailer = TrackingTailer::new(Arc::clone(&wake));
+    let mut tailer = tailer();
     for (root, expected) in [(&host.root, 1), (&other.root, 4), (&host.root, 5)] {
-        wake.follow(Some(root.path().to_owned()));
-        while tailer.turn(host.now).at_most == Duration::ZERO {}
+        while tailer.turn(host.now, Some(&root.path().join("var"))).at_most == Duration::ZERO {}
         assert_eq!(tailer.view().instances[0].totals.lines, expected);
     }
-    wake.follow(None);
-    tailer.turn(host.now);
-    assert!(!tailer.view().surveyed && tailer.view().instances.is_empty());
+    tailer.turn(host.now, None);
+    assert!(tailer.phase() == Phase::NoInstallation && tailer.view().instances.is_empty());
 }
 
 #[test]
@@ -274,10 +282,10 @@ fn what_is_no_tracking_log_is_left_alone_and_what_cannot_be_read_is_told() {
     host.write("0x1.log", GOOD);
     let view = host.prod();
     assert_eq!((view.totals, view.corrupt_files), (totals(1, 0), 0));
-    assert_eq!(view.troubles, [(Trouble::NotAFile, 2)].into());
+    assert_eq!(host.troubles(), [(Miss::NotAFile, 2)]);
     fs::remove_file(fifo).unwrap();
     fs::remove_dir(host.path("0xD.log")).unwrap();
-    assert_eq!(host.prod().troubles, [].into());
+    assert_eq!(host.troubles(), []);
 }
 
 #[test]
@@ -288,7 +296,7 @@ fn a_file_in_place_of_the_directory_is_told() {
     let folder = host.root.path().join("var/prod/redir/log");
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "").unwrap();
-    assert_eq!(host.prod().troubles, [(Trouble::Failure, 1)].into());
+    assert_eq!(host.troubles(), [(Miss::NotAFile, 1)]);
 }
 
 #[test]
@@ -300,13 +308,13 @@ fn only_so_many_files_are_followed_and_places_told() {
     let view = host.prod();
     assert_eq!(view.files, MAX_FILES as u64 + 2);
     assert_eq!((view.corrupt_files, view.places.len()), (MAX_FILES as u64, MAX_PLACES));
-    assert_eq!(view.troubles, [(Trouble::Limit, 2)].into());
+    assert_eq!(host.troubles(), [(Miss::Limit, 2)]);
     for number in 0..10 {
         let _ = fs::remove_file(host.path(&format!("0x{number:06}.log")));
     }
     host.settle();
     let view = host.prod();
-    assert_eq!((view.files, view.troubles.len()), (MAX_FILES as u64 - 8, 0), "there is room again");
+    assert_eq!((view.files, host.troubles().len()), (MAX_FILES as u64 - 8, 0), "there is room again");
     assert_eq!(view.totals.lines, MAX_FILES as u64 + 2);
 }
 
@@ -317,7 +325,7 @@ fn a_large_file_keeps_no_other_waiting_and_a_look_in_time() {
     host.write("0x2.log", GOOD);
     host.now += LOOK;
     let mut turns = 0;
-    while host.tailer.turn(host.now).at_most == Duration::ZERO {
+    while host.turn().at_most == Duration::ZERO {
         turns += 1;
         let lines = host.tailer.view().instances[0].totals.lines;
         assert!(turns < 3 || lines > 0, "every turn reads");
@@ -387,12 +395,12 @@ proptest! {
                 Step::MendUnseen(file) => {
                     host.look();
                     if let Some(content) = &mut files[usize::from(file)] {
-                        let tailer = host.tailer.state();
+                        let records = host.tailer.records();
                         content.retain(|good| *good);
                         host.replace(&name(file), GOOD.repeat(content.len()));
                         lines += content.len() as u64;
-                        host.tailer = self::tailer(&host.root);
-                        host.tailer.restore(tailer, host.now);
+                        host.tailer = self::tailer();
+                        host.tailer.restore(records, host.now);
                     }
                 }
                 Step::Look => host.look(),
