@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::catalog::CheckDef;
 use crate::catalog::modules::{self, DEFAULT_INSTANCE};
-use crate::catalog::signals::crash::{SHARED_MEMORY, SHARED_MEMORY_SEGMENTS, SHARED_MEMORY_USER};
+use crate::catalog::signals::crash::{SHARED_MEMORY, SHARED_MEMORY_SEGMENTS, SHARED_MEMORY_USED, SHARED_MEMORY_USER};
 use crate::catalog::signals::logs::{LAST_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS};
 use crate::catalog::signals::modules::{
     AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_CHECK, MODULE_EXPECTED,
@@ -214,12 +214,17 @@ fn children(subject: &Subject) -> Option<bool> {
     Some(!waits || OWNER.children.iter().any(lives))
 }
 
-/// Only its number is known, not whose each segment is.
+/// A segment of Campaign's user, or one that its processes use. None of the first may be all that can be told.
 fn shared_memory(subject: &Subject) -> Option<bool> {
     if subject.module != SHARED_MEMORY_USER.name || !subject.holds(&MODULE_UP)? {
         return None;
     }
-    Some(subject.evidence.value(&SHARED_MEMORY_SEGMENTS, &[])? >= 1.0)
+    let has_some = |def| subject.evidence.value(def, &[]).map(|segments| segments >= 1.0);
+    match (has_some(&SHARED_MEMORY_SEGMENTS), has_some(&SHARED_MEMORY_USED)) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
 }
 
 /// Of the one process that writes for all instances: none of their files has a corrupt line.
@@ -442,7 +447,11 @@ mod tests {
             TRACKINGLOGD,
             [
                 &[(&MODULE_UP, TRACKINGLOGD, 1.0), (&SHARED_MEMORY_SEGMENTS, &[], 1.0)],
-                &[(&MODULE_UP, TRACKINGLOGD, 1.0), (&SHARED_MEMORY_SEGMENTS, &[], 0.0)],
+                &[
+                    (&MODULE_UP, TRACKINGLOGD, 1.0),
+                    (&SHARED_MEMORY_SEGMENTS, &[], 0.0),
+                    (&SHARED_MEMORY_USED, &[], 0.0),
+                ],
                 &[(&MODULE_UP, TRACKINGLOGD, 1.0)],
             ],
         ),
@@ -651,9 +660,20 @@ mod tests {
     #[test]
     fn a_living_trackinglogd_has_a_segment() {
         let segments = |count| [(&SHARED_MEMORY_SEGMENTS, &[] as &[&str], count)];
+        let both = |owned, used| [segments(owned)[0], (&SHARED_MEMORY_USED, &[] as &[&str], used)];
         assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(1.0)), Some(true));
         assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(3.0)), Some(true));
-        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &segments(0.0)), Some(false));
+        assert_eq!(
+            verdict("trackinglogd", "default", "shared_memory", &both(0.0, 1.0)),
+            Some(true),
+            "the web server's"
+        );
+        assert_eq!(verdict("trackinglogd", "default", "shared_memory", &both(0.0, 0.0)), Some(false));
+        assert_eq!(
+            verdict("trackinglogd", "default", "shared_memory", &segments(0.0)),
+            None,
+            "whose others are is unknown"
+        );
         assert_eq!(verdict("trackinglogd", "default", "shared_memory", &[]), None);
         assert_eq!(verdict("web", "default", "shared_memory", &segments(0.0)), None);
     }

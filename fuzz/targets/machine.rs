@@ -5,7 +5,7 @@
 use campaign_exporter_fuzz::catalog::Protocol;
 use campaign_exporter_fuzz::parse::core_pattern::{CorePattern, is_plain_core};
 use campaign_exporter_fuzz::parse::sockets::Table;
-use campaign_exporter_fuzz::parse::sysvipc::{effective_user, segments};
+use campaign_exporter_fuzz::parse::sysvipc::segments;
 use campaign_exporter_fuzz::parse::variables::expand;
 use libfuzzer_sys::fuzz_target;
 
@@ -20,7 +20,8 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(read(size), read(data.len().max(1)));
     let _ = segments(data);
-    let _ = effective_user(data);
+    let _ = process::credentials(data);
+    let _ = (process::variable(data, b"XTK_VAR_DIR"), process::attached_segments(data).count());
     let _ = is_plain_core(data);
     let (pattern, name) = data.split_at(size.min(data.len()));
     let pattern = CorePattern::parse(pattern, choice % 3 == 0);

@@ -3,19 +3,24 @@
 //! Knows which processes and which user are Campaign's; how files and the kernel's tables are read is for
 //! `source::crash`, what is healthy is for `health`.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::residents;
 use crate::catalog::signals::crash::{
     CORE_FILES, CORE_LAST_SCAN, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
+    SHARED_MEMORY_UNATTACHED, SHARED_MEMORY_USED, SHARED_MEMORY_USER,
 };
+use crate::parse::sysvipc::Segments;
 use crate::snapshot::Samples;
 use crate::source::crash::{Cores, Crashes, Places, SharedMemory};
 use crate::source::kit::LogOnChange;
 use crate::source::kit::background::Background;
 use crate::source::processes::ProcessState;
+use crate::sync::locked;
 
 /// How often a small installation is looked through.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -25,6 +30,28 @@ pub struct Crash {
     crashes: Crashes,
     cores: Background<Places, Cores>,
     log: LogOnChange,
+    facts: Mutex<Option<ProcessFacts>>,
+    mapped: Mutex<Option<MappedSegments>>,
+}
+
+/// What hardly changes while processes live: asked again when there are others, and now and then.
+struct ProcessFacts {
+    pids: Vec<u32>,
+    home: Option<PathBuf>,
+    since: Instant,
+    /// The user that they run as.
+    user: Option<u32>,
+    /// Where they work.
+    folders: BTreeSet<PathBuf>,
+    /// Whether the exporter's table of shared memory is theirs.
+    share_memory: bool,
+}
+
+/// Which segments processes are attached to: asked again when there are others, or the kernel's table is another.
+struct MappedSegments {
+    pids: Vec<u32>,
+    table: Segments,
+    segments: Option<BTreeSet<u64>>,
 }
 
 impl Crash {
@@ -34,7 +61,7 @@ impl Crash {
         let crashes = Crashes::new(procfs);
         let everywhere = crashes.clone();
         let cores = Background::new("crash", INTERVAL, move |places: &Places| everywhere.cores(places));
-        Self { crashes, cores, log: LogOnChange::default() }
+        Self { crashes, cores, log: LogOnChange::default(), facts: Mutex::default(), mapped: Mutex::default() }
     }
 
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
@@ -44,11 +71,10 @@ impl Crash {
             return Ok(Outcome::NotApplicable);
         }
         let mut losses = Losses::default();
-        let user = self.crashes.user(&pids, home);
+        let (user, folders, share_memory) = self.facts(now, &pids, home);
         if let Some(user) = user {
-            self.shared_memory(user, &mut losses, out);
+            self.shared_memory(user, share_memory.then_some(&pids), cx, &mut losses, out);
         }
-        let folders = self.crashes.working_folders(&pids);
         let places = Places { home: home.map(Path::to_owned), folders, user };
         if let Err(stall) = self.cores.refresh(places, now, cx.deadline) {
             losses.add(stall.into(), 1);
@@ -60,16 +86,56 @@ impl Crash {
         Ok(losses.into_outcome())
     }
 
-    fn shared_memory(&self, user: u32, losses: &mut Losses, out: &mut Samples) {
-        let problem = match self.crashes.shared_memory(user) {
-            Ok(Some(SharedMemory { segments, bytes, broken })) => {
-                out.push(&SHARED_MEMORY_SEGMENTS, &[], float(segments));
-                out.push(&SHARED_MEMORY_BYTES, &[], float(bytes));
-                losses.add(ErrorKind::Parse, broken);
+    fn facts(&self, now: Instant, pids: &[u32], home: Option<&Path>) -> (Option<u32>, BTreeSet<PathBuf>, bool) {
+        let mut known = locked(&self.facts);
+        let is_same = |facts: &ProcessFacts| {
+            let is_fresh = now.saturating_duration_since(facts.since) < INTERVAL;
+            is_fresh && facts.pids == pids && facts.home.as_deref() == home
+        };
+        if !known.as_ref().is_some_and(is_same) {
+            let (user, folders) = (self.crashes.user(pids, home), self.crashes.working_folders(pids));
+            let share_memory = self.crashes.share_memory(pids);
+            let (pids, home) = (pids.to_vec(), home.map(Path::to_owned));
+            *known = Some(ProcessFacts { pids, home, since: now, user, folders, share_memory });
+        }
+        known
+            .as_ref()
+            .map_or((None, BTreeSet::new(), true), |facts| (facts.user, facts.folders.clone(), facts.share_memory))
+    }
+
+    /// The segments that the module which works on shared memory is attached to.
+    fn mapped(&self, table: &Segments, cx: &Context) -> Option<BTreeSet<u64>> {
+        let pids = processes_of(cx, |module| module == SHARED_MEMORY_USER.name);
+        let mut known = locked(&self.mapped);
+        if let Some(mapped) = known.as_ref().filter(|mapped| mapped.pids == pids && mapped.table == *table) {
+            return mapped.segments.clone();
+        }
+        let segments = self.crashes.attached(&pids);
+        *known = Some(MappedSegments { pids, table: table.clone(), segments: segments.clone() });
+        segments
+    }
+
+    /// Tells of the shared memory of `user`. Without `pids`, Campaign's processes are in another IPC namespace, of which
+    /// the exporter's table says nothing.
+    fn shared_memory(&self, user: u32, pids: Option<&Vec<u32>>, cx: &Context, losses: &mut Losses, out: &mut Samples) {
+        let problem = match (self.crashes.segments(), pids) {
+            (Ok(Some(_)), None) => {
+                Some("Campaign's processes are in another IPC namespace than the exporter".to_owned())
+            }
+            (Ok(Some(table)), Some(pids)) => {
+                let mapped = self.mapped(&table, cx);
+                let found = SharedMemory::of(&table, user, pids, mapped.as_ref());
+                out.push(&SHARED_MEMORY_SEGMENTS, &[], float(found.segments));
+                out.push(&SHARED_MEMORY_BYTES, &[], float(found.bytes));
+                out.push(&SHARED_MEMORY_UNATTACHED, &[], float(found.unattached));
+                if let Some(used) = found.used {
+                    out.push(&SHARED_MEMORY_USED, &[], float(used));
+                }
+                losses.add(ErrorKind::Parse, table.broken);
                 None
             }
-            Ok(None) => None,
-            Err(error) => {
+            (Ok(None), _) => None,
+            (Err(error), _) => {
                 losses.add(error.miss().map_or(ErrorKind::Parse, Into::into), 1);
                 Some(error.to_string())
             }
@@ -135,8 +201,12 @@ impl Collector for Crash {
 
 /// The living processes of resident modules: those that an administrator starts by hand may be another user's.
 fn resident_processes(cx: &Context) -> Vec<u32> {
-    let is_resident = |name: &str| residents().any(|(resident, _)| resident == name);
-    let groups: Vec<bool> = cx.processes.groups.iter().map(|group| is_resident(&group.module)).collect();
+    processes_of(cx, |name| residents().any(|(resident, _)| resident == name))
+}
+
+/// The living processes of some modules.
+fn processes_of(cx: &Context, is_one: impl Fn(&str) -> bool) -> Vec<u32> {
+    let groups: Vec<bool> = cx.processes.groups.iter().map(|group| is_one(&group.module)).collect();
     let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
     alive.filter(|process| groups.get(process.group) == Some(&true)).map(|process| process.pid).collect()
 }

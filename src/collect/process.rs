@@ -11,9 +11,9 @@ use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float}
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, residents};
 use crate::catalog::signals::exporter::{PROCESSES_HIDDEN, PROCESSES_IGNORED};
 use crate::catalog::signals::modules::{
-    MODULE_CPU, MODULE_OPEN_FDS, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_READ_BYTES, MODULE_RESIDENT_MEMORY,
-    MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME, MODULE_STARTS, MODULE_STATES, MODULE_THREADS, MODULE_UP,
-    MODULE_VERBOSE, MODULE_VIRTUAL_MEMORY, MODULE_WAITING, MODULE_WRITTEN_BYTES,
+    MODULE_CPU, MODULE_LAST_SEEN, MODULE_OPEN_FDS, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_READ_BYTES,
+    MODULE_RESIDENT_MEMORY, MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME, MODULE_STARTS, MODULE_STATES,
+    MODULE_THREADS, MODULE_UP, MODULE_VERBOSE, MODULE_VIRTUAL_MEMORY, MODULE_WAITING, MODULE_WRITTEN_BYTES,
 };
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
@@ -89,6 +89,9 @@ impl Collector for ProcessCollector {
             out.push(&MODULE_STARTS, &labels, float(subject.group.map_or(0, |group| group.totals.starts)));
             if let Some(group) = subject.group {
                 counters(group, out);
+                if let Some(last_seen) = group.last_seen.filter(|_| residents.contains(module)) {
+                    out.push(&MODULE_LAST_SEEN, &labels, last_seen.as_secs_f64());
+                }
             }
             if let Some(group) = present {
                 gauges(group, &cx.installation, out);
@@ -216,7 +219,7 @@ mod tests {
     }
 
     fn group(module: &str, instance: &str, now: Present) -> Group {
-        Group { module: module.into(), instance: instance.into(), totals: Totals::default(), now }
+        Group { module: module.into(), instance: instance.into(), now, ..Group::default() }
     }
 
     fn table(groups: Vec<Group>) -> ProcessTable {

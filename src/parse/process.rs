@@ -168,6 +168,23 @@ pub fn credentials(bytes: &[u8]) -> Option<Credentials> {
     Some(Credentials { real: number(users.next()?)?, effective: number(users.next()?)?, is_nested })
 }
 
+/// The value of a variable in `/proc/PID/environ`: the first, as getenv(3) finds it.
+#[must_use]
+pub fn variable<'b>(environ: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+    environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+/// The ids of the System V shared memory segments that `/proc/PID/maps` shows as attached.
+pub fn attached_segments(maps: &[u8]) -> impl Iterator<Item = u64> {
+    let lines = maps.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+        // The inode is the segment's id: shmat(2) maps a file that has no other name.
+        let id = number(fields.nth(4)?)?;
+        fields.next()?.starts_with(b"/SYSV").then_some(id)
+    })
+}
+
 /// What `/proc/PID/io` says of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Io {
@@ -348,6 +365,22 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_the_first_of_its_name() {
+        let environ = b"PATH=/bin\0XTK_VAR_DIRS=x\0XTK_VAR_DIR=/data/va r\0XTK_VAR_DIR=/other\0EMPTY=\0";
+        assert_eq!(variable(environ, b"XTK_VAR_DIR"), Some(b"/data/va r".as_slice()));
+        assert_eq!(variable(environ, b"EMPTY"), Some(b"".as_slice()));
+        assert_eq!((variable(environ, b"XTK"), variable(b"", b"XTK_VAR_DIR")), (None, None));
+    }
+
+    #[test]
+    fn attached_segments_are_told_by_their_id() {
+        let maps = b"7f00-7f01 r-xp 00000000 fe:00 4711                       /nl6/bin/nlserver\n\
+            7f02-7f03 rw-s 00000000 00:01 32769                      /SYSV0000162e (deleted)\n\
+            7f04-7f05 rw-p 00000000 00:00 0 \n7f06-7f07 rw-s 00000000 00:01 7 /SYSVffffffff\nx\n";
+        assert_eq!(attached_segments(maps).collect::<Vec<_>>(), [32769, 7]);
+    }
+
+    #[test]
     fn io_takes_what_reached_the_storage() {
         let bytes =
             b"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 50\nwrite_bytes: 60\ncancelled_write_bytes: 7\n";
@@ -386,6 +419,7 @@ mod tests {
         #[test]
         fn no_bytes_break_the_parsers(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = (io(&bytes), open_files_limit(&bytes), boot_time(&bytes), last_pid(&bytes), stat(&bytes), credentials(&bytes));
+            let _ = (variable(&bytes, b"X"), attached_segments(&bytes).count());
             let line = [b"1 (", bytes.as_slice(), b") S 1"].concat();
             prop_assert!(stat(&line).is_none_or(|stat| stat.pid == 1));
         }

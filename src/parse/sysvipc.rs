@@ -11,10 +11,16 @@ use super::process::number;
 /// A shared memory segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
+    /// Its number.
+    pub id: u64,
     /// The user that owns it.
     pub uid: u32,
     /// Its size, in bytes.
     pub bytes: u64,
+    /// The process that made it, and the last that attached or detached it.
+    pub processes: [u32; 2],
+    /// How many times processes are attached to it.
+    pub attached: u64,
 }
 
 /// What the table says.
@@ -26,7 +32,7 @@ pub struct Segments {
     pub broken: u64,
 }
 
-/// The table's heading names no column `uid` or `size`.
+/// The table's heading lacks a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line 1: the heading names no column {0:?}")]
 pub struct HeadingError(pub &'static str);
@@ -40,25 +46,28 @@ pub fn segments(bytes: &[u8]) -> Result<Segments, HeadingError> {
     let heading = lines.next().unwrap_or_default();
     let column =
         |name: &'static str| fields(heading).position(|field| field == name.as_bytes()).ok_or(HeadingError(name));
-    let (size, uid) = (column("size")?, column("uid")?);
+    let (size, uid, id) = (column("size")?, column("uid")?, column("shmid")?);
+    let (made, last, attached) = (column("cpid")?, column("lpid")?, column("nattch")?);
     let mut found = Segments::default();
     for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
-        let segment =
-            || Some(Segment { uid: number(fields(line).nth(uid)?)?, bytes: number(fields(line).nth(size)?)? });
+        let values: Vec<Option<u64>> = fields(line).map(number).collect();
+        let value = |column: usize| values.get(column).copied().flatten();
+        let process = |column: usize| u32::try_from(value(column)?).ok();
+        let segment = || {
+            Some(Segment {
+                id: value(id)?,
+                uid: process(uid)?,
+                bytes: value(size)?,
+                processes: [process(made)?, process(last)?],
+                attached: value(attached)?,
+            })
+        };
         match segment() {
             Some(segment) => found.segments.push(segment),
             None => found.broken += 1,
         }
     }
     Ok(found)
-}
-
-/// The effective user of a process: the second number of the line `Uid:` of `/proc/PID/status`.
-#[must_use]
-pub fn effective_user(status: &[u8]) -> Option<u32> {
-    let mut lines = status.split(|byte| *byte == b'\n');
-    let ids = lines.find_map(|line| line.strip_prefix(b"Uid:"))?;
-    number(ids.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).nth(1)?)
 }
 
 fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -78,7 +87,10 @@ mod tests {
         let rows = "         0          0  1600               1048576   311   311      1   500   500     0     0 1700000000          0 1700000000               4096                     0\n\
                     -12345678          3   600                    77   312     0      0     0     0   500   500          0          0 1700000000                  0                     0\n";
         let found = segments(format!("{HEADING}{rows}").as_bytes()).unwrap();
-        let expected = vec![Segment { uid: 500, bytes: 1_048_576 }, Segment { uid: 0, bytes: 77 }];
+        let expected = vec![
+            Segment { id: 0, uid: 500, bytes: 1_048_576, processes: [311, 311], attached: 1 },
+            Segment { id: 3, uid: 0, bytes: 77, processes: [312, 0], attached: 0 },
+        ];
         assert_eq!(found, Segments { segments: expected, broken: 0 });
     }
 
@@ -90,7 +102,10 @@ mod tests {
     #[test]
     fn a_bad_row_costs_no_other_row() {
         let found = segments(format!("{HEADING}\n1 2 3\n0 0 600 x 1 1 0 5\n0 0 600 9 1 1 0 5\n").as_bytes()).unwrap();
-        assert_eq!(found, Segments { segments: vec![Segment { uid: 5, bytes: 9 }], broken: 2 });
+        assert_eq!(
+            found,
+            Segments { segments: vec![Segment { id: 0, uid: 5, bytes: 9, processes: [1, 1], attached: 0 }], broken: 2 }
+        );
     }
 
     #[test]
@@ -104,19 +119,10 @@ mod tests {
         assert_eq!(segments(&std::fs::read("/proc/sysvipc/shm").unwrap()).unwrap().broken, 0);
     }
 
-    #[test]
-    fn the_effective_user_is_the_second_number() {
-        assert_eq!(effective_user(b"Name:\tnlserver\nUid:\t0\t500\t0\t500\nGid:\t1\t1\t1\t1\n"), Some(500));
-        assert_eq!(effective_user(b"Name:\tnlserver\nUid:\t0\n"), None);
-        let own = effective_user(&std::fs::read("/proc/self/status").unwrap()).unwrap();
-        assert_eq!(own, rustix::process::geteuid().as_raw());
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_survived(table: Vec<u8>, rows: String) {
             let _ = segments(&table);
-            let _ = effective_user(&table);
             let _ = segments(format!("{HEADING}{rows}").as_bytes()).unwrap();
         }
     }

@@ -15,7 +15,8 @@ use rustix::io::Errno;
 
 use super::kit::{Miss, files};
 use crate::parse::core_pattern::{CorePath, CorePattern, NamePattern, is_plain_core};
-use crate::parse::sysvipc::{HeadingError, effective_user, segments};
+use crate::parse::process::{attached_segments, credentials};
+use crate::parse::sysvipc::{HeadingError, Segments, segments};
 
 /// How deep below the installation core files are looked for.
 pub const MAX_DEPTH: usize = 8;
@@ -34,6 +35,9 @@ const MAX_SETTING: u64 = 64 * 1024;
 
 /// The most bytes of the table of shared memory segments; a kernel has at most 32,768 segments.
 const MAX_SEGMENTS: u64 = 16 << 20;
+
+/// The most bytes of a process's list of mappings; a process has at most 65,530 by default.
+const MAX_MAPS: u64 = 16 << 20;
 
 /// The program whose core files count.
 const PROGRAM: &[u8] = b"nlserver";
@@ -73,15 +77,44 @@ pub struct Cores {
     pub at: SystemTime,
 }
 
-/// The shared memory segments of one user.
+/// What is known of Campaign's shared memory segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedMemory {
-    /// How many.
+    /// How many its user owns.
     pub segments: u64,
     /// Their sizes together, in bytes.
     pub bytes: u64,
-    /// Rows of the kernel's table that were not understood.
-    pub broken: u64,
+    /// How many of them no process is attached to.
+    pub unattached: u64,
+    /// How many its processes use, whoever owns them; none where that can't be told.
+    pub used: Option<u64>,
+}
+
+impl SharedMemory {
+    /// Of the kernel's table: what `user` owns, and what `processes` made or used last. `mapped` is what the module that
+    /// works on shared memory is attached to; none where that may not be read.
+    #[must_use]
+    pub fn of(table: &Segments, user: u32, processes: &[u32], mapped: Option<&BTreeSet<u64>>) -> Self {
+        let mut found = Self::default();
+        let mut used: BTreeSet<u64> = mapped.into_iter().flatten().copied().collect();
+        let mut is_known = mapped.is_some();
+        let mut has_strangers = false;
+        for segment in &table.segments {
+            if segment.uid == user {
+                found.segments += 1;
+                found.bytes = found.bytes.saturating_add(segment.bytes);
+                found.unattached += u64::from(segment.attached == 0);
+            }
+            if segment.processes.iter().any(|pid| processes.contains(pid)) {
+                used.insert(segment.id);
+            }
+            // It may be the web server's, and used by Campaign.
+            has_strangers |= segment.uid != user && segment.attached > 0 && !used.contains(&segment.id);
+        }
+        is_known |= !has_strangers;
+        found.used = (is_known || !used.is_empty()).then_some(used.len() as u64);
+        found
+    }
 }
 
 /// Why the shared memory can't be told.
@@ -129,24 +162,38 @@ impl Crashes {
         Self { root: root.to_owned() }
     }
 
-    /// The shared memory segments that `user` owns; none on a kernel that has no such thing.
+    /// The kernel's table of shared memory segments; none on a kernel that has no such thing.
     ///
     /// # Errors
-    /// When the kernel's table can't be read or is not understood.
-    pub fn shared_memory(&self, user: u32) -> Result<Option<SharedMemory>, SharedMemoryError> {
+    /// When the table can't be read or is not understood.
+    pub fn segments(&self) -> Result<Option<Segments>, SharedMemoryError> {
         let path = self.root.join("sysvipc/shm");
         let bytes = match read(&path, MAX_SEGMENTS) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SharedMemoryError::Read { path, source }),
         };
-        let table = segments(&bytes).map_err(|source| SharedMemoryError::Heading { path, source })?;
-        let mut found = SharedMemory { broken: table.broken, ..SharedMemory::default() };
-        for segment in table.segments.iter().filter(|segment| segment.uid == user) {
-            found.segments += 1;
-            found.bytes = found.bytes.saturating_add(segment.bytes);
+        segments(&bytes).map(Some).map_err(|source| SharedMemoryError::Heading { path, source })
+    }
+
+    /// Whether the kernel's table is that of the processes `pids`, as far as they may be asked for their namespace.
+    #[must_use]
+    pub fn share_memory(&self, pids: &[u32]) -> bool {
+        let namespace = |pid: &str| std::fs::read_link(self.root.join(pid).join("ns/ipc")).ok();
+        let Some(own) = namespace("self") else { return true };
+        // They have one in common: the first that tells is enough.
+        pids.iter().take(MAX_PROCESSES).find_map(|pid| namespace(&pid.to_string())).is_none_or(|theirs| theirs == own)
+    }
+
+    /// The segments that the processes `pids` are attached to; none where one of them may not be read.
+    #[must_use]
+    pub fn attached(&self, pids: &[u32]) -> Option<BTreeSet<u64>> {
+        let mut attached = BTreeSet::new();
+        for pid in pids.iter().take(MAX_PROCESSES) {
+            let maps = read(&self.root.join(format!("{pid}/maps")), MAX_MAPS).ok().filter(|maps| !maps.is_empty())?;
+            attached.extend(attached_segments(&maps));
         }
-        Ok(Some(found))
+        Some(attached)
     }
 
     /// The user that most of the processes `pids` run as, else the owner of `home`.
@@ -155,8 +202,8 @@ impl Crashes {
         let mut users: BTreeMap<u32, usize> = BTreeMap::new();
         for pid in pids.iter().take(MAX_PROCESSES) {
             let status = read(&self.root.join(format!("{pid}/status")), MAX_SETTING);
-            if let Some(user) = status.ok().and_then(|status| effective_user(&status)) {
-                *users.entry(user).or_default() += 1;
+            if let Some(user) = status.ok().and_then(|status| credentials(&status)) {
+                *users.entry(user.effective).or_default() += 1;
             }
         }
         let most = users.into_iter().max_by_key(|(_, times)| *times).map(|(user, _)| user);
@@ -509,23 +556,44 @@ mod tests {
         assert_eq!(cores.files, 0);
     }
 
-    const SHM: &str = "key shmid perms size cpid lpid nattch uid gid\n0 0 1600 100 1 1 1 500 500\n0 1 600 50 1 1 0 500 0\n0 2 600 7 1 1 0 0 0\n";
+    const SHM: &str = "key shmid perms size cpid lpid nattch uid gid\n0 0 1600 100 1 11 1 500 500\n\
+        0 1 600 50 2 12 0 500 0\n0 2 600 7 3 13 1 0 0\n";
 
     #[test]
-    fn the_segments_of_one_user_are_summed() {
+    fn the_segments_of_one_user_are_summed_and_those_in_use_are_told() {
         let machine = Machine::new("core");
-        assert_eq!(machine.crashes().shared_memory(500).unwrap(), None);
+        assert_eq!(machine.crashes().segments().unwrap(), None);
         machine.write("proc/sysvipc/shm", SHM);
-        let found = machine.crashes().shared_memory(500).unwrap();
-        assert_eq!(found, Some(SharedMemory { segments: 2, bytes: 150, broken: 0 }));
-        assert_eq!(machine.crashes().shared_memory(501).unwrap(), Some(SharedMemory::default()));
+        let table = machine.crashes().segments().unwrap().unwrap();
+        let told = |user, processes: &[u32], mapped: Option<&[u64]>| {
+            let mapped = mapped.map(|ids| ids.iter().copied().collect());
+            let SharedMemory { segments, bytes, unattached, used } =
+                SharedMemory::of(&table, user, processes, mapped.as_ref());
+            (segments, bytes, unattached, used)
+        };
+        assert_eq!(told(500, &[], Some(&[])), (2, 150, 1, Some(0)));
+        assert_eq!(told(500, &[11], None), (2, 150, 1, Some(1)), "it used it last");
+        assert_eq!(told(500, &[2], None), (2, 150, 1, Some(1)), "it made it");
+        assert_eq!(told(501, &[], Some(&[2, 2])), (0, 0, 0, Some(1)), "the web server's, and attached");
+        assert_eq!(told(501, &[], None), (0, 0, 0, None), "one of those may be Campaign's");
+        let nobodys = Segments { segments: vec![table.segments[1]], broken: 0 };
+        assert_eq!(SharedMemory::of(&nobodys, 501, &[], None).used, Some(0), "no process uses any");
+    }
+
+    #[test]
+    fn attached_segments_are_unknown_where_a_process_may_not_be_read() {
+        let machine = Machine::new("core");
+        machine.write("proc/7/maps", "1-2 rw-s 0 00:01 5 /SYSV00000000 (deleted)\n");
+        assert_eq!(machine.crashes().attached(&[7]), Some([5].into()));
+        assert_eq!(machine.crashes().attached(&[7, 8]), None);
+        assert_eq!(machine.crashes().attached(&[]), Some(BTreeSet::new()));
     }
 
     #[test]
     fn a_table_that_can_not_be_used_is_named() {
         let machine = Machine::new("core");
         machine.write("proc/sysvipc/shm", "nonsense\n");
-        let error = machine.crashes().shared_memory(500).unwrap_err();
+        let error = machine.crashes().segments().unwrap_err();
         assert!(
             error.to_string().ends_with("proc/sysvipc/shm: line 1: the heading names no column \"size\""),
             "{error}"

@@ -46,6 +46,7 @@ const OF_THE_MOMENT: &[&str] = &[
     "campaign_core_last_scan_timestamp_seconds",
     "campaign_core_newest_timestamp_seconds",
     "campaign_indicator_file_modified_timestamp_seconds",
+    "campaign_module_last_seen_timestamp_seconds",
     "campaign_mta_spool_last_scan_timestamp_seconds",
     "campaign_mta_spool_oldest_timestamp_seconds",
     "campaign_pipelined_last_alive_timestamp_seconds",

@@ -16,6 +16,10 @@ define_metrics! {
         "1 when kernel.core_pattern gives core files to a program, so that a crash leaves no file that campaign_core_files could count; else 0.";
     SHARED_MEMORY_SEGMENTS: Gauge "campaign_shared_memory_segments" []
         "Shared memory segments (System V) of the user that Campaign runs as. trackinglogd uses one.";
+    SHARED_MEMORY_USED: Gauge "campaign_shared_memory_used_segments" []
+        "Shared memory segments (System V) that Campaign's processes are attached to, made, or used last, whoever owns them. Absent where that can't be told.";
+    SHARED_MEMORY_UNATTACHED: Gauge "campaign_shared_memory_unattached_segments" []
+        "Shared memory segments (System V) of the user that Campaign runs as to which no process is attached.";
     SHARED_MEMORY_BYTES: Gauge "campaign_shared_memory_bytes" []
         "Size of the shared memory segments (System V) of the user that Campaign runs as, in bytes.";
 }
@@ -27,8 +31,9 @@ pub static SHARED_MEMORY_USER: &Module = &TRACKINGLOGD;
 pub static SHARED_MEMORY: CheckDef = CheckDef {
     name: "shared_memory",
     passes_when: Text {
-        en: "The user that Campaign runs as has a shared memory segment, from which the module takes its entries.",
-        pt_br: "O usuário do Campaign tem um segmento de memória compartilhada, do qual o módulo obtém os registros.",
+        en: "There is a shared memory segment, Campaign's own or one that it uses, from which the module takes its entries.",
+        pt_br: "Há um segmento de memória compartilhada, do próprio Campaign ou usado por ele, do qual o módulo obtém os \
+                registros.",
     },
 };
 

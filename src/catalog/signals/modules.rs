@@ -14,6 +14,8 @@ define_metrics! {
         "Processes of the module now, zombies included.";
     MODULE_STARTS: Counter "campaign_module_starts_total" [module, campaign_instance]
         "Process starts that the exporter saw, short-lived ones included. Processes that ran before the exporter did are not counted.";
+    MODULE_LAST_SEEN: Gauge "campaign_module_last_seen_timestamp_seconds" [module, campaign_instance]
+        "Resident modules: when the exporter last saw a live process, in seconds since 1970-01-01 UTC. Absent when it never did.";
     MODULE_START_TIME: Gauge "campaign_module_start_time_seconds" [module, campaign_instance]
         "When the module's oldest live process started, in seconds since 1970-01-01 UTC.";
     MODULE_CPU: Counter "campaign_module_cpu_seconds_total" [module, campaign_instance, mode]

@@ -171,6 +171,15 @@ impl Groups {
         }
     }
 
+    /// Remembers which groups have a live process at `time`, since 1970-01-01 UTC.
+    pub(super) fn note_seen(&mut self, time: Duration) {
+        for Slot { group, .. } in &mut self.list {
+            if group.now.live() > 0 {
+                group.last_seen = Some(time);
+            }
+        }
+    }
+
     /// Every group ordered by module and instance, and the place of each by its id.
     pub(super) fn in_order(&self) -> (Vec<Group>, Vec<usize>) {
         let mut places = vec![0; self.list.len()];

@@ -8,6 +8,8 @@
 //! the process and the size of its folder `fd`. Nothing of `task/`, `smaps` or `maps` is ever read, so that neither
 //! threads nor mappings cost anything.
 
+mod ending;
+mod environment;
 mod groups;
 mod kept;
 mod owner;
@@ -26,6 +28,8 @@ use crate::parse::process::Io;
 use crate::source::installation::Installation;
 use crate::source::kit::ProcRoot;
 use crate::sync::locked;
+use environment::KnownVariable;
+pub use environment::Variable;
 pub use owner::NotOurs;
 use tracker::Tracker;
 
@@ -101,6 +105,8 @@ pub struct Group {
     pub totals: Totals,
     /// What holds now.
     pub now: Present,
+    /// When a live process of it was seen last, since 1970-01-01 UTC.
+    pub last_seen: Option<Duration>,
 }
 
 /// What the exporter has seen of a group since it started. Never falls when a process ends; what a process did before
@@ -245,6 +251,7 @@ pub enum ProcessSourceError {
 pub struct ProcessSource {
     root: Arc<ProcRoot>,
     tracker: Mutex<Tracker>,
+    environment: Mutex<Option<KnownVariable>>,
     turn: Mutex<Turn>,
     turned: Condvar,
     /// Whether a sample has ended.
@@ -277,6 +284,7 @@ impl ProcessSource {
         Ok(ProcessSource {
             root: Arc::new(root),
             tracker: Mutex::new(tracker),
+            environment: Mutex::default(),
             turn: Mutex::default(),
             turned: Condvar::new(),
             sampled: AtomicBool::new(false),

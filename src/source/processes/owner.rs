@@ -321,3 +321,118 @@ fn without_deleted(link: PathBuf) -> (PathBuf, bool) {
         None => (link, false),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: FileId = (1, 100);
+    const BIN: FileId = (1, 101);
+    const ROOT: FileId = (1, 2);
+    const OWNER: u32 = 500;
+    const STRANGER: u32 = 501;
+
+    fn owner() -> Owner {
+        let home = Home {
+            paths: vec!["/usr/local/neolane/nl6".into()],
+            bin: Some(BIN),
+            executable: Some(OURS),
+            users: [OWNER].into(),
+            roots: vec![(ROOT, "/usr/local/neolane/nl6".into())],
+        };
+        Owner { home: Some(home), ..Owner::new(true) }
+    }
+
+    fn seen(path: &str, id: FileId) -> Executable {
+        Executable::Seen { path: path.into(), is_deleted: false, id, folder: None }
+    }
+
+    /// A process of ours.
+    fn evidence() -> Evidence {
+        Evidence {
+            credentials: parse::Credentials { real: OWNER, effective: OWNER, is_nested: false },
+            executable: seen("/usr/local/neolane/nl6/bin/nlserver", OURS),
+            root: Some(ROOT),
+            name: b"nlserver".to_vec(),
+            ..Evidence::default()
+        }
+    }
+
+    fn of(real: u32, effective: u32) -> parse::Credentials {
+        parse::Credentials { real, effective, is_nested: false }
+    }
+
+    const NESTED: parse::Credentials = parse::Credentials { real: OWNER, effective: OWNER, is_nested: true };
+
+    #[test]
+    fn both_users_of_a_process_must_be_the_installations_or_the_superuser() {
+        for (real, effective, is_ours) in [
+            (OWNER, OWNER, true),
+            (0, 0, true),
+            (STRANGER, STRANGER, false),
+            (STRANGER, 0, false),
+            (OWNER, STRANGER, false),
+        ] {
+            let verdict = owner().judge(&Evidence { credentials: of(real, effective), ..evidence() });
+            assert_eq!(verdict, if is_ours { Ok(()) } else { Err(NotOurs::OtherUser) }, "{real} {effective}");
+        }
+        let watchdog = Evidence { is_watchdog: true, credentials: of(STRANGER, STRANGER), ..evidence() };
+        assert_eq!(owner().judge(&watchdog), Err(NotOurs::OtherUser), "anybody can play the watchdog");
+    }
+
+    #[test]
+    fn the_executable_must_be_the_installations() {
+        let verdict = |executable| owner().judge(&Evidence { executable, ..evidence() });
+        assert_eq!(verdict(seen("/elsewhere/nlserver", OURS)), Ok(()), "a bind mount leads to the same file");
+        assert_eq!(verdict(seen("/usr/local/neolane/nl6/bin/nlserver", (1, 999))), Ok(()), "the one before an upgrade");
+        assert_eq!(verdict(seen("/opt/nl6/bin/nlserver", (1, 200))), Err(NotOurs::OtherInstallation));
+        assert_eq!(verdict(seen("/usr/local/neolane/nl60/bin/nlserver", (1, 200))), Err(NotOurs::OtherInstallation));
+        let linked = |folder| Executable::Seen {
+            path: "/opt/nl6/bin/nlserver".into(),
+            is_deleted: false,
+            id: OURS,
+            folder: Some(folder),
+        };
+        assert_eq!(verdict(linked((1, 201))), Err(NotOurs::OtherInstallation), "a hard link in another folder");
+        assert_eq!(verdict(linked(BIN)), Ok(()));
+    }
+
+    #[test]
+    fn a_container_is_not_ours_unless_our_watchdog_started_it() {
+        let elsewhere = Evidence { root: Some((9, 9)), ..evidence() };
+        let copy = seen("/usr/local/neolane/nl6/bin/nlserver", (9, 100));
+        let verdict = |evidence: Evidence| owner().judge(&evidence);
+        assert_eq!(verdict(Evidence { executable: copy, ..elsewhere.clone() }), Err(NotOurs::OtherNamespace));
+        assert_eq!(verdict(elsewhere.clone()), Ok(()), "our file, in our process namespace");
+        let nested = Evidence { credentials: NESTED, ..elsewhere };
+        assert_eq!(verdict(nested.clone()), Err(NotOurs::OtherNamespace));
+        assert_eq!(verdict(Evidence { is_below_watchdog: true, ..nested }), Ok(()));
+        assert_eq!(verdict(Evidence { credentials: NESTED, ..evidence() }), Ok(()), "the root of the installation");
+    }
+
+    #[test]
+    fn without_rights_user_and_namespace_decide_and_what_is_open_is_undecided() {
+        let denied = Evidence { executable: Executable::Denied, root: None, ..evidence() };
+        let verdict = |evidence: Evidence| owner().judge(&evidence);
+        assert_eq!(verdict(denied.clone()), Ok(()));
+        let named = |name: &str| Evidence { name: name.into(), ..denied.clone() };
+        assert_eq!(verdict(named("/usr/local/neolane/nl6/bin/nlserver")), Ok(()));
+        assert_eq!(verdict(named("/opt/nl6/bin/nlserver")), Err(NotOurs::OtherInstallation));
+        assert_eq!(verdict(Evidence { credentials: of(0, 0), ..denied.clone() }), Err(NotOurs::Undecided));
+        assert_eq!(
+            verdict(Evidence { credentials: of(STRANGER, STRANGER), ..denied.clone() }),
+            Err(NotOurs::OtherUser)
+        );
+        let nested = Evidence { credentials: NESTED, ..denied };
+        assert_eq!(verdict(nested.clone()), Err(NotOurs::Undecided));
+        assert_eq!(verdict(Evidence { is_below_watchdog: true, ..nested }), Ok(()));
+    }
+
+    #[test]
+    fn a_zombie_is_its_parents_and_nothing_is_ours_without_an_installation() {
+        let zombie = Evidence { executable: Executable::Missing, root: None, ..evidence() };
+        assert_eq!(owner().judge(&zombie), Err(NotOurs::Undecided));
+        assert_eq!(owner().judge(&Evidence { has_our_parent: true, ..zombie }), Ok(()));
+        assert_eq!(Owner::new(true).judge(&evidence()), Err(NotOurs::Undecided));
+    }
+}

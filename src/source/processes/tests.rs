@@ -26,6 +26,7 @@ struct Fake {
     parent: u32,
     user: u64,
     system: u64,
+    children: u64,
     start: u64,
     image: u64,
     rss: u64,
@@ -44,6 +45,7 @@ impl Fake {
             parent: 1,
             user: 0,
             system: 0,
+            children: 0,
             start: 500,
             image: 7,
             rss: 10,
@@ -99,6 +101,7 @@ impl Host {
             (4, u64::from(process.parent)),
             (14, process.user),
             (15, process.system),
+            (16, process.children),
             (20, 2),
             (22, process.start),
             (23, 1_000_000),
@@ -179,7 +182,7 @@ impl Host {
 fn told(table: &ProcessTable) -> String {
     let mut text = String::new();
     for group in &table.groups {
-        let Group { module, instance, now, totals } = group;
+        let Group { module, instance, now, totals, .. } = group;
         write!(text, "{module}@{instance} {}/{} ", now.processes, totals.starts).unwrap();
     }
     text.trim_end().to_owned()
@@ -236,6 +239,71 @@ fn counters_never_fall_when_processes_end() {
     let last = host.walk().groups[0].totals;
     assert_eq!((last.user_cpu.as_millis(), last.io), (3000, Some(Io { read_bytes: 11, written_bytes: 22 })));
     assert_eq!(last.starts, 1);
+}
+
+#[test]
+fn what_a_process_used_before_it_ended_is_counted_by_what_its_parent_got() {
+    let mut host = Host::new();
+    let watchdog = Fake { children: 1000, ..Fake::new("nlserver watchdog") };
+    let mta = Fake { parent: 10, user: 100, ..Fake::new("nlserver mta -instance:prod") };
+    host.put(10, &watchdog);
+    host.put(11, &mta);
+    host.walk();
+    let user_cpu = |table: &ProcessTable| table.group("mta", "prod").unwrap().totals.user_cpu.as_millis();
+    host.put(11, &Fake { user: 150, ..mta.clone() });
+    assert_eq!(user_cpu(&host.walk()), 500);
+    // It used 230 ticks in all when it ended; that of others is not its own.
+    host.end(11);
+    host.put(10, &Fake { children: 1230, ..watchdog.clone() });
+    assert_eq!(user_cpu(&host.walk()), 1300);
+    host.put(10, &Fake { children: 1900, ..watchdog.clone() });
+    assert_eq!(user_cpu(&host.walk()), 1300);
+    // A process that the watchdog waits for only later.
+    host.put(12, &Fake { start: 900, ..mta });
+    host.walk();
+    host.end(12);
+    host.walk();
+    host.put(10, &Fake { children: 1910, ..watchdog });
+    assert!(user_cpu(&host.walk()) >= 1300, "counters never fall");
+}
+
+#[test]
+fn when_a_live_process_was_seen_last_is_remembered() {
+    let mut host = Host::new();
+    host.put(10, &Fake::new("nlserver mta -instance:prod"));
+    let seen = host.walk().groups[0].last_seen.unwrap();
+    host.put(10, &Fake { state: 'Z', image: 0, line: Vec::new(), ..Fake::new("") });
+    let now = host.walk().groups[0].last_seen.unwrap();
+    assert_eq!(now, seen, "a zombie is not alive");
+    host.end(10);
+    assert_eq!(host.walk().groups[0].last_seen, Some(seen));
+    host.put(11, &Fake::new("nlserver mta -instance:prod"));
+    assert!(host.walk().groups[0].last_seen > Some(seen));
+}
+
+#[test]
+fn a_variable_is_the_watchdogs_else_another_processs() {
+    let mut host = Host::new();
+    let source = source_of(&host);
+    let variable = |source: &ProcessSource| {
+        let _ = source.walk();
+        source.variable(b"XTK_VAR_DIR")
+    };
+    assert_eq!(variable(&source), Variable::Unknown);
+    host.put(10, &Fake::new("nlserver web"));
+    assert_eq!(variable(&source), Variable::Unknown, "it may not be read");
+    fs::write(host.dir.path().join("10/environ"), "HOME=/x\0").unwrap();
+    assert_eq!(variable(&source), Variable::Unset);
+    host.put(11, &Fake::new("nlserver watchdog"));
+    fs::write(host.dir.path().join("11/environ"), "HOME=/x\0XTK_VAR_DIR=/data/var\0").unwrap();
+    let set = |value: &str| Variable::Set(value.into());
+    assert_eq!(variable(&source), Variable::Unset, "one process told, and still lives");
+    host.end(10);
+    assert_eq!(variable(&source), set("/data/var"));
+    fs::write(host.dir.path().join("11/environ"), "XTK_VAR_DIR=/elsewhere\0").unwrap();
+    assert_eq!(variable(&source), set("/data/var"), "an environment is read once a process");
+    host.put(11, &Fake { start: 900, ..Fake::new("nlserver watchdog") });
+    assert_eq!(variable(&source), set("/elsewhere"));
 }
 
 #[test]

@@ -24,12 +24,13 @@ use std::mem::MaybeUninit;
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::ending::{CpuTicks, Ended, share_out};
 use super::groups::{GroupId, Groups, Moment};
 use super::kept::{Keeper, Kept, REREAD};
 use super::owner::{Candidate, NotOurs, Owner};
-use super::{ListingFailure, Process, ProcessState, ProcessTable, ReadLosses};
+use super::{ListingFailure, Process, ProcessState, ProcessTable, ReadLosses, Totals};
 use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG};
 use crate::parse::cmdline::{self, CommandLine};
 use crate::parse::process::{self as parse, Image, Io, Stat};
@@ -111,6 +112,10 @@ pub(super) struct Tracker {
     seen: bool,
     /// Whether the exporter is alone in its process namespace: a container of its own.
     is_isolated: bool,
+    /// Processes that have ended, until their parents tell what they used at last.
+    ended: Vec<Ended>,
+    /// What parents got of children since the last walk.
+    gained: BTreeMap<u32, CpuTicks>,
     keeper: Keeper,
     /// Since the last walk.
     losses: ReadLosses,
@@ -181,8 +186,10 @@ struct Tracked {
     /// Whether it showed no arguments then.
     bare: bool,
     precision: Option<Arc<CommandLine>>,
-    user_ticks: u64,
-    system_ticks: u64,
+    parent: u32,
+    used: CpuTicks,
+    /// What its children used that it has waited for.
+    children: CpuTicks,
     io: Io,
     waiting_since: Option<Instant>,
     limit: Option<u64>,
@@ -205,8 +212,9 @@ impl Tracked {
             line: hash(line),
             bare: is_bare(line),
             precision: None,
-            user_ticks: if born { 0 } else { stat.user_ticks },
-            system_ticks: if born { 0 } else { stat.system_ticks },
+            parent: stat.parent,
+            used: if born { CpuTicks::default() } else { own_ticks(stat) },
+            children: children_ticks(stat),
             io: Io::default(),
             waiting_since: None,
             limit: None,
@@ -285,6 +293,11 @@ impl Ticks {
         Duration::from_secs(seconds) + Duration::from_nanos(rest * 1_000_000_000 / self.ticks_per_second)
     }
 
+    fn add(&self, totals: &mut Totals, ticks: CpuTicks) {
+        totals.user_cpu = totals.user_cpu.saturating_add(self.duration(ticks.user));
+        totals.system_cpu = totals.system_cpu.saturating_add(self.duration(ticks.system));
+    }
+
     /// Reads when the machine started. Returns whether it is known.
     fn refresh(&mut self, root: &ProcRoot, now: Instant) -> bool {
         if self.due.is_none_or(|due| now >= due) {
@@ -344,6 +357,8 @@ impl Tracker {
             groups: Groups::default(),
             seen: false,
             is_isolated: abilities.keeps && is_isolated(root),
+            ended: Vec::new(),
+            gained: BTreeMap::new(),
             keeper: Keeper { keeps: abilities.keeps, budget },
             losses: ReadLosses::default(),
             failure: None,
@@ -373,6 +388,8 @@ impl Tracker {
         self.groups.set_configured(installation.instances.keys().cloned().collect());
         self.seen = false;
         self.listed = None;
+        self.ended.clear();
+        self.gained.clear();
     }
 
     /// Looks at what is new.
@@ -684,7 +701,7 @@ impl Tracker {
 
     /// A known process that has become something else.
     fn dismiss(&mut self, stat: &Stat<'_>, line: &[u8], reason: Option<NotOurs>, now: Instant) {
-        self.forget(stat.pid, now);
+        self.release(stat.pid, now);
         self.others.insert(stat.pid, Nature::User(Some(hash(line))));
         if let Some(reason) = reason {
             self.strangers.insert(stat, line, reason);
@@ -746,11 +763,16 @@ impl Tracker {
         let Some(process) = self.campaign.get_mut(&pid) else { return };
         let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
         let totals = &mut group.totals;
-        let used = |now: u64, before: u64| self.ticks.duration(now.saturating_sub(before));
-        totals.user_cpu = totals.user_cpu.saturating_add(used(stat.user_ticks, process.user_ticks));
-        totals.system_cpu = totals.system_cpu.saturating_add(used(stat.system_ticks, process.system_ticks));
-        process.user_ticks = process.user_ticks.max(stat.user_ticks);
-        process.system_ticks = process.system_ticks.max(stat.system_ticks);
+        process.parent = stat.parent;
+        let more = own_ticks(stat).beyond(process.used);
+        process.used = process.used.plus(more);
+        self.ticks.add(totals, more);
+        let more = children_ticks(stat).beyond(process.children);
+        if more != CpuTicks::default() {
+            process.children = process.children.plus(more);
+            let gained = self.gained.entry(pid).or_default();
+            *gained = gained.plus(more);
+        }
         let mut buffer = [0; IO_BYTES];
         match self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
             Ok(Some(io)) => {
@@ -798,6 +820,12 @@ impl Tracker {
             processes.extend(measured);
         }
         self.pids = pids;
+        for (group, ticks) in share_out(&mut self.ended, &mut self.gained) {
+            if let Some(group) = self.groups.get_mut(group) {
+                self.ticks.add(&mut group.totals, ticks);
+            }
+        }
+        self.groups.note_seen(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         self.groups.forget_idle(now);
         let (groups, places) = self.groups.in_order();
         for process in &mut processes {
@@ -844,7 +872,7 @@ impl Tracker {
         };
         let shown = Shown::of(root, &stat, &mut self.entries);
         let state = shown.state;
-        let idle = stat.user_ticks == process.user_ticks && stat.system_ticks == process.system_ticks;
+        let idle = own_ticks(&stat) == process.used;
         process.waiting_since =
             (state == ProcessState::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
         self.look_again(root, &stat, now, Why::Walk);
@@ -902,13 +930,36 @@ impl Tracker {
         }
     }
 
+    /// A process has ended.
     fn forget(&mut self, pid: u32, now: Instant) {
-        if let Some(process) = self.campaign.remove(&pid) {
-            self.keeper.release(process.files());
-            if let Some(group) = process.group {
-                self.groups.leave(group, now);
-            }
+        let Some(process) = self.release(pid, now) else { return };
+        if let Some(group) = process.group
+            && self.campaign.contains_key(&process.parent)
+        {
+            let known = process.used.plus(process.children);
+            self.ended.push(Ended { parent: process.parent, group, known, is_late: false });
         }
+    }
+
+    fn release(&mut self, pid: u32, now: Instant) -> Option<Tracked> {
+        let process = self.campaign.remove(&pid)?;
+        self.gained.remove(&pid);
+        self.keeper.release(process.files());
+        if let Some(group) = process.group {
+            self.groups.leave(group, now);
+        }
+        Some(process)
+    }
+
+    /// A few processes that speak for all, by id and start: the watchdog's first.
+    pub(super) fn representatives(&self, most: usize) -> Vec<(u32, u64)> {
+        let is_watchdog = |process: &Tracked| {
+            let group = process.group.and_then(|group| self.groups.get(group));
+            group.is_some_and(|group| *group.module == *WATCHDOG.name)
+        };
+        let (first, rest): (Vec<_>, Vec<_>) =
+            self.campaign.iter().filter(|(_, process)| process.group.is_some()).partition(|(_, one)| is_watchdog(one));
+        first.into_iter().chain(rest).take(most).map(|(pid, process)| (*pid, process.start_ticks)).collect()
     }
 
     fn forget_other(&mut self, pid: u32) {
@@ -1012,6 +1063,14 @@ fn is_isolated(root: &ProcRoot) -> bool {
 fn long_line(root: &ProcRoot, pid: u32, thread: &str, start: &[u8]) -> Option<CommandLine> {
     let mut buffer = vec![0; LONG_LINE_BYTES];
     cmdline::parse(root.read_of(pid, &format!("{thread}cmdline"), &mut buffer).unwrap_or(start))
+}
+
+fn own_ticks(stat: &Stat<'_>) -> CpuTicks {
+    CpuTicks { user: stat.user_ticks, system: stat.system_ticks }
+}
+
+fn children_ticks(stat: &Stat<'_>) -> CpuTicks {
+    CpuTicks { user: stat.children_user_ticks, system: stat.children_system_ticks }
 }
 
 /// The name of a process, of at most 15 bytes, as one value.

@@ -1,0 +1,75 @@
+//! What a variable is in the environment that Campaign's processes were started with.
+//!
+//! Knows one variable of one process; what it is good for is for whoever asks.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::TryLockError;
+
+use super::ProcessSource;
+use crate::parse::process as parse;
+use crate::source::kit::files::read_at_most;
+use crate::sync::locked;
+
+/// The most bytes of an environment.
+const MAX_ENVIRONMENT: u64 = 1 << 20;
+
+/// How many processes are asked at most, until one tells.
+const MAX_ASKED: usize = 8;
+
+/// What is known of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// No process of the installation runs, or none of them may be asked.
+    Unknown,
+    /// The processes do not have it.
+    Unset,
+    /// They have this value.
+    Set(OsString),
+}
+
+/// What one process told; it holds as long as that process lives.
+pub(super) struct KnownVariable {
+    name: Vec<u8>,
+    pid: u32,
+    start_ticks: u64,
+    value: Variable,
+}
+
+impl ProcessSource {
+    /// The variable `name` in the environment of a running process of this installation: the watchdog's, else another's.
+    ///
+    /// Does not wait for a look at the processes that is being taken: then it is what it was before.
+    pub fn variable(&self, name: &[u8]) -> Variable {
+        let mut known = locked(&self.environment);
+        let processes = match self.tracker.try_lock() {
+            Ok(tracker) => tracker.representatives(MAX_ASKED),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().representatives(MAX_ASKED),
+            Err(TryLockError::WouldBlock) => {
+                let before = known.as_ref().filter(|known| known.name == name);
+                return before.map_or(Variable::Unknown, |known| known.value.clone());
+            }
+        };
+        if let Some(known) = known.as_ref().filter(|known| known.name == name)
+            && processes.contains(&(known.pid, known.start_ticks))
+        {
+            return known.value.clone();
+        }
+        let told = processes.into_iter().find_map(|(pid, start_ticks)| {
+            let environ = self.environ(pid)?;
+            let value = parse::variable(&environ, name).map(|value| OsString::from_vec(value.to_owned()));
+            let value = value.map_or(Variable::Unset, Variable::Set);
+            Some(KnownVariable { name: name.to_owned(), pid, start_ticks, value })
+        });
+        let value = told.as_ref().map_or(Variable::Unknown, |told| told.value.clone());
+        *known = told;
+        value
+    }
+
+    /// A process's environment; none where it may not be read, or has gone with the process.
+    fn environ(&self, pid: u32) -> Option<Vec<u8>> {
+        let file: OwnedFd = self.root.open_of(pid, "environ").ok()?;
+        read_at_most(std::fs::File::from(file), 0, MAX_ENVIRONMENT).ok().filter(|environ| !environ.is_empty())
+    }
+}
