@@ -138,7 +138,10 @@ def main():
     code = program(settings)
     state = "/var/lib/" + settings["StateDirectory"][0]
     os.makedirs(state, exist_ok=True)
-    os.chown(state, user.pw_uid, user.pw_gid)
+    if os.stat(state).st_uid != user.pw_uid:
+        # As systemd does with what a run as root has left.
+        for path in [state, *(os.path.join(state, name) for name in os.listdir(state))]:
+            os.chown(path, user.pw_uid, user.pw_gid)
     os.chmod(state, int(settings["StateDirectoryMode"][0], 8))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     if os.path.exists(NOTIFY):

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, value_parser};
+use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::catalog::Lang;
 use crate::logging::{Format, Level};
@@ -80,6 +82,8 @@ pub enum Command {
     CheckConfig(PathBuf),
     /// Print the reference of metrics.
     Reference,
+    /// Print what was made of the flags themselves: the man page, or a shell's completions.
+    Generate(String),
 }
 
 /// What is looked at.
@@ -139,6 +143,9 @@ pub fn parse(
             (Command::Rules { lang, job: one(flags, "job").unwrap_or_default() }, flags)
         }
         Some(("reference", flags)) => (Command::Reference, flags),
+        Some(("generate", flags)) => {
+            (Command::Generate(generated(self::parser(collectors, build), build.version, flags)), flags)
+        }
         serve => {
             let flags = serve.map_or(&matches, |(_, flags)| flags);
             let host = host(flags, collectors);
@@ -154,6 +161,21 @@ pub fn parse(
         log_level: named("log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
         log_format: named("log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
     })
+}
+
+/// The man page, or the completion of a shell: what `generate` was asked for.
+fn generated(mut parser: Parser, version: &str, flags: &ArgMatches) -> String {
+    let mut text = Vec::new();
+    match one::<Shell>(flags, "completion") {
+        Some(shell) => clap_complete::generate(shell, &mut parser, PROGRAM, &mut text),
+        // Writing to memory does not fail.
+        None => {
+            let about = "Prometheus exporter for Adobe Campaign Classic v7 servers";
+            let parser = parser.display_name(PROGRAM).version(version.to_owned()).about(about);
+            Man::new(parser).render(&mut text).unwrap_or_default();
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Every flag with its default, empty where it has none, and its help text: for documents, and for tests of them.
@@ -247,6 +269,13 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
         )
         .subcommand(Parser::new("rules").about("Print the alert rules for Prometheus").args(rules_flags()))
         .subcommand(Parser::new("reference").about("Print the reference of metrics (docs/metrics.md)").hide(true))
+        .subcommand(
+            Parser::new("generate")
+                .about("Print the man page, or the completions of a shell, for packages")
+                .hide(true)
+                .arg(Arg::new("what").required(true).value_parser(PossibleValuesParser::new(["man", "completion"])))
+                .arg(Arg::new("completion").value_parser(value_parser!(Shell)).required_if_eq("what", "completion")),
+        )
 }
 
 fn flag(name: impl Into<String>, help: impl Into<String>) -> Arg {
@@ -468,6 +497,22 @@ mod tests {
     #[test]
     fn the_parser_is_sound() {
         parser(COLLECTORS, &BUILD).debug_assert();
+    }
+
+    #[test]
+    fn the_man_page_and_the_completions_name_every_flag() {
+        for arguments in
+            [&["generate", "man"][..], &["generate", "completion", "bash"], &["generate", "completion", "zsh"]]
+        {
+            let Command::Generate(text) = parsed(arguments).unwrap().command else { panic!("{arguments:?}") };
+            // A man page writes a dash as an escape.
+            let text = text.replace("\\-", "-");
+            for (flag, _, _) in flags(COLLECTORS) {
+                let rules_alone = matches!(flag.as_str(), "--lang" | "--job");
+                assert!(text.contains(&flag) || rules_alone, "{arguments:?}: {flag}");
+            }
+        }
+        assert!(parsed(&["generate", "completion"]).is_err());
     }
 
     #[test]

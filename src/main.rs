@@ -72,6 +72,7 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
             print(&format!("{}: {targets} targets, nothing to complain about\n", file.display()))
         }
         Command::Reference => print(&reference::render()),
+        Command::Generate(text) => print(&text),
     }
 }
 
