@@ -20,6 +20,7 @@ use crate::render::status;
 use crate::serve::{self, Scrape};
 use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
+use crate::source::own;
 use crate::source::probes::{self, Probes, ProbesError};
 use crate::source::processes::{ProcessSource, ProcessSourceError, Sampler};
 use crate::source::tailer::logs::{LogsKind, LogsView, Start};
@@ -118,6 +119,7 @@ impl CampaignHost {
         let sources = Sources {
             installation,
             proc: Arc::clone(processes.root()),
+            first_start: options.storage.as_deref().and_then(|storage| own::first_start(storage, SystemTime::now())),
             processes,
             logs: logs.as_ref().map(TailerThread::readings),
             tracking: tracking.as_ref().map(TailerThread::readings),

@@ -95,6 +95,8 @@ pub struct Sources {
     pub tracking: Option<Tracking>,
     /// The probes; none when nobody collects them.
     pub probes: Option<Arc<Probes>>,
+    /// When the storage was first used, in seconds since 1970-01-01 UTC; none without storage.
+    pub first_start: Option<f64>,
     /// Where files with custom indicators are dropped.
     pub indicators_directory: Option<PathBuf>,
 }
@@ -184,9 +186,9 @@ pub const COLLECTORS: &[Spec] = &[
     },
     Spec {
         name: "exporter",
-        help: "the exporter's own process and build",
+        help: "the exporter's own process and build, and the host's clock",
         default_on: true,
-        build: |_| Some(Box::new(exporter::Exporter)),
+        build: |sources| Some(Box::new(exporter::Exporter::new(&sources.proc, sources.first_start))),
     },
 ];
 

@@ -3,27 +3,34 @@
 //! Knows modules and the ports that the configuration gives them; how sockets and descriptors are read is for
 //! `source::sockets`, what is healthy is for `health`.
 //!
-//! Whose a socket is costs a walk through descriptors, so it is remembered: while all is well, a scrape reads the kernel's
-//! socket tables and asks one question for each port. Which other program holds a port costs a walk through every process
-//! of the machine: that is done in the background, once a minute at most, and only while there is such a program.
+//! A scrape asks the kernel for listeners, and one question for each port that is known to be the module's own. Whose a
+//! socket is costs a walk through descriptors, of every process where it is not the module's: that is done in the
+//! background, when something has changed and else once a minute, so that a fault makes no scrape dearer.
+//!
+//! A module in another network namespace than the exporter's is looked up in that one. Where that can't be told, neither can
+//! its ports.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::ports::{HELD_BY_ANOTHER, HELD_BY_UNKNOWN, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
-use crate::catalog::{Kind, Module, Port, Protocol};
+use crate::catalog::{Kind, MetricDef, Module, Port, Protocol};
 use crate::snapshot::{Remark, Samples};
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss, ProcRoot};
 use crate::source::processes::ProcessState;
-use crate::source::sockets::{Descriptor, Holder, Search, Sockets};
+use crate::source::sockets::{Claim, Descriptor, Holder, Listeners, Network, Owner, Sockets};
 use crate::sync::locked;
 
-/// How often other programs are looked for, and how long it holds that a socket is none of a module's.
+/// How often holders are looked for while nothing changes, and how long a process is taken to stay in its network namespace.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The most processes of other modules that tell in which network namespace a module without a process would be.
+const MAX_WITNESSES: usize = 16;
 
 /// Ports that the operator says, because the documentation names no attribute that would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,44 +46,34 @@ struct HeldPort {
     instance: String,
     port: &'static Port,
     number: u16,
-    holder: Holding,
+    /// The process, where the exporter may look at it.
+    holder: Option<Holder>,
 }
 
-/// What is known of who holds a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Holding {
-    /// The search has not come to it yet.
-    Sought,
-    /// This process: its id and, where that can be read, its program, in plain characters.
-    By(String),
-    /// None of the processes that the exporter may look at.
-    Hidden,
+/// What is looked for in the background.
+#[derive(Debug, PartialEq, Eq)]
+struct OwnerSearch {
+    /// Rises when an answer turned out to hold no longer, so that the same question is asked again.
+    round: u64,
+    claims: Vec<Claim>,
 }
-
-/// What the search for other programs answers.
-type Found = Result<Vec<(u64, Holder)>, Miss>;
 
 /// Tells who listens at the documented ports.
 pub struct Ports {
     sockets: Sockets,
     overrides: PortOverrides,
-    known: Mutex<BTreeMap<Key, Known>>,
-    search: Background<Vec<u64>, Found>,
+    /// The ports of which the module holds this socket by this descriptor.
+    owned: Mutex<BTreeMap<PortKey, (u64, Descriptor)>>,
+    /// Where processes are, and when that was asked.
+    networks: Mutex<BTreeMap<u32, (Network, Instant)>>,
+    round: AtomicU64,
+    search: Background<OwnerSearch, Vec<Owner>>,
     held: Mutex<Vec<HeldPort>>,
     log: LogOnChange,
 }
 
 /// A port of a module and instance, by the name of its check.
-type Key = (&'static str, String, &'static str);
-
-/// What is remembered of a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Known {
-    /// The module holds this socket by this descriptor.
-    Own { inode: u64, descriptor: Descriptor },
-    /// None of these processes of the module holds one of these sockets.
-    NotOwn { inodes: Vec<u64>, pids: Vec<u32>, since: Instant },
-}
+type PortKey = (&'static str, String, &'static str);
 
 /// A port that is looked for.
 struct Wanted<'a> {
@@ -84,6 +81,14 @@ struct Wanted<'a> {
     instance: &'a str,
     port: &'static Port,
     number: u16,
+    /// The living processes that may hold it.
+    pids: Vec<u32>,
+}
+
+/// A port at which something listens, and whose that is is not known yet.
+struct Claimed<'w> {
+    one: &'w Wanted<'w>,
+    claim: Claim,
 }
 
 impl Ports {
@@ -92,12 +97,15 @@ impl Ports {
     pub fn new(proc: &Arc<ProcRoot>, overrides: PortOverrides) -> Self {
         let sockets = Sockets::new(proc);
         let everywhere = sockets.clone();
-        let search = move |inodes: &Vec<u64>| everywhere.holders(inodes);
         Self {
             sockets,
             overrides,
-            known: Mutex::default(),
-            search: Background::new("ports", SEARCH_INTERVAL, search).patient(),
+            owned: Mutex::default(),
+            networks: Mutex::default(),
+            round: AtomicU64::new(0),
+            search: Background::new("ports", SEARCH_INTERVAL, move |search: &OwnerSearch| {
+                everywhere.owners(&search.claims)
+            }),
             held: Mutex::default(),
             log: LogOnChange::default(),
         }
@@ -105,24 +113,17 @@ impl Ports {
 
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let wanted = self.wanted(cx);
-        locked(&self.known).retain(|key, _| wanted.iter().any(|one| one.key() == *key));
+        locked(&self.owned).retain(|key, _| wanted.iter().any(|one| one.key() == *key));
         if wanted.is_empty() {
             self.remember(Vec::new());
             return Ok(Outcome::NotApplicable);
         }
-        let mut ports: Vec<(Protocol, u16)> = wanted.iter().map(|one| (one.port.protocol, one.number)).collect();
-        ports.sort_unstable();
-        ports.dedup();
-        let listeners = self.sockets.listeners(&ports);
         let mut losses = Losses::default();
-        for (_, miss) in &listeners.missing {
-            losses.add((*miss).into(), 1);
-        }
-        losses.add(ErrorKind::Parse, listeners.broken);
-
-        let mut held: Vec<(HeldPort, Vec<u64>)> = Vec::new();
+        let networks = self.networks(&wanted, now, cx, &mut losses);
+        let listeners = self.listeners(&wanted, &networks, &mut losses);
+        let mut claimed: Vec<Claimed> = Vec::new();
         let mut pushed: Vec<(&str, &str, u16, Protocol)> = Vec::new();
-        for one in &wanted {
+        for (one, networks) in wanted.iter().zip(&networks) {
             let (module, protocol) = (one.module.name, one.port.protocol);
             out.push(&PORT_NUMBER, &[module, one.instance, one.port.check], f64::from(one.number));
             // Two attributes may name the same port.
@@ -131,28 +132,23 @@ impl Ports {
                 continue;
             }
             pushed.push(series);
-            let inodes: Vec<u64> = listeners.at(protocol, one.number).collect();
-            if inodes.is_empty() && !listeners.can_tell(protocol) {
+            let Some(networks) = networks else { continue };
+            let found: Vec<&Listeners> = networks.iter().filter_map(|network| listeners.get(network)).collect();
+            let inodes: Vec<u64> = found.iter().flat_map(|found| found.at(protocol, one.number)).collect();
+            if inodes.is_empty() && !found.iter().all(|found| found.can_tell(protocol)) {
                 continue;
             }
-            let number = one.number.to_string();
-            let labels = [module, one.instance, &number, protocol.label()];
-            out.push(&PORT_BOUND, &labels, f64::from(u8::from(!inodes.is_empty())));
+            one.push(&PORT_BOUND, !inodes.is_empty(), out);
             if inodes.is_empty() {
                 continue;
             }
-            match self.is_own(one, &inodes, now, cx) {
-                Ok(Some(own)) => {
-                    out.push(&PORT_OWNED, &labels, f64::from(u8::from(own)));
-                    if !own {
-                        held.push((one.held(), inodes));
-                    }
-                }
-                Ok(None) => {}
-                Err(miss) => losses.add(miss.into(), 1),
+            if self.is_still_owned(one, &inodes) {
+                one.push(&PORT_OWNED, true, out);
+            } else if !one.pids.is_empty() || cx.processes.can_tell() {
+                claimed.push(Claimed { one, claim: Claim { inodes, pids: one.pids.clone() } });
             }
         }
-        self.name(held, now, cx, &mut losses, out);
+        self.settle_claims(&claimed, now, cx, &mut losses, out);
         Ok(losses.into_outcome())
     }
 
@@ -169,8 +165,10 @@ impl Ports {
             instances.sort_unstable();
             instances.dedup();
             for instance in instances {
+                let pids = pids_of(module, instance, cx);
                 for port in module.ports {
-                    wanted.push(Wanted { module, instance, port, number: self.number(module, instance, port, cx) });
+                    let number = self.number(module, instance, port, cx);
+                    wanted.push(Wanted { module, instance, port, number, pids: pids.clone() });
                 }
             }
         }
@@ -186,78 +184,119 @@ impl Ports {
         configured.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(port.number)
     }
 
-    /// Whether one of the sockets is the module's; none when that can't be told.
-    fn is_own(&self, one: &Wanted<'_>, inodes: &[u64], now: Instant, cx: &Context) -> Result<Option<bool>, Miss> {
-        let pids = one.pids(cx);
-        let mut known = locked(&self.known);
-        match known.get(&one.key()) {
-            Some(Known::Own { inode, descriptor })
-                if inodes.contains(inode)
-                    && pids.contains(&descriptor.pid)
-                    && self.sockets.is_socket(*descriptor, *inode) == Ok(true) =>
-            {
-                return Ok(Some(true));
-            }
-            Some(Known::NotOwn { inodes: before, pids: then, since })
-                if before == inodes && *then == pids && now.saturating_duration_since(*since) < SEARCH_INTERVAL =>
-            {
-                return Ok(Some(false));
-            }
-            _ => {}
-        }
-        known.remove(&one.key());
-        if pids.is_empty() {
-            return Ok(cx.processes.can_tell().then_some(false));
-        }
-        match self.sockets.search(pids.iter().copied(), inodes) {
-            Search::Found { descriptor, inode } => {
-                known.insert(one.key(), Known::Own { inode, descriptor });
-                Ok(Some(true))
-            }
-            // A socket that no process has any more.
-            Search::NotThere if inodes.contains(&0) => Ok(None),
-            Search::NotThere => {
-                known.insert(one.key(), Known::NotOwn { inodes: inodes.to_vec(), pids, since: now });
-                Ok(Some(false))
-            }
-            Search::Unknown(miss) => Err(miss),
-        }
-    }
-
-    /// Finds out which programs hold ports, remarks them, and logs what is new of them.
-    fn name(
+    /// The network namespaces in which each port is looked for; none where that can't be told.
+    fn networks(
         &self,
-        mut held: Vec<(HeldPort, Vec<u64>)>,
+        wanted: &[Wanted],
         now: Instant,
         cx: &Context,
         losses: &mut Losses,
-        out: &mut Samples,
-    ) {
-        if held.is_empty() {
-            self.remember(Vec::new());
-            return;
-        }
-        let mut inodes: Vec<u64> = held.iter().flat_map(|(_, inodes)| inodes.iter().copied()).collect();
-        inodes.sort_unstable();
-        inodes.dedup();
-        if let Err(stall) = self.search.refresh(inodes, now, cx.deadline) {
-            losses.add(stall.into(), 1);
-        }
-        if let Some(done) = self.search.latest() {
-            for (port, inodes) in &mut held {
-                let found = done.output.iter().flatten().find(|(inode, _)| inodes.contains(inode));
-                port.holder = match found {
-                    Some((_, holder)) => Holding::By(described(holder)),
-                    None if inodes.iter().all(|inode| done.input.contains(inode)) => Holding::Hidden,
-                    None => Holding::Sought,
-                };
+    ) -> Vec<Option<Vec<Network>>> {
+        let mut known = locked(&self.networks);
+        known.retain(|_, (_, since)| now.saturating_duration_since(*since) < SEARCH_INTERVAL);
+        let mut network_of = |pid: u32| -> Result<Network, Miss> {
+            if let Some((network, _)) = known.get(&pid) {
+                return Ok(*network);
+            }
+            let network = self.sockets.network_of(pid)?;
+            known.insert(pid, (network, now));
+            Ok(network)
+        };
+        // A module that does not run would be where the others are.
+        let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
+        let witnesses: Vec<u32> = alive.map(|process| process.pid).take(MAX_WITNESSES).collect();
+        let mut networks_of = |one: &Wanted| {
+            let pids = if one.pids.is_empty() { &witnesses } else { &one.pids };
+            let mut networks = Vec::new();
+            for pid in pids {
+                match network_of(*pid) {
+                    Ok(network) if !networks.iter().any(|known| same(*known, network)) => networks.push(network),
+                    Ok(_) | Err(Miss::Gone) => {}
+                    Err(miss) => {
+                        losses.add(miss.into(), 1);
+                        return None;
+                    }
+                }
+            }
+            if networks.is_empty() {
+                networks.push(Network::Own);
+            }
+            Some(networks)
+        };
+        wanted.iter().map(&mut networks_of).collect()
+    }
+
+    /// What listens in each network namespace.
+    fn listeners(
+        &self,
+        wanted: &[Wanted],
+        networks: &[Option<Vec<Network>>],
+        losses: &mut Losses,
+    ) -> BTreeMap<Network, Listeners> {
+        let mut ports: BTreeMap<Network, Vec<(Protocol, u16)>> = BTreeMap::new();
+        for (one, networks) in wanted.iter().zip(networks) {
+            for network in networks.iter().flatten() {
+                ports.entry(*network).or_default().push((one.port.protocol, one.number));
             }
         }
-        for (port, _) in &held {
+        let listeners = ports.into_iter().map(|(network, mut ports)| {
+            ports.sort_unstable();
+            ports.dedup();
+            let found = self.sockets.listeners(&ports, network);
+            for (_, miss) in &found.missing {
+                losses.add((*miss).into(), 1);
+            }
+            losses.add(ErrorKind::Parse, found.broken);
+            (network, found)
+        });
+        listeners.collect()
+    }
+
+    /// Whether the module still holds the socket by the descriptor that is remembered.
+    fn is_still_owned(&self, one: &Wanted<'_>, inodes: &[u64]) -> bool {
+        let mut owned = locked(&self.owned);
+        let Some((inode, descriptor)) = owned.get(&one.key()).copied() else { return false };
+        let holds = inodes.contains(&inode)
+            && one.pids.contains(&descriptor.pid)
+            && self.sockets.is_socket(descriptor, inode) == Ok(true);
+        if !holds {
+            owned.remove(&one.key());
+            self.round.fetch_add(1, Ordering::Relaxed);
+        }
+        holds
+    }
+
+    /// Shows whose the sockets are, as far as the background knows: asks it, and logs and remarks what other programs hold.
+    fn settle_claims(&self, claimed: &[Claimed], now: Instant, cx: &Context, losses: &mut Losses, out: &mut Samples) {
+        let mut held: Vec<HeldPort> = Vec::new();
+        if !claimed.is_empty() {
+            let round = self.round.load(Ordering::Relaxed);
+            let claims: Vec<Claim> = claimed.iter().map(|one| one.claim.clone()).collect();
+            if let Err(stall) = self.search.refresh(OwnerSearch { round, claims }, now, cx.deadline) {
+                losses.add(stall.into(), 1);
+            }
+            let Some(done) = self.search.latest().filter(|done| done.input.round == round) else { return };
+            for Claimed { one, claim } in claimed {
+                let place = done.input.claims.iter().position(|asked| asked == claim);
+                match place.and_then(|place| done.output.get(place)) {
+                    Some(Owner::Claimant { descriptor, inode }) => {
+                        locked(&self.owned).insert(one.key(), (*inode, *descriptor));
+                        one.push(&PORT_OWNED, true, out);
+                    }
+                    Some(Owner::Other(holder)) => held.push(one.held(Some(holder.clone()))),
+                    Some(Owner::Hidden) => held.push(one.held(None)),
+                    Some(Owner::Unknown(miss)) => losses.add((*miss).into(), 1),
+                    // A socket without an owner is nobody's, and the search may not have come to it yet.
+                    Some(Owner::Nobody) | None => {}
+                }
+            }
+        }
+        for port in &held {
+            port.push(out);
             port.tell(&self.log);
             port.remark(out);
         }
-        self.remember(held.into_iter().map(|(port, _)| port).collect());
+        self.remember(held);
     }
 
     /// Remembers what other programs hold, and tells what none holds any more.
@@ -273,8 +312,7 @@ impl Ports {
 }
 
 impl Collector for Ports {
-    /// Partial when a table, or whose a socket is, could not be read; not applicable where no module with a port has to
-    /// run.
+    /// Partial when the sockets, or whose one is, could not be read; not applicable where no module with a port has to run.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }
@@ -284,35 +322,52 @@ impl Collector for Ports {
     }
 }
 
+/// Whether two processes are in one network namespace.
+fn same(one: Network, other: Network) -> bool {
+    match (one, other) {
+        (Network::Other { number: one, .. }, Network::Other { number: other, .. }) => one == other,
+        (one, other) => one == other,
+    }
+}
+
+/// The living processes of a module: of any instance where the module is there once for all.
+fn pids_of(module: &Module, instance: &str, cx: &Context) -> Vec<u32> {
+    let is_of_module = |group: usize| {
+        cx.processes.groups.get(group).is_some_and(|group| {
+            let of_instance = module.kind != Kind::PerInstance || *group.instance == *instance;
+            *group.module == *module.name && of_instance
+        })
+    };
+    let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
+    alive.filter(|process| is_of_module(process.group)).map(|process| process.pid).collect()
+}
+
+/// Writes a sample of a port.
+fn push(def: &'static MetricDef, labels: (&str, &str, u16, Protocol), value: bool, out: &mut Samples) {
+    let (module, instance, number, protocol) = labels;
+    out.push(def, &[module, instance, &number.to_string(), protocol.label()], f64::from(u8::from(value)));
+}
+
 impl Wanted<'_> {
-    fn key(&self) -> Key {
+    fn key(&self) -> PortKey {
         (self.module.name, self.instance.to_owned(), self.port.check)
     }
 
-    /// The living processes that may hold the port: of any instance where the module is there once for all.
-    fn pids(&self, cx: &Context) -> Vec<u32> {
-        let is_of_module = |group: usize| {
-            cx.processes.groups.get(group).is_some_and(|group| {
-                let of_instance = self.module.kind != Kind::PerInstance || *group.instance == *self.instance;
-                *group.module == *self.module.name && of_instance
-            })
-        };
-        let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
-        alive.filter(|process| is_of_module(process.group)).map(|process| process.pid).collect()
+    fn push(&self, def: &'static MetricDef, value: bool, out: &mut Samples) {
+        push(def, (self.module.name, self.instance, self.number, self.port.protocol), value, out);
     }
 
-    fn held(&self) -> HeldPort {
-        HeldPort {
-            module: self.module.name,
-            instance: self.instance.to_owned(),
-            port: self.port,
-            number: self.number,
-            holder: Holding::Sought,
-        }
+    fn held(&self, holder: Option<Holder>) -> HeldPort {
+        let (module, instance) = (self.module.name, self.instance.to_owned());
+        HeldPort { module, instance, port: self.port, number: self.number, holder }
     }
 }
 
 impl HeldPort {
+    fn push(&self, out: &mut Samples) {
+        push(&PORT_OWNED, (self.module, &self.instance, self.number, self.port.protocol), false, out);
+    }
+
     /// The port as people write it.
     fn name(&self) -> String {
         format!("{}/{}", self.number, self.port.protocol.label())
@@ -322,24 +377,21 @@ impl HeldPort {
         format!("port {} of {}@{}", self.name(), self.module, self.instance)
     }
 
-    /// Tells who holds the port, once; nothing while the search is still on.
+    /// Tells who holds the port, once.
     fn tell(&self, log: &LogOnChange) {
         let message = match &self.holder {
-            Holding::Sought => return,
-            Holding::By(process) => format!("is held by {process}"),
-            Holding::Hidden => "is held by a process that the exporter may not look at".to_owned(),
+            Some(holder) => format!("is held by {}", described(holder)),
+            None => "is held by a process that the exporter may not look at".to_owned(),
         };
         if log.is_news(&self.subject(), Some(&message)) {
             tracing::warn!("{} {message}", self.subject());
         }
     }
 
-    /// Remarks who holds the port; nothing while the search is still on.
     fn remark(&self, out: &mut Samples) {
         let (text, detail) = match &self.holder {
-            Holding::Sought => return,
-            Holding::By(process) => (HELD_BY_ANOTHER, format!("{}, {process}", self.name())),
-            Holding::Hidden => (HELD_BY_UNKNOWN, self.name()),
+            Some(holder) => (HELD_BY_ANOTHER, format!("{}, {}", self.name(), described(holder))),
+            None => (HELD_BY_UNKNOWN, self.name()),
         };
         let (module, instance, check) = (self.module, self.instance.clone(), self.port.check);
         out.remark(Remark { module, instance, check, text, detail });
@@ -416,6 +468,9 @@ mod tests {
         fn new() -> Proc {
             let root = tempfile::tempdir().unwrap();
             create_dir_all(root.path().join("net")).unwrap();
+            // Other users' processes are not hidden.
+            create_dir_all(root.path().join("1")).unwrap();
+            write(root.path().join("1/stat"), "").unwrap();
             let root = Proc(root);
             for table in ["tcp", "tcp6", "udp", "udp6"] {
                 root.table(table, &[]);
@@ -460,8 +515,18 @@ mod tests {
 
     #[track_caller]
     fn collect(ports: &Ports, host: &Host) -> (Snapshot, Outcome) {
+        collect_at(ports, host, Instant::now())
+    }
+
+    /// Collects until the background has found out at the moment `now` what there is to find out.
+    #[track_caller]
+    fn collect_at(ports: &Ports, host: &Host, now: Instant) -> (Snapshot, Outcome) {
+        ports.search.take_no_rest();
+        ports.collect_at(now, &host.context(), &mut Samples::default()).unwrap();
+        ports.search.settle(Instant::now() + Duration::from_secs(60));
+        ports.search.take_no_rest();
         let mut samples = Samples::default();
-        let outcome = ports.collect(&host.context(), &mut samples).unwrap();
+        let outcome = ports.collect_at(now, &host.context(), &mut samples).unwrap();
         let snapshot = samples.freeze();
         assert_eq!(snapshot.rejected(), 0);
         (snapshot, outcome)
@@ -512,8 +577,6 @@ mod tests {
         let (snapshot, outcome) = collect(&ports, &with_syslogd());
         assert_eq!(outcome, Outcome::Complete);
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
-        ports.search.settle(Instant::now() + Duration::from_secs(20));
-        let (snapshot, _) = collect(&ports, &with_syslogd());
         let expected = Remark {
             module: "syslogd",
             instance: "default".into(),
@@ -539,12 +602,30 @@ mod tests {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 6666, 7)]);
         root.process(10, "nlserver", &[1]);
-        let ports = root.ports();
-        collect(&ports, &with_syslogd());
-        ports.search.settle(Instant::now() + Duration::from_secs(20));
-        let (snapshot, _) = collect(&ports, &with_syslogd());
+        root.process(11, "rsyslogd", &[7]);
+        set_permissions(root.0.path().join("11/fd"), PermissionsExt::from_mode(0o000)).unwrap();
+        // The thread of the search is made here, and has the rights of the one that makes it.
+        let (snapshot, _) = as_plain_user(|| collect(&root.ports(), &with_syslogd()));
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
         let remark = &snapshot.remarks()[0];
         assert_eq!((remark.text, &*remark.detail), (HELD_BY_UNKNOWN, "6666/udp"));
+    }
+
+    #[test]
+    fn a_socket_without_an_owner_is_never_called_foreign() {
+        // One that no process holds any longer, and one that no process here holds although all can be looked at.
+        for inode in [0, 7] {
+            let root = Proc::new();
+            root.table("udp", &[(ANY4, 6666, inode)]);
+            root.process(10, "nlserver", &[1]);
+            let ports = root.ports();
+            for processes in [vec![("syslogd", "default", 10)], vec![]] {
+                let host = Host { processes, ..with_syslogd() };
+                let (snapshot, outcome) = collect(&ports, &host);
+                assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None), "{inode}");
+                assert_eq!((snapshot.remarks(), outcome), (&[][..], Outcome::Complete));
+            }
+        }
     }
 
     #[test]
@@ -559,6 +640,7 @@ mod tests {
     fn the_port_of_an_expected_module_that_does_not_run_is_not_its_own() {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 6666, 7)]);
+        root.process(11, "rsyslogd", &[7]);
         let mut host = with_syslogd();
         host.processes.clear();
         let (snapshot, _) = collect(&root.ports(), &host);
@@ -586,6 +668,7 @@ mod tests {
         let root = Proc::new();
         root.table("tcp", &[(ANY4, 8080, 1), (ANY4, 9090, 2)]);
         root.process(20, "nlserver", &[2]);
+        root.process(21, "other", &[1]);
         let mut host = Host {
             conf: "<web autoStart='true' httpPort='9090' controlPort=''/>".into(),
             processes: vec![("web", "default", 20)],
@@ -636,8 +719,6 @@ mod tests {
         let (snapshot, _) = collect(&ports, &host);
         assert_eq!(port(&snapshot, ["stat", "prod", "7777", "udp"]), (Some(1.0), Some(1.0)));
         assert_eq!(port(&snapshot, ["stat", "test", "7777", "udp"]), (Some(1.0), Some(0.0)));
-        ports.search.settle(Instant::now() + Duration::from_secs(20));
-        let (snapshot, _) = collect(&ports, &host);
         let remark = &snapshot.remarks()[0];
         assert_eq!((&*remark.instance, &*remark.detail), ("test", "7777/udp, PID 31 (nlserver)"));
     }
@@ -690,7 +771,7 @@ mod tests {
         // The descriptor is another socket now, and the port still is bound to the old one.
         root.process(10, "nlserver", &[2]);
         let (snapshot, _) = collect(&ports, &with_syslogd());
-        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None), "nobody holds it");
         // The process was started anew.
         root.process(11, "nlserver", &[1]);
         let restarted = Host { processes: vec![("syslogd", "default", 11)], ..with_syslogd() };
@@ -703,6 +784,7 @@ mod tests {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 6666, 9)]);
         root.process(10, "nlserver", &[1]);
+        root.process(11, "other", &[9]);
         let ports = root.ports();
         let (snapshot, _) = collect(&ports, &with_syslogd());
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
@@ -710,9 +792,8 @@ mod tests {
         root.process(10, "nlserver", &[9]);
         let (snapshot, _) = collect(&ports, &with_syslogd());
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
-        let mut samples = Samples::default();
-        ports.collect_at(Instant::now() + SEARCH_INTERVAL, &with_syslogd().context(), &mut samples).unwrap();
-        assert_eq!(port(&samples.freeze(), SYSLOGD), (Some(1.0), Some(1.0)));
+        let (snapshot, _) = collect_at(&ports, &with_syslogd(), Instant::now() + SEARCH_INTERVAL);
+        assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
     }
 
     #[test]
@@ -731,8 +812,6 @@ mod tests {
         assert_eq!(port(&snapshot, ["web", "default", &http.to_string(), "tcp"]), (Some(1.0), Some(1.0)));
         let number = udp.local_addr().unwrap().port().to_string();
         assert_eq!(port(&snapshot, ["syslogd", "default", &number, "udp"]), (Some(1.0), Some(0.0)));
-        ports.search.settle(Instant::now() + Duration::from_secs(60));
-        let (snapshot, _) = collect(&ports, &host);
         let detail = &snapshot.remarks()[0].detail;
         assert!(detail.contains(&format!("/udp, PID {} (", std::process::id())), "{detail}");
         drop((udp, tcp));

@@ -3,6 +3,7 @@
 pub mod cmdline;
 pub mod conf;
 pub mod core_pattern;
+pub mod diag;
 pub mod line;
 pub mod process;
 pub mod reply;
@@ -11,3 +12,4 @@ pub mod sysvipc;
 pub mod tail;
 pub mod targets;
 pub mod variables;
+pub mod xml;

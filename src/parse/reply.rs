@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use encoding_rs::{Encoding, ISO_8859_15};
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 
+use super::xml;
 use crate::catalog::signals::probes::{Merge, PIPELINED_INDICATORS};
 
 /// The most bytes that a text of an answer keeps; the rest is cut off at a character's boundary.
@@ -114,7 +115,8 @@ pub fn redirection(body: &[u8], charset: Option<&str>) -> Result<Redirection, Re
     if content.trim().is_empty() {
         return Err(nothing_or_missing(&text, "<redir> element"));
     }
-    let document = read_xml(content).map_err(|error| ReplyError::Xml(bounded(&error.to_string())))?;
+    let document =
+        xml::document(content, MAX_XML_NODES).map_err(|error| ReplyError::Xml(bounded(&error.to_string())))?;
     let root = document.root_element();
     let (true, Some(status)) = (root.has_tag_name("redir"), attribute(root, "status")) else {
         return Err(ReplyError::Missing { what: "<redir> element with a status", begins: bounded(&text) });
@@ -287,7 +289,8 @@ pub fn indicators(body: &[u8], charset: Option<&str>) -> Result<Indicators, Repl
     }
     // A script prints one element after the other, which is no document before something is around them.
     let wrapped = format!("<indicators>{content}</indicators>");
-    let document = read_xml(&wrapped).map_err(|error| ReplyError::Xml(bounded(&error.to_string())))?;
+    let document =
+        xml::document(&wrapped, MAX_XML_NODES).map_err(|error| ReplyError::Xml(bounded(&error.to_string())))?;
     let mut found = Indicators::default();
     for node in document.descendants().filter(|node| node.has_tag_name("indicator")) {
         if found.list.len() == MAX_INDICATORS {
@@ -390,11 +393,6 @@ fn from_first_tag(text: &str) -> &str {
         Some(declaration) => declaration.split_once("?>").map_or("", |(_, rest)| rest),
         None => content,
     }
-}
-
-/// No document types, hence no entities but the five of XML; bounded in size. The reader needs no stack for nesting.
-fn read_xml(text: &str) -> Result<Document<'_>, roxmltree::Error> {
-    Document::parse_with_options(text, ParsingOptions { nodes_limit: MAX_XML_NODES, ..ParsingOptions::default() })
 }
 
 fn attribute(node: Node, name: &str) -> Option<String> {

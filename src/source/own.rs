@@ -1,11 +1,28 @@
-//! The exporter's own process, as the kernel sees it.
+//! The exporter's own process, as the kernel sees it, the host's clock, and since when the exporter has been used here.
 //!
 //! Knows numbers of one process; the processes of Campaign are for `processes`.
 
-use std::time::Duration;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use procfs::ProcError;
 use procfs::process::{LimitValue, Process};
-use procfs::{CurrentSI, KernelStats, ProcError};
+
+use super::kit::{ProcRoot, files};
+use crate::sync::locked;
+
+/// How often the moment of the host's start is read again: it moves when the clock is set.
+const REREAD: Duration = Duration::from_secs(300);
+
+/// The file in the storage's folder that says since when the exporter has been used here: seconds since 1970-01-01 UTC.
+const FIRST_START: &str = "first-start";
+
+/// The most bytes of that file.
+const MAX_FIRST_START: u64 = 64;
 
 /// What the exporter itself uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,52 +43,119 @@ pub struct Own {
     pub threads: u64,
 }
 
-/// Why the exporter can't read its own `/proc/self`.
+/// Why the exporter can't read its own process.
 #[derive(Debug, thiserror::Error)]
-#[error("/proc/self: {0}; the exporter's own numbers need proc mounted at /proc, whatever --path.procfs says")]
+#[error("the exporter's own process can't be read: {0}; its numbers need the kernel's proc")]
 pub struct OwnError(#[from] ProcError);
 
-/// Reads the exporter's own numbers.
-///
-/// # Errors
-/// When `/proc` is not there or not the kernel's.
-pub fn read() -> Result<Own, OwnError> {
-    let process = Process::myself()?;
-    let stat = process.stat()?;
-    let limit = process.limits()?.max_open_files.soft_limit;
-    Ok(Own {
-        cpu: ticks(stat.utime + stat.stime),
-        resident_bytes: stat.rss.saturating_mul(procfs::page_size()),
-        virtual_bytes: stat.vsize,
-        start: boot().map(|boot| boot + ticks(stat.starttime)),
-        open_descriptors: process.fd_count()? as u64,
-        descriptor_limit: match limit {
-            LimitValue::Value(limit) => Some(limit),
-            LimitValue::Unlimited => None,
-        },
-        threads: u64::try_from(stat.num_threads).unwrap_or_default(),
-    })
+/// The exporter and its host below a `/proc`.
+pub struct OwnSource {
+    proc: Arc<ProcRoot>,
+    /// When the host started, and when that was read.
+    boot: Mutex<Option<(Instant, Duration)>>,
+}
+
+impl OwnSource {
+    /// The exporter's process and its host below `proc`.
+    #[must_use]
+    pub fn new(proc: &Arc<ProcRoot>) -> Self {
+        Self { proc: Arc::clone(proc), boot: Mutex::default() }
+    }
+
+    /// Reads the exporter's own numbers.
+    ///
+    /// # Errors
+    /// When the process can't be read.
+    pub fn read(&self) -> Result<Own, OwnError> {
+        let process = Process::new_with_root(self.own_folder())?;
+        let stat = process.stat()?;
+        let limit = process.limits()?.max_open_files.soft_limit;
+        Ok(Own {
+            cpu: ticks(stat.utime + stat.stime),
+            resident_bytes: stat.rss.saturating_mul(procfs::page_size()),
+            virtual_bytes: stat.vsize,
+            start: self.boot().map(|boot| boot + ticks(stat.starttime)),
+            open_descriptors: process.fd_count()? as u64,
+            descriptor_limit: match limit {
+                LimitValue::Value(limit) => Some(limit),
+                LimitValue::Unlimited => None,
+            },
+            threads: u64::try_from(stat.num_threads).unwrap_or_default(),
+        })
+    }
+
+    /// The exporter is in no recorded `/proc`.
+    fn own_folder(&self) -> PathBuf {
+        let folder = self.proc.own_pid().map(|pid| self.proc.path().join(pid.to_string()));
+        folder.unwrap_or_else(|_| "/proc/self".into())
+    }
+
+    /// When the host started, since 1970-01-01 UTC; none where `/proc/stat` does not say so. Read seldom, for it is long.
+    #[must_use]
+    pub fn boot(&self) -> Option<Duration> {
+        let mut boot = locked(&self.boot);
+        if boot.is_none_or(|(at, _)| at.elapsed() >= REREAD)
+            && let Some(read) = self.proc.boot_time()
+        {
+            // It wavers by a second.
+            let known = boot.map(|(_, known)| known).filter(|known| known.abs_diff(read) <= Duration::from_secs(1));
+            *boot = Some((Instant::now(), known.unwrap_or(read)));
+        }
+        boot.map(|(_, boot)| boot)
+    }
+}
+
+/// When the exporter was first used with the storage in `directory`: what is remembered there, else `now`, which is
+/// remembered. What an earlier version left behind counts too. None, and a line in the log, where it can't be remembered.
+#[must_use]
+pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
+    let path = directory.join(FIRST_START);
+    let read = || files::read_regular(&path, MAX_FIRST_START).ok().and_then(|text| seconds(&text));
+    if let Some(seconds) = read() {
+        return Some(seconds);
+    }
+    let first = oldest_in(directory).map_or(now, |oldest| oldest.min(now));
+    let first = first.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let write = || -> io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        // A new file, never through a link that somebody put there.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(format!("{first}\n").as_bytes())
+    };
+    match write() {
+        Ok(()) => seconds(first.to_string().as_bytes()),
+        Err(error) => {
+            // Another process may have been quicker.
+            read().or_else(|| {
+                tracing::warn!(path = %path.display(), %error, "the time of the first start can't be stored; remove what is there");
+                None
+            })
+        }
+    }
+}
+
+fn seconds(text: &[u8]) -> Option<f64> {
+    let seconds: u32 = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
+    Some(f64::from(seconds))
+}
+
+/// When the file that was not written for the longest time was, in a folder.
+fn oldest_in(directory: &Path) -> Option<SystemTime> {
+    let entries = directory.read_dir().ok()?.take(1_000).flatten();
+    entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()
 }
 
 fn ticks(ticks: u64) -> Duration {
     Duration::from_secs(ticks) / u32::try_from(procfs::ticks_per_second().max(1)).unwrap_or(u32::MAX)
 }
 
-/// When the machine started; read once, for it is long and wavers by a second.
-fn boot() -> Option<Duration> {
-    static BOOT: std::sync::OnceLock<Option<Duration>> = std::sync::OnceLock::new();
-    *BOOT.get_or_init(|| KernelStats::current().ok().map(|stats| Duration::from_secs(stats.btime)))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
 
     #[test]
     fn the_exporter_sees_itself() {
-        let own = read().unwrap();
+        let own = OwnSource::new(&Arc::new(ProcRoot::open(Path::new("/proc")).unwrap())).read().unwrap();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let start = own.start.unwrap();
         assert!(
@@ -83,5 +167,41 @@ mod tests {
         assert!(own.descriptor_limit.is_none_or(|limit| limit >= own.open_descriptors));
         assert!(own.cpu < Duration::from_secs(3600));
         assert_eq!(ticks(procfs::ticks_per_second() * 3 / 2), Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn a_recorded_proc_tells_the_hosts_start_and_not_the_exporters_numbers() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("stat"), "cpu  1 2 3 4 5 6 7 8 9 10\nctxt 1\nbtime 1700000000\nprocesses 1\n")
+            .unwrap();
+        let own = OwnSource::new(&Arc::new(ProcRoot::open(root.path()).unwrap()));
+        assert_eq!(own.boot(), Some(Duration::from_secs(1_700_000_000)));
+        assert!(own.read().unwrap().resident_bytes > 100_000);
+    }
+
+    #[test]
+    fn the_first_start_is_remembered_and_never_moves() {
+        let storage = tempfile::tempdir().unwrap();
+        let directory = storage.path().join("new");
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(first_start(&directory, at(1_700_000_000)), Some(1_700_000_000.0));
+        assert_eq!(first_start(&directory, at(1_800_000_000)), Some(1_700_000_000.0));
+    }
+
+    #[test]
+    fn a_storage_that_was_used_before_began_with_its_oldest_file() {
+        let storage = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(storage.path().join("logs.lock")).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_600_000_000)).unwrap();
+        assert_eq!(first_start(storage.path(), SystemTime::now()), Some(1_600_000_000.0));
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_first_start_is_not_written_through() {
+        let storage = tempfile::tempdir().unwrap();
+        let victim = storage.path().join("victim");
+        std::os::unix::fs::symlink(&victim, storage.path().join(FIRST_START)).unwrap();
+        assert_eq!(first_start(storage.path(), SystemTime::now()), None);
+        assert!(!victim.exists());
     }
 }

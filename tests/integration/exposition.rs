@@ -45,6 +45,8 @@ const OF_THE_MOMENT: &[&str] = &[
     "campaign_configuration_last_reload_timestamp_seconds",
     "campaign_core_last_scan_timestamp_seconds",
     "campaign_core_newest_timestamp_seconds",
+    "campaign_exporter_first_start_timestamp_seconds",
+    "campaign_host_time_seconds",
     "campaign_indicator_file_modified_timestamp_seconds",
     "campaign_module_last_seen_timestamp_seconds",
     "campaign_mta_spool_last_scan_timestamp_seconds",

@@ -16,6 +16,12 @@ define_metrics! {
         "Processes called nlserver that are not counted, by reason: other_user (not the user that the installation belongs to), other_installation (another executable), other_namespace (a container or another root directory), undecided (what the exporter may read does not tell whose they are).";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
+    HOST_TIME: Gauge "campaign_host_time_seconds" []
+        "The host's clock at the moment of the scrape, in seconds since 1970-01-01 UTC. Compare the host's other times with it, not with Prometheus' clock.";
+    HOST_BOOT_TIME: Gauge "campaign_host_boot_time_seconds" []
+        "When the host started, in seconds since 1970-01-01 UTC by its own clock.";
+    EXPORTER_FIRST_START: Gauge "campaign_exporter_first_start_timestamp_seconds" []
+        "When the exporter first started with this storage, in seconds since 1970-01-01 UTC: what is older was there before it. Absent without storage.";
     EXPORTER_REJECTED_SAMPLES: Counter "campaign_exporter_rejected_samples_total" []
         "Samples that were left out because they broke the metrics contract: a defect of the exporter, please report it.";
     SCRAPE_COLLECTOR_SUCCESS: Gauge "campaign_scrape_collector_success" [collector]

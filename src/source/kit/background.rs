@@ -188,6 +188,14 @@ where
     }
 }
 
+#[cfg(test)]
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Background<I, O> {
+    /// As if the last work had taken no time, so that it need not rest.
+    pub(crate) fn take_no_rest(&self) {
+        locked(&self.shared.progress).took = Duration::ZERO;
+    }
+}
+
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Drop for Background<I, O> {
     fn drop(&mut self) {
         locked(&self.shared.progress).is_over = true;
@@ -266,7 +274,7 @@ mod tests {
         let now = Instant::now();
         work.ask(1, now).unwrap();
         work.settle(soon());
-        locked(&work.shared.progress).took = Duration::ZERO;
+        work.take_no_rest();
         assert!(!work.ask(2, now + INTERVAL - Duration::from_millis(1)).unwrap());
         assert!(work.ask(2, now + INTERVAL).unwrap());
     }
@@ -318,7 +326,7 @@ mod tests {
         let work = Background::new("test", Duration::ZERO, |(): &()| thread::current().id());
         let threads: std::collections::HashSet<_> = (0..3)
             .map(|_| {
-                locked(&work.shared.progress).took = Duration::ZERO;
+                work.take_no_rest();
                 work.ask((), Instant::now()).unwrap();
                 work.settle(soon());
                 work.latest().unwrap().output

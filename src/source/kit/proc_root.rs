@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
@@ -19,6 +20,9 @@ use crate::sync::locked;
 
 /// For reading, without waiting for the other end of a FIFO in a recorded tree.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// Room for the machine's `stat`, where the interrupts of a large one come before the time of its start.
+const STAT_BYTES: usize = 1024 * 1024;
 
 /// What the root can do beyond files in folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,12 +170,21 @@ impl ProcRoot {
         Ok(rustix::fs::statat(&self.dir, &path, AtFlags::empty())?)
     }
 
+    /// When the machine started, since 1970-01-01 UTC by its own clock.
+    pub(in crate::source) fn boot_time(&self) -> Option<Duration> {
+        let mut buffer = vec![0; STAT_BYTES];
+        self.read("stat", &mut buffer).ok().and_then(parse::boot_time).map(Duration::from_secs)
+    }
+
+    /// The exporter's own process id, as this `/proc` counts it.
+    pub(in crate::source) fn own_pid(&self) -> Result<u32, Miss> {
+        let target = rustix::fs::readlinkat(&self.dir, "self", Vec::new())?;
+        parse::number(target.to_bytes()).ok_or(Miss::Failed)
+    }
+
     /// Whether the user may look at a process's file.
     pub(in crate::source) fn check_of(&self, pid: u32, name: &str) -> Result<(), Miss> {
-        of(pid, name, |path| {
-            self.announce(path)?;
-            Ok(rustix::fs::statat(&self.dir, path, AtFlags::empty()).map(|_| ())?)
-        })
+        self.stat_of(pid, Path::new(name)).map(|_| ())
     }
 
     /// How many entries a process's folder has, by listing it.

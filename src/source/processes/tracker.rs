@@ -72,9 +72,6 @@ const LINE_BYTES: usize = 4096;
 const LONG_LINE_BYTES: usize = 256 * 1024;
 const LIMITS_BYTES: usize = 8192;
 
-/// The most bytes of the machine's `stat`, where the interrupts of a large one fill most.
-const MACHINE_BYTES: usize = 1024 * 1024;
-
 /// The most processes that are not ours and are looked at again in each walk, for what they have become.
 const REJUDGED: usize = 64;
 
@@ -301,9 +298,7 @@ impl Ticks {
     /// Reads when the machine started. Returns whether it is known.
     fn refresh(&mut self, root: &ProcRoot, now: Instant) -> bool {
         if self.due.is_none_or(|due| now >= due) {
-            let mut buffer = vec![0; MACHINE_BYTES];
-            let boot = root.read("stat", &mut buffer).ok().and_then(parse::boot_time).map(Duration::from_secs);
-            if let Some(boot) = boot {
+            if let Some(boot) = root.boot_time() {
                 if self.boot.is_none_or(|known| known.abs_diff(boot) > BOOT_TOLERANCE) {
                     self.boot = Some(boot);
                 }
