@@ -297,13 +297,13 @@ impl Ticks {
 
     /// Reads when the machine started. Returns whether it is known.
     fn refresh(&mut self, root: &ProcRoot, now: Instant) -> bool {
-        if self.due.is_none_or(|due| now >= due) {
-            if let Some(boot) = root.boot_time() {
-                if self.boot.is_none_or(|known| known.abs_diff(boot) > BOOT_TOLERANCE) {
-                    self.boot = Some(boot);
-                }
-                self.due = Some(now + REREAD);
+        if self.due.is_none_or(|due| now >= due)
+            && let Some(boot) = root.boot_time()
+        {
+            if self.boot.is_none_or(|known| known.abs_diff(boot) > BOOT_TOLERANCE) {
+                self.boot = Some(boot);
             }
+            self.due = Some(now + REREAD);
         }
         self.boot.is_some()
     }
