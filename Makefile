@@ -14,7 +14,7 @@ FUZZ_SECONDS ?= 60
 RUN_PROGRAMS := cc=gcc unshare=util-linux $(if $(filter-out 0,$(shell id -u)),newuidmap=uidmap) \
 	prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
 TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=util-linux python3=python3 \
-	chromium=chromium chromedriver=chromium-driver
+	chromium=chromium chromedriver=chromium-driver npm=npm
 PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
 PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
 	systemd-analyze=systemd unshare=util-linux
@@ -68,6 +68,12 @@ generate: ## Rewrite what is rendered from the catalog: alerts/, docs/metrics.md
 .PHONY: golden
 golden: ## Rewrite the golden files in tests/fixtures
 	CAMPAIGN_GOLDEN=1 $(CARGO) test --workspace --locked --test integration golden
+
+.PHONY: pictures
+pictures: ## Take the pictures of README.md anew, into docs/pictures
+	@.ci/need $(TEST_PROGRAMS)
+	$(CARGO) build --workspace --locked
+	CAMPAIGN_PICTURES=docs/pictures $(CARGO) test --workspace --locked --test integration -- pages::
 
 .PHONY: bench
 bench: ## Measure against process-exporter, mtail, blackbox_exporter and node_exporter, in one run each

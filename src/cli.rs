@@ -19,6 +19,16 @@ use crate::web::ListenAddress;
 
 const PROGRAM: &str = "campaign_exporter";
 
+/// The command that looks once.
+pub const CHECK: &str = "check";
+
+/// What a script wants to know of [`CHECK`].
+const CHECK_EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a check fails, 2 modules are configured to start and none \
+                                runs, 3 it can't be told (no installation, no rights, wrong arguments).\n\
+                                Standard output holds the result alone. Nothing is written, --storage.path included.";
+
+const LOG_LEVEL: &str = "log.level";
+
 /// The bounds of `--collector.process.sample-interval`.
 const SAMPLE_INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
@@ -58,8 +68,8 @@ pub struct Build<'a> {
 pub struct Invocation {
     /// What is to be done.
     pub command: Command,
-    /// `--log.level`.
-    pub log_level: Level,
+    /// `--log.level`; none for a command that logs only when asked to.
+    pub log_level: Option<Level>,
     /// `--log.format`.
     pub log_format: Format,
 }
@@ -70,7 +80,7 @@ pub enum Command {
     /// Serve the metrics.
     Serve(Host, Web),
     /// Show the health of this host once, in the terminal.
-    Check(Host),
+    Check(Host, CheckOptions),
     /// Print the alert rules.
     Rules {
         /// The language of their texts.
@@ -84,6 +94,36 @@ pub enum Command {
     Reference,
     /// Print what was made of the flags themselves: the man page, or a shell's completions.
     Generate(String),
+}
+
+/// How `check` shows what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// `--format`.
+    pub format: CheckFormat,
+    /// `--lang`.
+    pub lang: Lang,
+}
+
+/// The formats of `check`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON document for scripts.
+    Json,
+}
+
+impl CheckFormat {
+    const ALL: [CheckFormat; 2] = [CheckFormat::Text, CheckFormat::Json];
+
+    const fn name(self) -> &'static str {
+        match self {
+            CheckFormat::Text => "text",
+            CheckFormat::Json => "json",
+        }
+    }
 }
 
 /// What is looked at.
@@ -105,8 +145,10 @@ pub struct Host {
     pub config_file: Option<PathBuf>,
     /// `--log.start`: whether the first reading of a log begins at its beginning, not at its end.
     pub logs_from_beginning: bool,
-    /// `--storage.path`; `None` to keep nothing, as a single look does.
-    pub storage: Option<PathBuf>,
+    /// `--storage.path`.
+    pub storage: PathBuf,
+    /// Whether what is stored there is only read, as a single look does beside an exporter that runs.
+    pub storage_is_read_only: bool,
 }
 
 /// How it is served.
@@ -136,11 +178,14 @@ pub fn parse(
     let matches = parser.try_get_matches_from_mut(arguments)?;
     let invalid = |parser: &mut Parser, text: String| parser.error(clap::error::ErrorKind::ValueValidation, text);
     let (command, flags) = match matches.subcommand() {
-        Some(("check", flags)) => (Command::Check(host(flags, collectors)), flags),
+        Some((CHECK, flags)) => {
+            let format = one::<String>(flags, "format");
+            let format = CheckFormat::ALL.into_iter().find(|known| format.as_deref() == Some(known.name()));
+            let options = CheckOptions { format: format.unwrap_or_default(), lang: lang(flags) };
+            (Command::Check(Host { storage_is_read_only: true, ..host(flags, collectors) }, options), flags)
+        }
         Some(("rules", flags)) => {
-            let tag = flags.get_one::<String>("lang").map_or(Lang::En.tag(), String::as_str);
-            let lang = Lang::ALL.into_iter().find(|lang| lang.tag() == tag).unwrap_or(Lang::En);
-            (Command::Rules { lang, job: one(flags, "job").unwrap_or_default() }, flags)
+            (Command::Rules { lang: lang(flags), job: one(flags, "job").unwrap_or_default() }, flags)
         }
         Some(("reference", flags)) => (Command::Reference, flags),
         Some(("generate", flags)) => {
@@ -158,7 +203,7 @@ pub fn parse(
     let named = |id| flags.try_get_one::<String>(id).ok().flatten();
     Ok(Invocation {
         command,
-        log_level: named("log.level").and_then(|name| name.parse().ok()).unwrap_or_default(),
+        log_level: named("log.level").and_then(|name| name.parse().ok()),
         log_format: named("log.format").and_then(|name| name.parse().ok()).unwrap_or_default(),
     })
 }
@@ -204,6 +249,11 @@ fn one<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, id: &str) -> Option
     flags.get_one::<T>(id).cloned()
 }
 
+fn lang(flags: &ArgMatches) -> Lang {
+    let tag = one::<String>(flags, "lang");
+    Lang::ALL.into_iter().find(|lang| tag.as_deref() == Some(lang.tag())).unwrap_or(Lang::En)
+}
+
 fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
     let no_defaults = flags.get_flag("collector.disable-defaults");
     let runs = |collector: &&CollectorFlag| {
@@ -220,7 +270,8 @@ fn host(flags: &ArgMatches, collectors: &[CollectorFlag]) -> Host {
         indicators_directory: one(flags, "collector.indicators.directory"),
         config_file: one(flags, "config.file"),
         logs_from_beginning: one::<String>(flags, "log.start").is_some_and(|start| start == FROM_BEGINNING),
-        storage: flags.try_get_one("storage.path").ok().flatten().cloned(),
+        storage: one(flags, "storage.path").unwrap_or_default(),
+        storage_is_read_only: false,
     }
 }
 
@@ -262,10 +313,15 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
                 .args(log_flags()),
         )
         .subcommand(
-            Parser::new("check")
-                .about("Show the health of this host's modules once, as a table")
+            Parser::new(CHECK)
+                .about("Show the health of this host once: what fails and what to do, then the rest")
+                .after_help(CHECK_EXIT_CODES)
+                .args(check_flags())
                 .args(host_flags(collectors))
-                .args(log_flags()),
+                .args(log_flags().into_iter().map(|flag| match flag.get_id().as_str() {
+                    LOG_LEVEL => flag.default_value(None).help("Log this severity and worse, to standard error"),
+                    _ => flag,
+                })),
         )
         .subcommand(Parser::new("rules").about("Print the alert rules for Prometheus").args(rules_flags()))
         .subcommand(Parser::new("reference").about("Print the reference of metrics (docs/metrics.md)").hide(true))
@@ -374,6 +430,11 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
             .value_parser(PossibleValuesParser::new(["end", FROM_BEGINNING]))
             .default_value("end")
             .help_heading("Campaign"),
+        flag("storage.path", "The directory that keeps how far the logs were read, so that a restart loses nothing")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .default_value("/var/lib/campaign_exporter")
+            .help_heading("Campaign"),
     ]);
     flags
 }
@@ -381,11 +442,6 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
 /// What only a lasting service needs.
 fn serve_flags() -> Vec<Arg> {
     vec![
-        flag("storage.path", "The directory that keeps how far the logs were read, so that a restart loses nothing")
-            .value_name("PATH")
-            .value_parser(value_parser!(PathBuf))
-            .default_value("/var/lib/campaign_exporter")
-            .help_heading("Campaign"),
         flag("config.check", "Check the file of --config.file, and end")
             .action(ArgAction::SetTrue)
             .requires("config.file")
@@ -395,7 +451,7 @@ fn serve_flags() -> Vec<Arg> {
 
 fn log_flags() -> Vec<Arg> {
     let flags = [
-        flag("log.level", "The least severity that is logged")
+        flag(LOG_LEVEL, "The least severity that is logged")
             .value_name("LEVEL")
             .value_parser(PossibleValuesParser::new(Level::ALL.map(Level::name)))
             .default_value(Level::default().name()),
@@ -407,12 +463,26 @@ fn log_flags() -> Vec<Arg> {
     flags.into_iter().map(|flag| flag.help_heading("Log")).collect()
 }
 
+fn lang_flag(help: &str) -> Arg {
+    flag("lang", help)
+        .value_name("LANGUAGE")
+        .value_parser(PossibleValuesParser::new(Lang::ALL.map(Lang::tag)))
+        .default_value(Lang::En.tag())
+}
+
+fn check_flags() -> Vec<Arg> {
+    vec![
+        flag("format", "How the result is written")
+            .value_name("FORMAT")
+            .value_parser(PossibleValuesParser::new(CheckFormat::ALL.map(CheckFormat::name)))
+            .default_value(CheckFormat::default().name()),
+        lang_flag("The language of the result"),
+    ]
+}
+
 fn rules_flags() -> Vec<Arg> {
     vec![
-        flag("lang", "The language of the rules' texts")
-            .value_name("LANGUAGE")
-            .value_parser(PossibleValuesParser::new(Lang::ALL.map(Lang::tag)))
-            .default_value(Lang::En.tag()),
+        lang_flag("The language of the rules' texts"),
         flag("job", "The job_name under which Prometheus scrapes the exporters")
             .value_name("NAME")
             .value_parser(job)
@@ -527,7 +597,8 @@ mod tests {
             indicators_directory: None,
             config_file: None,
             logs_from_beginning: false,
-            storage: Some("/var/lib/campaign_exporter".into()),
+            storage: "/var/lib/campaign_exporter".into(),
+            storage_is_read_only: false,
         };
         let web = Web {
             listen_addresses: vec![ListenAddress::All { port: 10777 }],
@@ -536,7 +607,7 @@ mod tests {
             timeout_offset: Duration::from_millis(250),
         };
         let expected =
-            Invocation { command: Command::Serve(host, web), log_level: Level::Info, log_format: Format::Logfmt };
+            Invocation { command: Command::Serve(host, web), log_level: Some(Level::Info), log_format: Format::Logfmt };
         assert_eq!(invocation, expected);
         assert_eq!(parsed(&["serve"]).unwrap(), expected);
     }
@@ -558,7 +629,7 @@ mod tests {
             "--log.format=json",
         ];
         let invocation = parsed(&flags).unwrap();
-        assert_eq!((invocation.log_level, invocation.log_format), (Level::Debug, Format::Json));
+        assert_eq!((invocation.log_level, invocation.log_format), (Some(Level::Debug), Format::Json));
         let (host, web) = served(&flags);
         assert_eq!(host.campaign_home, Some("/srv/nl6".into()));
         assert_eq!(host.procfs, PathBuf::from("/p"));
@@ -587,11 +658,16 @@ mod tests {
 
     #[test]
     fn the_other_commands_take_their_own_flags() {
-        let Command::Check(host) = parsed(&["check", "--campaign.home=/x", "--no-collector.logs"]).unwrap().command
-        else {
-            panic!()
-        };
+        let check = parsed(&["check", "--campaign.home=/x", "--no-collector.logs", "--storage.path=/s"]).unwrap();
+        assert_eq!(check.log_level, None, "check logs when asked to");
+        let Command::Check(host, options) = check.command else { panic!() };
         assert_eq!((host.campaign_home, host.collectors), (Some("/x".into()), vec!["process"]));
+        assert_eq!((host.storage, host.storage_is_read_only), ("/s".into(), true));
+        assert_eq!(options, CheckOptions { format: CheckFormat::Text, lang: Lang::En });
+        let other = parsed(&["check", "--format=json", "--lang=pt-BR", "--log.level=warn"]).unwrap();
+        assert_eq!(other.log_level, Some(Level::Warn));
+        let Command::Check(_, options) = other.command else { panic!() };
+        assert_eq!(options, CheckOptions { format: CheckFormat::Json, lang: Lang::PtBr });
         let rules = |lang, job: &str| Command::Rules { lang, job: job.into() };
         assert_eq!(parsed(&["rules"]).unwrap().command, rules(Lang::En, "campaign"));
         assert_eq!(parsed(&["rules", "--lang=pt-BR", "--job", "acc"]).unwrap().command, rules(Lang::PtBr, "acc"));
@@ -633,6 +709,8 @@ mod tests {
             (&["--log.level=trace"], &["debug, info, warn, error"]),
             (&["--log.format=xml"], &["logfmt, json"]),
             (&["rules", "--lang=fr"], &["en, pt-BR"]),
+            (&["check", "--lang=fr"], &["en, pt-BR"]),
+            (&["check", "--format=xml"], &["text, json"]),
             (&["rules", "--job="], &["--job"]),
             (&["check", "--web.max-requests=1"], &["--web.max-requests"]),
             (&["--log.level=info", "check"], &["check"]),

@@ -1,9 +1,10 @@
 //! One Campaign host as the exporter sees it: its sources, its collectors, its health. Composes what the other parts
 //! do; knows neither HTTP nor formats of files.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
 
@@ -12,11 +13,13 @@ use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
 use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
+use crate::collect::exporter::VERSION;
 use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, TRACKING, Walk, probe_once};
 use crate::health::{self, Judgement};
-use crate::render::status;
+use crate::render::page::{self, PageOptions};
+use crate::render::report::{HostLook, HostReport};
 use crate::serve::{self, Scrape};
 use crate::snapshot::{Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
@@ -31,6 +34,9 @@ use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
 const PAGE_BUDGET: Duration = Duration::from_secs(10);
+
+/// Where the kernel keeps the host's name, below the root of procfs.
+const HOST_NAME: &str = "sys/kernel/hostname";
 
 /// How long a single look waits for the logs, and how often it asks.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -60,6 +66,28 @@ pub struct Findings {
     pub snapshot: Snapshot,
     /// What each check says.
     pub judgements: Vec<Judgement>,
+    /// The host's name.
+    pub host: String,
+    /// Why no installation is in force, and what to do; empty where there is one.
+    pub trouble: String,
+    /// When the look was taken, in seconds since 1970-01-01 UTC.
+    pub time: f64,
+}
+
+impl Findings {
+    /// The findings as a person reads them in `lang`.
+    #[must_use]
+    pub fn report(&self, lang: Lang) -> HostReport<'_> {
+        let look = HostLook {
+            snapshot: &self.snapshot,
+            judgements: &self.judgements,
+            host: &self.host,
+            trouble: &self.trouble,
+            version: VERSION,
+            time: self.time,
+        };
+        HostReport::of(look, lang)
+    }
 }
 
 /// A host that is watched until this is dropped.
@@ -69,6 +97,7 @@ pub struct CampaignHost {
     sources: Sources,
     engine: Engine,
     rejected: AtomicU64,
+    name: String,
     _sampler: Sampler,
     _follower: Follower,
     _logs: Option<TailerThread<LogsView>>,
@@ -105,7 +134,8 @@ impl CampaignHost {
             let whereabouts = Arc::clone(&installation);
             move || whereabouts.current().home.as_ref().map(|home| home.join("var"))
         };
-        let storage = || options.storage.clone().map_or(StorageAccess::None, StorageAccess::ReadWrite);
+        let access = if options.storage_is_read_only { StorageAccess::ReadOnly } else { StorageAccess::ReadWrite };
+        let storage = || access(options.storage.clone());
         let procfs = options.procfs.clone();
         let follow_logs = move |wake: Arc<Wake>| {
             Tailer::new(LogsKind::new(start, procfs, tells_runs), Watch::kernel(Arc::clone(&wake)), wake)
@@ -134,6 +164,7 @@ impl CampaignHost {
             sources,
             engine,
             rejected: AtomicU64::new(0),
+            name: host_name(&options.procfs),
             _sampler: sampler,
             _follower: follower,
             _logs: logs,
@@ -144,9 +175,6 @@ impl CampaignHost {
 
     /// Waits until what is watched in the background has been looked at once: for a single look.
     pub async fn settle(&self) {
-        if let Some(probes) = &self.sources.probes {
-            probes.ask_all().await;
-        }
         let are_surveyed = || {
             let logs = self.sources.logs.as_ref().is_none_or(Readings::is_known);
             logs && self.sources.tracking.as_ref().is_none_or(Readings::is_known)
@@ -156,7 +184,18 @@ impl CampaignHost {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        let _ = tokio::time::timeout(SETTLE, surveyed).await;
+        let asked = async {
+            if let Some(probes) = &self.sources.probes {
+                probes.ask_all().await;
+            }
+        };
+        let surveyed = async {
+            // Without an installation there is nothing to survey.
+            if self.sources.installation.current().home.is_some() {
+                let _ = tokio::time::timeout(SETTLE, surveyed).await;
+            }
+        };
+        tokio::join!(asked, surveyed);
         // Folders and holders of ports are looked for in the background once somebody looks.
         self.look_at_all().await;
         self.engine.settle(Instant::now() + SETTLE).await;
@@ -165,6 +204,7 @@ impl CampaignHost {
     /// Looks at the host once with the collectors of `selection`, within `budget`.
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         let installation = self.sources.installation.current();
+        let trouble = installation.trouble.as_ref().map_or_else(String::new, |trouble| trouble.message.clone());
         let context = Context {
             processes: Walk::of(&self.sources.processes, &installation),
             installation,
@@ -179,13 +219,20 @@ impl CampaignHost {
         let mut own = Samples::default();
         #[expect(clippy::cast_precision_loss, reason = "a count of defects stays far below 2^53")]
         own.push(&EXPORTER_REJECTED_SAMPLES, &[], rejected as f64);
-        Findings { snapshot: snapshot.with(own), judgements }
+        let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Findings { snapshot: snapshot.with(own), judgements, host: self.name.clone(), trouble, time }
     }
 
     /// Looks at the host once with every enabled collector.
     pub async fn look_at_all(&self) -> Findings {
         self.look(self.engine.all(), PAGE_BUDGET).await
     }
+}
+
+/// The host's name, as the kernel has it; empty where it can't be read.
+fn host_name(procfs: &Path) -> String {
+    let name = std::fs::read_to_string(procfs.join(HOST_NAME)).unwrap_or_default();
+    name.trim().chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// The probes of the configured targets; without a file, of this host's own redirection server.
@@ -223,11 +270,8 @@ impl Scrape for CampaignHost {
         })
     }
 
-    fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
-        Box::pin(async move {
-            let Findings { snapshot, judgements } = self.look_at_all().await;
-            status::page(&snapshot, &judgements, lang)
-        })
+    fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String> {
+        Box::pin(async move { page::page(&self.look_at_all().await.report(lang), options) })
     }
 
     fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {

@@ -100,6 +100,21 @@ pub fn init(level: Level, format: Format) -> Result<(), SetGlobalDefaultError> {
     tracing::subscriber::set_global_default(subscriber(level, format, io::stderr))
 }
 
+/// An error and its causes, each after a colon; a cause that the error before it already tells is not told again.
+#[must_use]
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.contains(&told) {
+            let _ = write!(text, ": {told}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// A log that goes to `writer`.
 ///
 /// # Format
@@ -181,13 +196,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        self.add(field, text);
+        self.add(field, with_causes(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -299,6 +308,17 @@ mod tests {
         let error: &(dyn std::error::Error + 'static) = &error;
         let line = logged(Level::Info, Format::Logfmt, || tracing::warn!(error, "failed"));
         assert_eq!(without_time(&line), "level=warn msg=failed error=\"no metrics: disk on fire\"\n");
+    }
+
+    #[test]
+    fn a_cause_that_the_error_itself_tells_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}; choose another address")]
+        struct Telling {
+            source: io::Error,
+        }
+        let error = Telling { source: io::Error::other("in use") };
+        assert_eq!(with_causes(&error), "cannot listen: in use; choose another address");
     }
 
     #[test]

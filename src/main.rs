@@ -1,18 +1,19 @@
 //! Composes the parts: serve, check, rules; owns the exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use campaign_exporter::cli::{self, Build, CollectorFlag, Command, Invocation};
+use campaign_exporter::cli::{self, Build, CheckFormat, CheckOptions, CollectorFlag, Command, Invocation};
 use campaign_exporter::collect::COLLECTORS;
 use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
-use campaign_exporter::host::{CampaignHost, Findings};
-use campaign_exporter::render::landing::{Landing, Link};
-use campaign_exporter::render::{reference, rules, status};
+use campaign_exporter::host::CampaignHost;
+use campaign_exporter::render::report::Verdict;
+use campaign_exporter::render::terminal::{Colour, terminal};
+use campaign_exporter::render::{json, reference, rules};
 use campaign_exporter::source::probes;
-use campaign_exporter::{catalog, logging, serve, web};
+use campaign_exporter::{logging, serve, web};
 use sd_notify::NotifyState;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,15 +37,39 @@ fn main() -> ExitCode {
     let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
     let invocation = match cli::parse(std::env::args_os(), &flags, &build) {
         Ok(invocation) => invocation,
-        Err(error) => error.exit(),
+        Err(error) => return refuse(&error),
     };
+    let is_check = matches!(invocation.command, Command::Check(..));
     match run(invocation) {
         Ok(code) => code,
+        Err(error) if is_check => {
+            eprintln_to_person(&logging::with_causes(error.as_ref()));
+            Verdict::CannotTell.exit_code().into()
+        }
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", logging::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints help, the version, or what is wrong with the arguments. To a script, `check` with wrong arguments has told
+/// nothing of the host, which is another code than those of the other commands.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Where the terminal is gone there is nobody to tell.
+    let _ = error.print();
+    let is_check = std::env::args_os().nth(1).is_some_and(|command| command == cli::CHECK);
+    match u8::try_from(error.exit_code()) {
+        Ok(0) => ExitCode::SUCCESS,
+        _ if is_check => Verdict::CannotTell.exit_code().into(),
+        code => code.unwrap_or(1).into(),
+    }
+}
+
+/// A line on standard error, which is not the log.
+fn eprintln_to_person(line: &str) {
+    // Where the terminal is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Has all threads allocate from one heap: a text as large as that of `/metrics`, which each scrape makes anew, would
@@ -62,10 +87,12 @@ fn share_one_heap() {
 fn share_one_heap() {}
 
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
-    logging::init(invocation.log_level, invocation.log_format)?;
+    if let Some(level) = invocation.log_level {
+        logging::init(level, invocation.log_format)?;
+    }
     match invocation.command {
         Command::Serve(host, web) => block_on(serve(&host, web)),
-        Command::Check(host) => block_on(check(&host)),
+        Command::Check(host, options) => block_on(check(&host, &options)),
         Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
         Command::CheckConfig(file) => {
             let targets = probes::check(&file)?;
@@ -100,7 +127,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
         max_requests: web.max_requests,
         timeout_offset: web.timeout_offset,
     };
-    let answer = serve::answer(options, landing_page(), host);
+    let answer = serve::answer(options, host);
     tell_service_manager(NotifyState::Ready);
     let shutdown = async move {
         tokio::select! {
@@ -114,32 +141,30 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The health of this host in the terminal; exit code 1 when a check fails.
-async fn check(host: &cli::Host) -> anyhow::Result<ExitCode> {
+/// The health of this host in the terminal; the exit code tells it to scripts.
+async fn check(host: &cli::Host, options: &CheckOptions) -> anyhow::Result<ExitCode> {
     let host = CampaignHost::open(host)?;
     host.settle().await;
-    let Findings { snapshot, judgements } = host.look_at_all().await;
-    let table = status::terminal(&snapshot, &judgements, catalog::Lang::En);
-    let is_healthy = !judgements.is_empty() && judgements.iter().all(|judgement| judgement.passes);
-    print(&table)?;
-    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let findings = host.look_at_all().await;
+    let report = findings.report(options.lang);
+    let text = match options.format {
+        CheckFormat::Text => terminal(&report, colour()),
+        CheckFormat::Json => json::json(&report),
+    };
+    print(&text)?;
+    Ok(report.verdict.exit_code().into())
+}
+
+/// Colours where a person looks, unless the environment's `NO_COLOR` (no-color.org) says otherwise.
+fn colour() -> Colour {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is_plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|terminal| terminal == "dumb");
+    Colour(std::io::stdout().is_terminal() && !is_plain)
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     std::io::stdout().write_all(text.as_bytes()).context("the standard output can't be written")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn landing_page() -> Landing {
-    Landing {
-        name: "Campaign exporter".to_owned(),
-        version: format!("version {}, revision {}", VERSION, REVISION),
-        description: "The health of this host's Adobe Campaign Classic modules, for Prometheus.".to_owned(),
-        links: vec![Link {
-            path: serve::STATUS.to_owned(),
-            help: "the modules and their checks, for people".to_owned(),
-        }],
-    }
 }
 
 fn tell_service_manager(state: NotifyState) {

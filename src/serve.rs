@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::catalog::Lang;
-use crate::render::landing::{Landing, Link, landing};
+use crate::render::page::{PageOptions, REFRESH_SECONDS, STYLE, STYLE_PATH};
 use crate::snapshot::CONTENT_TYPE;
 use crate::web::{Answer, BoxFuture, Request, Response};
 
-/// Where the landing page is.
+/// The health of the modules, for people; [`STATUS`] is the same.
 pub const ROOT: &str = "/";
 /// Answers 200 as long as the exporter answers at all.
 pub const HEALTHY: &str = "/-/healthy";
@@ -55,8 +55,8 @@ pub trait Scrape: Send + Sync {
     /// What is unknown of the two. The client gets it with status 400.
     fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 
-    /// The page at [`STATUS`].
-    fn status(&self, lang: Lang) -> BoxFuture<'_, String>;
+    /// The page at [`ROOT`] and [`STATUS`].
+    fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String>;
 }
 
 /// How scrapes are answered.
@@ -71,24 +71,14 @@ pub struct Options {
 }
 
 /// The function that answers every path.
-///
-/// `page` is the landing page; links to the telemetry path and to the health pages are put before its own.
 #[must_use]
-pub fn answer(options: Options, mut page: Landing, scrape: Arc<dyn Scrape>) -> Answer {
-    let own = [
-        (options.telemetry_path.as_str(), "the metrics, for Prometheus"),
-        (HEALTHY, "whether the exporter answers"),
-        (READY, "whether the exporter has metrics to give"),
-    ];
-    let own = own.map(|(path, help)| Link { path: path.to_owned(), help: help.to_owned() });
-    page.links.splice(0..0, own);
-    let page = landing(&page);
+pub fn answer(options: Options, scrape: Arc<dyn Scrape>) -> Answer {
     let most = match options.max_requests {
         0 => Semaphore::MAX_PERMITS,
         most => most.min(Semaphore::MAX_PERMITS),
     };
     let (places, probe_places) = (Semaphore::new(most), Semaphore::new(most));
-    let router = Arc::new(Router { options, page, scrape, places, probe_places });
+    let router = Arc::new(Router { options, scrape, places, probe_places });
     Arc::new(move |request| {
         let router = Arc::clone(&router);
         Box::pin(async move { router.answer(request).await })
@@ -97,7 +87,6 @@ pub fn answer(options: Options, mut page: Landing, scrape: Arc<dyn Scrape>) -> A
 
 struct Router {
     options: Options,
-    page: String,
     scrape: Arc<dyn Scrape>,
     places: Semaphore,
     /// Probes wait for other hosts: they must not keep this one's metrics waiting.
@@ -108,9 +97,14 @@ impl Router {
     async fn answer(&self, request: Request) -> Response {
         match request.path.as_str() {
             path if path == self.options.telemetry_path => self.in_place(&self.places, request).await,
-            STATUS => self.in_place(&self.places, request).await,
+            ROOT | STATUS => self.in_place(&self.places, request).await,
             PROBE => self.in_place(&self.probe_places, request).await,
-            ROOT => Response::html(200, self.page.clone()),
+            path if path.strip_prefix('/') == Some(STYLE_PATH) => Response {
+                status: 200,
+                content_type: "text/css; charset=utf-8",
+                body: STYLE.into(),
+                headers: vec![("cache-control", "max-age=3600")],
+            },
             HEALTHY => Response::text(200, "Healthy."),
             READY if self.scrape.is_ready() => Response::text(200, "Ready."),
             READY => Response::text(503, "Not ready: the first look at the host is not done."),
@@ -129,10 +123,22 @@ impl Router {
             .with("retry-after", "5");
         };
         match request.path.as_str() {
-            STATUS => Response::html(200, self.scrape.status(language(&request.query)).await),
+            ROOT | STATUS => self.page(request).await,
             PROBE => self.probe(request).await,
             _ => self.scrape(request).await,
         }
+    }
+
+    /// Reloading by a header needs no script; `refresh=off` is for who can't read so fast.
+    async fn page(&self, request: Request) -> Response {
+        let lang = language(&request);
+        let refreshes = !request.query.iter().any(|(name, value)| name == "refresh" && value == "off");
+        let options = PageOptions { refreshes, telemetry_path: &self.options.telemetry_path };
+        let response = Response::html(200, self.scrape.page(lang, options).await)
+            .with("cache-control", "no-store")
+            .with("content-language", lang.tag())
+            .with("vary", "accept-language");
+        if refreshes { response.with("refresh", REFRESH_SECONDS) } else { response }
     }
 
     async fn probe(&self, request: Request) -> Response {
@@ -174,10 +180,22 @@ fn metrics(result: Result<Vec<u8>, String>) -> Response {
     }
 }
 
-/// The language that `lang=` asks for.
-fn language(query: &[(String, String)]) -> Lang {
-    let asked = |lang: &Lang| query.iter().any(|(name, value)| name == "lang" && value == lang.tag());
-    Lang::ALL.into_iter().find(asked).unwrap_or(Lang::En)
+/// The language that `lang=` asks for, else the one that `Accept-Language` (RFC 9110, 12.5.4) likes best.
+fn language(request: &Request) -> Lang {
+    let asked = |lang: &Lang| request.query.iter().any(|(name, value)| name == "lang" && value == lang.tag());
+    let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    let ranges = request.accept_language.split(',').map(|range| {
+        let (tag, weight) = range.split_once(';').unwrap_or((range, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+        (primary(tag.trim()), weight)
+    });
+    let accepted = ranges.filter_map(|(language, weight): (String, f32)| {
+        let lang = Lang::ALL.into_iter().find(|lang| primary(lang.tag()) == language)?;
+        (weight > 0.0).then_some((lang, weight))
+    });
+    // The first of equals counts.
+    let best = accepted.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    Lang::ALL.into_iter().find(asked).or(best.map(|(lang, _)| lang)).unwrap_or(Lang::En)
 }
 
 /// How long a scrape may take.
@@ -226,13 +244,9 @@ mod tests {
             })
         }
 
-        fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
-            Box::pin(async move { format!("<p>{}</p>", lang.tag()) })
+        fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String> {
+            Box::pin(async move { format!("{} {} {}", lang.tag(), options.refreshes, options.telemetry_path) })
         }
-    }
-
-    fn page() -> Landing {
-        Landing { name: "n".into(), version: "v".into(), description: "d".into(), links: Vec::new() }
     }
 
     fn options() -> Options {
@@ -241,13 +255,13 @@ mod tests {
 
     fn request(path: &str, query: &[(&str, &str)]) -> Request {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Request { path: path.into(), query, scrape_timeout: None }
+        Request { path: path.into(), query, scrape_timeout: None, accept_language: String::new() }
     }
 
     #[tokio::test]
     async fn every_path_has_its_answer() {
         let echo = Arc::new(Echo::default());
-        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let status = async |path: &str| answer(request(path, &[])).await.status;
         assert_eq!(status("/m").await, 200);
         assert_eq!(status("/-/healthy").await, 200);
@@ -257,15 +271,20 @@ mod tests {
         for path in ["/metrics", "/m/", "/-/", "", "//", "/M"] {
             assert_eq!(status(path).await, 404, "{path}");
         }
-        let landing = answer(request("/", &[])).await;
-        assert_eq!((landing.status, landing.content_type), (200, "text/html; charset=utf-8"));
-        let html = String::from_utf8(landing.body.to_vec()).unwrap();
-        assert!(["href=\"/m\"", "href=\"/-/healthy\"", "href=\"/-/ready\""].iter().all(|link| html.contains(link)));
-        for (query, page) in
-            [(&[][..], "<p>en</p>"), (&[("lang", "pt-BR")], "<p>pt-BR</p>"), (&[("lang", "x")], "<p>en</p>")]
-        {
-            assert_eq!(answer(request("/status", query)).await.body, page);
+        for path in ["/", "/status"] {
+            for (query, page) in [
+                (&[][..], "en true /m"),
+                (&[("lang", "pt-BR")], "pt-BR true /m"),
+                (&[("lang", "x"), ("refresh", "off")], "en false /m"),
+            ] {
+                let page_of = answer(request(path, query)).await;
+                assert_eq!((page_of.status, page_of.content_type), (200, "text/html; charset=utf-8"));
+                assert_eq!(page_of.body, page);
+                assert_eq!(page_of.headers.iter().any(|(name, _)| *name == "refresh"), page.contains("true"));
+            }
         }
+        let style = answer(request("/-/style.css", &[])).await;
+        assert_eq!((style.status, style.content_type), (200, "text/css; charset=utf-8"));
         let probe = async |query: &[(&str, &str)]| {
             let response = answer(request("/probe", query)).await;
             (response.status, String::from_utf8(response.body.to_vec()).unwrap())
@@ -280,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn the_selection_and_the_budget_reach_the_scrape() {
         let echo = Arc::new(Echo::default());
-        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut asking = request("/m", &[("collect[]", "a"), ("other", "x"), ("exclude[]", "c"), ("collect[]", "b")]);
         asking.scrape_timeout = Some(Duration::from_secs(2));
         answer(asking).await;
@@ -295,7 +314,7 @@ mod tests {
     async fn more_scrapes_than_allowed_are_refused_with_a_remedy_and_nothing_else_is() {
         let hold = Arc::new(Notify::new());
         let echo = Arc::new(Echo { hold: Some(Arc::clone(&hold)), ..Echo::default() });
-        let answer = answer(options(), page(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options(), Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut first = answer(request("/m", &[]));
         // Polled once, it is under way.
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
@@ -311,7 +330,7 @@ mod tests {
 
     #[tokio::test]
     async fn probes_that_hang_take_the_places_of_probes_alone() {
-        let answer = answer(options(), page(), Arc::new(Echo::default()));
+        let answer = answer(options(), Arc::new(Echo::default()));
         let hanging = || answer(request("/probe", &[("target", "hangs"), ("module", "ping")]));
         let mut first = hanging();
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
@@ -324,12 +343,33 @@ mod tests {
         let hold = Arc::new(Notify::new());
         let echo = Arc::new(Echo { hold: Some(hold), ..Echo::default() });
         let options = Options { max_requests: 0, ..options() };
-        let answer = answer(options, page(), Arc::clone(&echo) as Arc<dyn Scrape>);
+        let answer = answer(options, Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {
             assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);
         }
         assert_eq!(echo.asked.lock().unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn the_page_is_in_the_language_that_the_browser_likes_best() {
+        for (accepted, expected) in [
+            ("", Lang::En),
+            ("pt-BR,pt;q=0.9,en-US;q=0.8", Lang::PtBr),
+            ("pt", Lang::PtBr),
+            ("fr, PT-pt;q=0.5", Lang::PtBr),
+            ("en-US,pt-BR;q=0.9", Lang::En),
+            ("en;q=0.1, pt-BR;q=0.2", Lang::PtBr),
+            ("en, pt", Lang::En),
+            ("pt;q=0, en;q=0.1", Lang::En),
+            ("pt;q=x", Lang::En),
+            ("de", Lang::En),
+        ] {
+            let asking = |query| Request { accept_language: accepted.into(), ..request("/", query) };
+            assert_eq!(language(&asking(&[])), expected, "{accepted}");
+            assert_eq!(language(&asking(&[("lang", "pt-BR")])), Lang::PtBr, "{accepted}: the switch counts more");
+            assert_eq!(language(&asking(&[("lang", "en")])), Lang::En, "{accepted}: the switch counts more");
+        }
     }
 
     #[test]

@@ -160,13 +160,21 @@ pub struct MetricDef {
     pub help: &'static str,
 }
 
+/// The most lines that [`CheckDef::next_steps`] has: who is woken reads no more.
+pub const MAX_NEXT_STEPS: usize = 3;
+
 /// A check that the documentation asks the operator to make: a value of the label `check`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CheckDef {
     /// The label value.
     pub name: &'static str,
+    /// What people call it: on the page, in the terminal.
+    pub title: Text,
     /// What holds when the check passes.
     pub passes_when: Text,
+    /// What to do when it fails: at most [`MAX_NEXT_STEPS`] lines, a step each. `{module}`, `{campaign_instance}`,
+    /// `{log}` (the module's log file), `{port}`, `{start}` and `{restart}` (the commands) stand for what they say.
+    pub next_steps: Text,
 }
 
 /// How loud an alert is: the label `severity`.

@@ -1,7 +1,9 @@
 //! Values in, text out.
 
-pub mod html;
-pub mod landing;
+pub mod format;
+pub mod json;
+pub mod page;
 pub mod reference;
+pub mod report;
 pub mod rules;
-pub mod status;
+pub mod terminal;

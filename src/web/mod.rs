@@ -40,6 +40,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// `X-Prometheus-Scrape-Timeout-Seconds`; `None` when absent or no positive number.
     pub scrape_timeout: Option<Duration>,
+    /// `Accept-Language`; empty when absent.
+    pub accept_language: String,
 }
 
 /// An answer.

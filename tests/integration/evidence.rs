@@ -72,12 +72,13 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     let holder = format!("{number}/udp, PID {} ({})", std::process::id(), own_name());
     for (lang, text) in [(Lang::En, HELD_BY_ANOTHER.en), (Lang::PtBr, HELD_BY_ANOTHER.pt_br)] {
         let page = get(&exporter.url("/status"), &[("lang", lang.tag())]).unwrap();
-        let row = page.split("<tr ").find(|row| row.contains(">syslogd</th>")).unwrap_or_else(|| panic!("{page}"));
-        assert!(row.contains(&format!("<b>port</b> {text}: {holder}</p>")), "{row}");
+        let article = page.split("<article").find(|article| article.contains(">syslogd</h3>"));
+        let article = article.unwrap_or_else(|| panic!("{page}"));
+        assert!(article.contains(&format!("<p class=\"remark\">{}: {holder}.</p>", capital(text))), "{article}");
     }
     // A single look waits for the search through all processes.
     let text = check_in_terminal(&simulator, number);
-    assert!(text.contains(&format!("\n    {}: {holder}\n", HELD_BY_ANOTHER.en)), "{text}");
+    assert!(text.contains(&format!("\n  {}: {holder}.\n", capital(HELD_BY_ANOTHER.en))), "{text}");
     assert!(!exporter.metrics().0.contains("PID"));
 
     drop(thief);
@@ -86,6 +87,10 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     assert_eq!(metrics.value(&format!("campaign_port_owned{labels}")), Some(1.0));
     assert_eq!(metrics.value(&check("syslogd", "default", "port")), Some(1.0));
     assert!(!get(&exporter.url("/status"), &[]).unwrap().contains("class=\"remark\""));
+}
+
+fn capital(text: &str) -> String {
+    text[..1].to_uppercase() + &text[1..]
 }
 
 /// The name of this process's program, as the kernel has it.

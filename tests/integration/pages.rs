@@ -1,31 +1,88 @@
-//! The pages as a browser shows them to people: on a telephone and on a wide screen, by day and by night.
+//! The page as a browser shows it to people: in each state of a host, in both languages, on a phone and on a wide screen, in
+//! light and dark. `make pictures` keeps some of what is seen here in `docs/pictures`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use campaign_exporter::catalog::Lang;
-use serde_json::Value;
 
+use crate::committed::project;
 use crate::specification;
 use crate::support::browser::Browser;
-use crate::support::get;
 use crate::support::simulator::Simulator;
-use crate::support::stack::Exporter;
+use crate::support::stack::{Exporter, concat_os};
+use crate::support::{get, wait_for};
 
-/// A host whose mta is down, and who looks at it.
-struct Desk {
+/// A host in some state, and a browser that looks at its page.
+struct Scene {
     browser: Browser,
     exporter: Exporter,
-    _simulator: Simulator,
+    simulator: Option<Simulator>,
     _folder: tempfile::TempDir,
 }
 
-impl Desk {
-    fn new() -> Self {
+impl Scene {
+    /// A host on which everything runs.
+    fn well() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let simulator = Simulator::start(folder.path(), &[]);
+        let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
+        let exporter = Exporter::watch(folder.path(), &simulator);
+        Self::of(folder, exporter, Some(simulator))
+    }
+
+    /// The same with the mta dead and the port of stat lost.
+    fn two_failures() -> Self {
+        let scene = Self::well();
+        let simulator = scene.simulator.as_ref().unwrap();
         simulator.fault(&["hold"]);
         simulator.fault(&["die", "mta@prod"]);
-        let exporter = Exporter::watch(folder.path(), &simulator);
-        let browser = Browser::start(folder.path());
-        Self { browser, exporter, _simulator: simulator, _folder: folder }
+        simulator.fault(&["close-port", "stat@prod"]);
+        scene.wait_for("<h1 class=\"failing\">2 ");
+        scene
+    }
+
+    /// A host without an installation.
+    fn no_installation() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let exporter = Exporter::start::<&str>(folder.path(), &folder.path().join("nowhere"), &[]);
+        Self::of(folder, exporter, None)
+    }
+
+    /// A host whose `/proc` shows the exporter nobody else's processes.
+    fn hidden_processes() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = Simulator::create(folder.path(), &["--instances", "prod"]);
+        let procfs = folder.path().join("proc");
+        fs::create_dir(&procfs).unwrap();
+        for entry in fs::read_dir(project("tests/fixtures/host/proc")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if !name.starts_with(|first: char| first.is_ascii_digit()) {
+                std::os::unix::fs::symlink(&path, procfs.join(name)).unwrap();
+            }
+        }
+        let exporter = Exporter::start(folder.path(), simulator.home(), &[concat_os("--path.procfs=", &procfs)]);
+        Self::of(folder, exporter, Some(simulator))
+    }
+
+    fn of(folder: tempfile::TempDir, exporter: Exporter, simulator: Option<Simulator>) -> Self {
+        let scene = Self { browser: Browser::start(folder.path()), exporter, simulator, _folder: folder };
+        scene.wait_for("<h1");
+        scene
+    }
+
+    /// Waits until the English page holds `part`.
+    #[track_caller]
+    fn wait_for(&self, part: &str) {
+        wait_for(part, std::time::Duration::from_secs(60), || {
+            let page = get(&self.exporter.url("/?lang=en"), &[])?;
+            if page.contains(part) { Ok(()) } else { Err(page) }
+        });
+    }
+
+    fn open(&self, lang: Lang) {
+        self.browser.open(&self.exporter.url(&format!("/?refresh=off&lang={}", lang.tag())));
+        assert_eq!(self.browser.run("return document.documentElement.lang"), lang.tag());
     }
 
     /// What `script` returns, as a list of texts.
@@ -36,88 +93,114 @@ impl Desk {
         list.iter().map(|text| text.as_str().unwrap_or_else(|| panic!("{script}: {value}")).to_owned()).collect()
     }
 
-    /// What the row of the module that is down shows.
+    /// The texts of the elements that `selector` chooses.
     #[track_caller]
-    fn row_of_mta(&self) -> String {
-        let rows = self.texts(
-            "return [...document.querySelectorAll('tbody tr')]
-               .filter(row => row.querySelector('th').innerText === 'mta').map(row => row.innerText)",
-        );
-        assert_eq!(rows.len(), 1, "{rows:?}");
-        rows.into_iter().next().unwrap()
+    fn shown(&self, selector: &str) -> Vec<String> {
+        self.texts(&format!("return [...document.querySelectorAll({selector:?})].map(element => element.innerText)"))
     }
 }
 
 #[test]
-fn an_operator_finds_what_is_down_and_what_to_do_in_either_language() {
-    let desk = Desk::new();
-    desk.browser.open(&desk.exporter.url("/"));
-    let links = desk.texts("return [...document.links].map(link => link.href)");
-    assert!(links.contains(&desk.exporter.url("/metrics")), "{links:?}");
-    for link in links {
-        get(&link, &[]).unwrap();
+fn an_operator_finds_what_fails_and_what_to_do_in_either_language() {
+    let scene = Scene::two_failures();
+    scene.browser.open(&scene.exporter.url("/"));
+    for link in scene.texts("return [...document.links].map(link => link.href)") {
+        if link.starts_with(&scene.exporter.url("")) {
+            get(&link, &[]).unwrap();
+        }
     }
+    for (lang, link, headline, check) in [
+        (Lang::En, "English", "2 of 8 modules need you", "mta@prod is not running"),
+        (Lang::PtBr, "Português", "2 de 8 módulos precisam de você", "mta@prod não está em execução"),
+    ] {
+        scene.browser.follow(link);
+        assert_eq!(scene.browser.run("return document.documentElement.lang"), lang.tag());
+        assert_eq!(scene.shown("h1"), [headline]);
+        assert_eq!(scene.shown("nav [aria-current]"), [link]);
+        let failing = scene.shown("article");
+        assert_eq!(failing.len(), 2, "{failing:?}");
+        assert!(failing[0].contains(check) && failing[0].contains("nlserver start mta@prod"), "{failing:?}");
+        assert!(failing[0].contains(&specification::troubleshooting("mta", lang)), "{failing:?}");
+        let port = scene.simulator.as_ref().unwrap().port("stat@prod.port");
+        assert!(failing[1].contains(&format!("{port}/udp")), "{failing:?}");
+    }
+    assert_eq!(scene.browser.complaints(), Vec::<String>::new());
 
-    desk.browser.follow("/status");
-    for (lang, link, verdict) in [(Lang::En, "English", "running: fails"), (Lang::PtBr, "Português", "running: falha")]
-    {
-        desk.browser.follow(link);
-        assert_eq!(desk.browser.run("return document.documentElement.lang"), lang.tag());
-        let row = desk.row_of_mta();
-        assert!(row.contains(verdict), "{row}");
-        assert!(row.contains(&specification::troubleshooting("mta", lang)), "{row}");
-    }
-    assert_eq!(desk.browser.complaints(), Vec::<String>::new());
+    assert_eq!(scene.browser.violations(), Vec::<String>::new());
+    scene.browser.run("document.querySelector('main').append(document.createElement('input'))");
+    let found = scene.browser.violations();
+    assert!(found.iter().any(|one| one.contains("label:")), "axe-core misses an input without a label: {found:?}");
 }
 
-/// Texts whose contrast with what is behind them is below 4.5 to 1, which people need (WCAG 2.2, criterion 1.4.3).
-const FAINT_TEXTS: &str = "
-    const numbers = color => color.match(/[\\d.]+/g).map(Number);
-    const luminance = color => {
-        const [red, green, blue] = numbers(color).map(part => part / 255)
-            .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-    };
-    const behind = element => {
-        for (; element; element = element.parentElement) {
-            const color = getComputedStyle(element).backgroundColor;
-            if (numbers(color)[3] !== 0) return color;
+#[test]
+fn what_cannot_be_told_is_said_first_and_nothing_is_green() {
+    for (scene, reason) in [(Scene::no_installation(), "conf/serverConf.xml"), (Scene::hidden_processes(), "hidepid")] {
+        for lang in Lang::ALL {
+            scene.open(lang);
+            let headline = scene.shown("h1").remove(0);
+            assert!(
+                ["Can't tell", "Não é possível saber"].iter().any(|start| headline.starts_with(start)),
+                "{headline}"
+            );
+            assert!(scene.shown(".doubts")[0].contains(reason), "{:?}", scene.shown(".doubts"));
+            assert_eq!(scene.shown(".well"), Vec::<String>::new());
+            let first = scene.texts("return [document.querySelector('main').firstElementChild.className]");
+            assert_eq!(first, ["doubts"]);
         }
-        throw new Error('nothing paints the page');
-    };
-    const contrast = element => {
-        const [dark, light] = [getComputedStyle(element).color, behind(element)].map(luminance).sort((a, b) => a - b);
-        return (light + 0.05) / (dark + 0.05);
-    };
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    const texts = [];
-    while (walker.nextNode()) if (walker.currentNode.data.trim()) texts.push(walker.currentNode);
-    if (texts.length < 5) throw new Error('the page is empty');
-    return texts.filter(text => contrast(text.parentElement) < 4.5).map(text => text.data)";
+    }
+}
 
-/// Elements with text that reaches beyond the right edge of the window.
+/// Elements with text that reaches beyond the right edge of the window. What is hidden from the eye is for screen readers.
 const CUT_TEXTS: &str = "
     const edge = document.documentElement.clientWidth;
     const elements = [...document.body.querySelectorAll('*')].filter(element => element.innerText);
-    return elements.filter(element => element.getBoundingClientRect().right > edge + 0.5)
+    return elements.filter(element => element.getBoundingClientRect().right > edge + 0.5 && !element.closest('thead'))
         .map(element => element.innerText)";
 
 #[test]
-fn every_page_can_be_read_on_a_telephone_and_in_the_dark() {
-    let desk = Desk::new();
-    let mut papers = Vec::new();
-    for path in ["/", "/status", "/status?lang=pt-BR"] {
-        for (width, scheme) in [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")] {
-            desk.browser.show_as(width, scheme);
-            desk.browser.open(&desk.exporter.url(path));
-            assert_eq!(desk.browser.run("return innerWidth"), width);
-            assert_eq!(desk.texts(CUT_TEXTS), Vec::<String>::new(), "{path} at {width}");
-            assert_eq!(desk.texts(FAINT_TEXTS), Vec::<String>::new(), "{path} in {scheme}");
-            papers.push((scheme, desk.browser.run("return getComputedStyle(document.body).backgroundColor")));
+fn every_state_of_the_page_can_be_read_by_everybody_everywhere() {
+    type State = (&'static str, fn() -> Scene);
+    let states: [State; 4] = [
+        ("well", Scene::well),
+        ("failing", Scene::two_failures),
+        ("no-installation", Scene::no_installation),
+        ("hidden", Scene::hidden_processes),
+    ];
+    for (state, scene) in states {
+        let scene = scene();
+        let mut papers = Vec::new();
+        for (lang, width, scheme) in looks() {
+            let shown = format!("{state} {} {width} {scheme}", lang.tag());
+            scene.browser.show_as(width, scheme);
+            scene.open(lang);
+            assert_eq!(scene.browser.run("return innerWidth"), width, "{shown}");
+            assert_eq!(scene.texts(CUT_TEXTS), Vec::<String>::new(), "{shown}");
+            let sideways = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+            assert_eq!(scene.browser.run(sideways), false, "{shown} scrolls sideways");
+            assert_eq!(scene.browser.violations(), Vec::<String>::new(), "{shown}");
+            if let Some(failing) = scene.shown("main h2").first().filter(|_| state == "failing") {
+                assert!(["What needs you", "O que precisa de você"].contains(&failing.as_str()), "{failing}");
+            }
+            papers.push((scheme, scene.browser.run("return getComputedStyle(document.body).backgroundColor")));
+            if let Some(folder) = pictures() {
+                scene.browser.picture(&folder.join(format!("page-{state}-{}-{width}-{scheme}.png", lang.tag())));
+            }
         }
+        let paper = |scheme: &str| papers.iter().find(|(of, _)| *of == scheme).map(|(_, paper)| paper.to_string());
+        assert_ne!(paper("light"), paper("dark"));
+        assert_eq!(scene.browser.complaints(), Vec::<String>::new(), "{state}");
     }
-    let paper =
-        |scheme: &str| papers.iter().filter(|(of, _)| *of == scheme).map(|(_, paper)| paper).collect::<Vec<&Value>>();
-    assert!(paper("light").iter().all(|light| !paper("dark").contains(light)), "{papers:?}");
-    assert_eq!(desk.browser.complaints(), Vec::<String>::new());
+}
+
+/// Every way to look at a page.
+fn looks() -> impl Iterator<Item = (Lang, u32, &'static str)> {
+    let widths = Lang::ALL.into_iter().flat_map(|lang| [1280, 390].map(|width| (lang, width)));
+    widths.flat_map(|(lang, width)| ["light", "dark"].map(|scheme| (lang, width, scheme)))
+}
+
+/// Where `make pictures` wants what is seen here.
+fn pictures() -> Option<PathBuf> {
+    let folder = std::env::var_os("CAMPAIGN_PICTURES").map(|folder| Path::new(&folder).to_owned())?;
+    fs::create_dir_all(&folder).unwrap();
+    Some(folder)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use campaign_exporter::catalog::Lang;
 use campaign_exporter::logging::{self, Format, Level};
-use campaign_exporter::render::landing::Landing;
+use campaign_exporter::render::page::PageOptions;
 use campaign_exporter::serve::{self, Options, Scrape, Selection};
 use campaign_exporter::web::{self, Answer, BoxFuture, Limits, Request, Response, WebError};
 use flate2::read::GzDecoder;
@@ -601,8 +601,8 @@ impl Scrape for Gauges {
         Box::pin(async move { Err(target) })
     }
 
-    fn status(&self, lang: Lang) -> BoxFuture<'_, String> {
-        Box::pin(async move { lang.tag().to_owned() })
+    fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String> {
+        Box::pin(async move { format!("{} {}", lang.tag(), options.telemetry_path) })
     }
 }
 
@@ -610,13 +610,7 @@ fn exporter(gate: Option<Arc<Notify>>, max_requests: usize) -> (Answer, mpsc::Re
     let (arrived, arrivals) = mpsc::channel();
     let options =
         Options { telemetry_path: "/metrics".into(), max_requests, timeout_offset: Duration::from_millis(250) };
-    let page = Landing {
-        name: "Campaign exporter".into(),
-        version: "version 0".into(),
-        description: "Metrics.".into(),
-        links: Vec::new(),
-    };
-    (serve::answer(options, page, Arc::new(Gauges { gate, arrived })), arrivals)
+    (serve::answer(options, Arc::new(Gauges { gate, arrived })), arrivals)
 }
 
 #[test]
@@ -631,10 +625,12 @@ fn an_exporter_has_metrics_a_page_and_health() {
     assert_eq!(server.get("/-/healthy").status, 200);
     assert_eq!(server.get("/-/ready").status, 200);
     assert_eq!(server.get("/nothing").status, 404);
-    let page = server.get("/");
-    assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    assert!(page.text().contains("href=\"/metrics\""));
+    let page = server.ask("GET / HTTP/1.1\r\nHost: h\r\nAccept-Language: pt-BR, en;q=0.5\r\n\r\n");
+    assert_eq!((page.status, page.text()), (200, "pt-BR /metrics"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("refresh"), Some("30"));
+    assert_eq!(server.get("/?refresh=off").header("refresh"), None);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! A real browser: Chromium, driven over WebDriver (W3C Recommendation "WebDriver") by its chromedriver.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Running, program, wait_for};
+use super::{Running, build_folder, program, wait_for};
 
 /// How long the browser may take for anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -80,6 +83,38 @@ impl Browser {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
+    /// What axe-core finds against the accessibility of the page, by its rules.
+    #[track_caller]
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             if (!window.axe) {{ {} }}
+             axe.run(document).then(found => done(found.violations.map(one =>
+                 one.id + ': ' + one.nodes.map(node => node.html + ' ' + node.failureSummary).join(' | '))))
+               .catch(error => done([String(error)]));",
+            axe()
+        );
+        let found = self.command("execute/async", &json!({ "script": script, "args": [] }));
+        let found = found.as_array().unwrap_or_else(|| panic!("no answer of axe-core: {found}"));
+        found.iter().map(Value::to_string).collect()
+    }
+
+    /// Keeps what the page looks like, whole, as a PNG file at `path`.
+    #[track_caller]
+    pub(crate) fn picture(&self, path: &Path) {
+        let parameters = json!({ "format": "png", "captureBeyondViewport": true });
+        let taken = self.command("goog/cdp/execute", &json!({ "cmd": "Page.captureScreenshot", "params": parameters }));
+        let encoded = taken["data"].as_str().unwrap_or_else(|| panic!("no picture: {taken}"));
+        let mut decoder = Command::new("base64")
+            .arg("-d")
+            .stdin(Stdio::piped())
+            .stdout(File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+            .spawn()
+            .unwrap();
+        decoder.stdin.take().unwrap().write_all(encoded.as_bytes()).unwrap();
+        assert!(decoder.wait().unwrap().success());
+    }
+
     /// What the browser had to say of the pages since this was last asked: errors, violations of their policy.
     #[track_caller]
     pub(crate) fn complaints(&self) -> Vec<String> {
@@ -93,6 +128,26 @@ impl Drop for Browser {
         // Without this the browser would outlive its driver.
         let _ = agent().delete(&self.session).call();
     }
+}
+
+/// The version of axe-core that pages are held to.
+const AXE: &str = "axe-core@4.14.1";
+
+/// axe-core, as a script; npm fetches it into the build folder once.
+fn axe() -> &'static str {
+    static SCRIPT: OnceLock<String> = OnceLock::new();
+    SCRIPT.get_or_init(|| {
+        let folder = build_folder().join(AXE);
+        let script = folder.join("node_modules/axe-core/axe.min.js");
+        if !script.exists() {
+            let mut npm = Command::new(program("npm", "npm"));
+            npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).arg(AXE);
+            let output = npm.output().unwrap_or_else(|error| panic!("{npm:?}: {error}"));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{npm:?} needs npm's registry: {errors}");
+        }
+        fs::read_to_string(&script).unwrap_or_else(|error| panic!("{}: {error}", script.display()))
+    })
 }
 
 fn agent() -> ureq::Agent {

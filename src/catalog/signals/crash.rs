@@ -30,10 +30,15 @@ pub static SHARED_MEMORY_USER: &Module = &TRACKINGLOGD;
 /// Where tracking entries wait to be written.
 pub static SHARED_MEMORY: CheckDef = CheckDef {
     name: "shared_memory",
+    title: Text { en: "shared memory", pt_br: "memória compartilhada" },
     passes_when: Text {
         en: "There is a shared memory segment, Campaign's own or one that it uses, from which the module takes its entries.",
         pt_br: "Há um segmento de memória compartilhada, do próprio Campaign ou usado por ele, do qual o módulo obtém os \
                 registros.",
+    },
+    next_steps: Text {
+        en: "List the segments: ipcs -m\nRead the end of {log}.\nStop the web server and nlserver; start nlserver, then the web server.",
+        pt_br: "Liste os segmentos: ipcs -m\nLeia o final de {log}.\nPare o servidor web e o nlserver; inicie o nlserver e depois o servidor web.",
     },
 };
 

@@ -69,9 +69,14 @@ pub const DEFAULT_ROTATION_SIZE_BYTES: u64 = 10 * 1024 * 1024;
 /// Modules that start when needed have no process to watch: their log tells how it went.
 pub static LAST_RUN: CheckDef = CheckDef {
     name: "last_run",
+    title: Text { en: "last run", pt_br: "última execução" },
     passes_when: Text {
         en: "The messages of the module's last run, the last ones of its log, tell no error.",
         pt_br: "As mensagens da última execução do módulo, as últimas do log, não relatam nenhum erro.",
+    },
+    next_steps: Text {
+        en: "Read the errors of the run in {log}.\nAsk the operator who scheduled this {module} to start it again.",
+        pt_br: "Leia os erros da execução em {log}.\nPeça ao operador que agendou a execução de {module} que a inicie novamente.",
     },
 };
 

@@ -80,7 +80,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::catalog::{Lang, MetricKind, Severity, Subject, Text};
+    use crate::catalog::{Lang, MAX_NEXT_STEPS, MetricKind, Severity, Subject, Text};
 
     /// Every label that a metric may have. Never `instance` or `job`: those are Prometheus's own.
     const LABELS: &[&str] = &[
@@ -198,6 +198,12 @@ mod tests {
         }
         for check in checks() {
             assert_text(check.name, check.passes_when);
+            for lang in Lang::ALL {
+                assert!(!check.title.get(lang).is_empty(), "{}", check.name);
+                let steps: Vec<_> = check.next_steps.get(lang).lines().collect();
+                assert!((1..=MAX_NEXT_STEPS).contains(&steps.len()), "{}: {steps:?}", check.name);
+                assert!(steps.iter().all(|step| step.trim() == *step && !step.is_empty()), "{}: {steps:?}", check.name);
+            }
         }
         for alert in alerts() {
             assert_text(alert.name, alert.summary);

@@ -64,63 +64,98 @@ pub const MAX_WAITING: Duration = Duration::from_secs(60);
 /// Configured to start => a live process.
 pub static RUNNING: CheckDef = CheckDef {
     name: "running",
+    title: Text { en: "running", pt_br: "em execução" },
     passes_when: Text {
         en: "A live process of the module exists, as its configuration (autoStart) asks.",
         pt_br: "Existe um processo ativo do módulo, como a configuração (autoStart) pede.",
+    },
+    next_steps: Text {
+        en: "Read the end of {log} and of var/default/log/watchdog.log: they say why it ended.\nStart it: {start}\nSee what runs: nlserver pdump",
+        pt_br: "Leia o final de {log} e de var/default/log/watchdog.log: eles dizem por que ele terminou.\nInicie-o: {start}\nVeja o que está em execução: nlserver pdump",
     },
 };
 
 /// Below `maxProcessMemoryAlertMb`.
 pub static MEMORY: CheckDef = CheckDef {
     name: "memory",
+    title: Text { en: "memory", pt_br: "memória" },
     passes_when: Text {
         en: "The module's largest process uses less memory than the configured maxProcessMemoryAlertMb.",
         pt_br: "O maior processo do módulo usa menos memória que o maxProcessMemoryAlertMb configurado.",
+    },
+    next_steps: Text {
+        en: "See the memory of each process: nlserver pdump\nRead the end of {log} for what it was doing.\nRestart it at a quiet moment: {restart}",
+        pt_br: "Veja a memória de cada processo: nlserver pdump\nLeia no final de {log} o que ele estava fazendo.\nReinicie-o em um momento tranquilo: {restart}",
     },
 };
 
 /// Younger than [`MAX_AGE`].
 pub static AGE: CheckDef = CheckDef {
     name: "age",
+    title: Text { en: "age", pt_br: "idade" },
     passes_when: Text {
         en: "The module's oldest process is younger than 25 hours: the daily restart took place.",
         pt_br: "O processo mais antigo do módulo tem menos de 25 horas: a reinicialização diária ocorreu.",
+    },
+    next_steps: Text {
+        en: "A query or a loop may be holding the process: see what it does with nlserver pdump -who\nRead the end of {log} and of var/default/log/watchdog.log.\nRestart it: {restart}",
+        pt_br: "Uma consulta ou um loop pode estar prendendo o processo: veja o que ele faz com nlserver pdump -who\nLeia o final de {log} e de var/default/log/watchdog.log.\nReinicie-o: {restart}",
     },
 };
 
 /// Able to do its work.
 pub static RESPONSIVE: CheckDef = CheckDef {
     name: "responsive",
+    title: Text { en: "responsive", pt_br: "responde" },
     passes_when: Text {
         en: "No process of the module is stopped, a zombie, or has been waiting uninterruptibly for over a minute.",
         pt_br: "Nenhum processo do módulo está parado, é zumbi ou está há mais de um minuto em espera ininterruptível.",
+    },
+    next_steps: Text {
+        en: "See the state of its processes: ps -C nlserver -o pid,stat,wchan:20,etime,args\nRead the end of {log}.\nRestart it: {restart}",
+        pt_br: "Veja o estado dos processos: ps -C nlserver -o pid,stat,wchan:20,etime,args\nLeia o final de {log}.\nReinicie-o: {restart}",
     },
 };
 
 /// Below [`MAX_OPEN_FDS_RATIO`].
 pub static DESCRIPTORS: CheckDef = CheckDef {
     name: "descriptors",
+    title: Text { en: "file descriptors", pt_br: "descritores de arquivo" },
     passes_when: Text {
         en: "Every process of the module uses less than 90 % of the file descriptors that it may open.",
         pt_br: "Todo processo do módulo usa menos de 90 % dos descritores de arquivo que pode abrir.",
+    },
+    next_steps: Text {
+        en: "See what is open: ls -l /proc/PID/fd\nIf so many are needed, raise LimitNOFILE of the service nlserver.\nRestart it: {restart}",
+        pt_br: "Veja o que está aberto: ls -l /proc/PID/fd\nSe tantos forem necessários, aumente o LimitNOFILE do serviço nlserver.\nReinicie-o: {restart}",
     },
 };
 
 /// Nobody left `-verbose` or `-tracefilter` on.
 pub static LOG_PRECISION: CheckDef = CheckDef {
     name: "log_precision",
+    title: Text { en: "log precision", pt_br: "precisão do log" },
     passes_when: Text {
         en: "No process of the module runs with -verbose or -tracefilter beyond what its configured args ask for.",
         pt_br: "Nenhum processo do módulo roda com -verbose ou -tracefilter além do que os args configurados pedem.",
+    },
+    next_steps: Text {
+        en: "Ask your colleagues whether somebody is still debugging.\nPut the precision back: {restart} -noconsole",
+        pt_br: "Pergunte aos colegas se alguém ainda está depurando.\nRestaure a precisão: {restart} -noconsole",
     },
 };
 
 /// The watchdog does what it is for.
 pub static STARTS_MODULES: CheckDef = CheckDef {
     name: "starts_modules",
+    title: Text { en: "starts modules", pt_br: "inicia os módulos" },
     passes_when: Text {
         en: "At least one of the modules that the watchdog has to start runs.",
         pt_br: "Pelo menos um dos módulos que o watchdog deve iniciar está em execução.",
+    },
+    next_steps: Text {
+        en: "See whether anything runs: nlserver pdump (\"No tasks\": nothing does)\nRead the end of {log}.\nRestart everything: systemctl restart nlserver",
+        pt_br: "Veja se algo está em execução: nlserver pdump (\"No tasks\": nada está)\nLeia o final de {log}.\nReinicie tudo: systemctl restart nlserver",
     },
 };
 

@@ -15,27 +15,42 @@ define_metrics! {
 /// The one port of a module that has one.
 pub static PORT: CheckDef = CheckDef {
     name: "port",
+    title: Text { en: "port", pt_br: "porta" },
     passes_when: Text {
         en: "The module's port is bound, and by the module itself.",
         pt_br: "A porta do módulo está em uso, e pelo próprio módulo.",
+    },
+    next_steps: Text {
+        en: "See what listens on the port: ss -lnptu sport = :{port}\nIf it is another program, stop it.\nRestart the module: {restart}",
+        pt_br: "Veja o que escuta na porta: ss -lnptu sport = :{port}\nSe for outro programa, encerre-o.\nReinicie o módulo: {restart}",
     },
 };
 
 /// Where pages and SOAP are served.
 pub static HTTP_PORT: CheckDef = CheckDef {
     name: "http_port",
+    title: Text { en: "HTTP port", pt_br: "porta HTTP" },
     passes_when: Text {
         en: "The configured httpPort is bound, and by the module itself.",
         pt_br: "A httpPort configurada está em uso, e pelo próprio módulo.",
+    },
+    next_steps: Text {
+        en: "See what listens on the port: ss -lnpt sport = :{port}\nIf it is another program, stop it or change httpPort.\nRestart the module: {restart}",
+        pt_br: "Veja o que escuta na porta: ss -lnpt sport = :{port}\nSe for outro programa, encerre-o ou altere a httpPort.\nReinicie o módulo: {restart}",
     },
 };
 
 /// Where Tomcat takes commands.
 pub static CONTROL_PORT: CheckDef = CheckDef {
     name: "control_port",
+    title: Text { en: "control port", pt_br: "porta de controle" },
     passes_when: Text {
         en: "The configured controlPort is bound, and by the module itself.",
         pt_br: "A controlPort configurada está em uso, e pelo próprio módulo.",
+    },
+    next_steps: Text {
+        en: "See what listens on the port: ss -lnpt sport = :{port}\nIf it is another program, stop it or change controlPort.\nRestart the module: {restart}",
+        pt_br: "Veja o que escuta na porta: ss -lnpt sport = :{port}\nSe for outro programa, encerre-o ou altere a controlPort.\nReinicie o módulo: {restart}",
     },
 };
 

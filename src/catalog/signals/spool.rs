@@ -31,9 +31,14 @@ pub const INSTANCE_VARIABLE: &str = "INSTANCE_NAME";
 /// Work waits => somebody does it.
 pub static CHILDREN: CheckDef = CheckDef {
     name: "children",
+    title: Text { en: "children", pt_br: "processos filhos" },
     passes_when: Text {
         en: "No file waits in the workingPath, or a child process (mtachild) lives that delivers it.",
         pt_br: "Nenhum arquivo espera no workingPath, ou há um processo filho (mtachild) ativo que o entrega.",
+    },
+    next_steps: Text {
+        en: "Read the end of var/{campaign_instance}/log/mtachild.log and of {log}.\nSee what waits: ls -lt var/{campaign_instance}/mta\nRestart it: {restart}",
+        pt_br: "Leia o final de var/{campaign_instance}/log/mtachild.log e de {log}.\nVeja o que espera: ls -lt var/{campaign_instance}/mta\nReinicie-o: {restart}",
     },
 };
 

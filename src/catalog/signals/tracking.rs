@@ -40,9 +40,14 @@ pub const DEFAULT_SIZE_LIMIT_BYTES: u64 = 500 * 1024 * 1024;
 /// Every line is one that the tracking job can read.
 pub static LOG_INTEGRITY: CheckDef = CheckDef {
     name: "log_integrity",
+    title: Text { en: "log integrity", pt_br: "integridade dos logs" },
     passes_when: Text {
         en: "Every line of the tracking logs matches the pattern that the page \"About message tracking\" documents.",
         pt_br: "Todas as linhas dos logs de rastreamento correspondem ao padrão documentado na página \"Sobre o rastreamento de mensagens\".",
+    },
+    next_steps: Text {
+        en: "Move the file with the corrupt line out of redir/log, and keep it.\nStart the Tracking workflow again.",
+        pt_br: "Mova o arquivo com a linha corrompida para fora de redir/log e guarde-o.\nReinicie o fluxo de trabalho Rastreamento.",
     },
 };
 
