@@ -27,9 +27,9 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## The whole chain on a simulated Campaign host; SECONDS=60 ends it by itself
+demo: ## A module dies, the operator is notified, it is repaired: on a simulated host; SECONDS=60 ends it by itself
 	@.ci/need $(RUN_PROGRAMS)
-	$(CARGO) build --quiet --workspace --locked --example demo --bins
+	$(CARGO) build --workspace --locked --example demo --bins
 	@exec .ci/namespaces "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples/demo" $(SECONDS)
 
 .PHONY: test

@@ -130,23 +130,16 @@ impl Drop for Browser {
     }
 }
 
-/// The version of axe-core that pages are held to.
-const AXE: &str = "axe-core@4.14.1";
-
-/// axe-core, as a script; npm fetches it into the build folder once.
+/// axe-core, as a script; `.ci/axe` has fetched it.
 fn axe() -> &'static str {
     static SCRIPT: OnceLock<String> = OnceLock::new();
     SCRIPT.get_or_init(|| {
-        let folder = build_folder().join(AXE);
-        let script = folder.join("node_modules/axe-core/axe.min.js");
-        if !script.exists() {
-            let mut npm = Command::new(program("npm", "npm"));
-            npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).arg(AXE);
-            let output = npm.output().unwrap_or_else(|error| panic!("{npm:?}: {error}"));
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{npm:?} needs npm's registry: {errors}");
-        }
-        fs::read_to_string(&script).unwrap_or_else(|error| panic!("{}: {error}", script.display()))
+        let folder = build_folder().join("axe-core");
+        let versions =
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}; run .ci/axe", folder.display()));
+        let version = versions.max_by_key(|version| version.as_ref().unwrap().metadata().unwrap().modified().unwrap());
+        let script = version.unwrap().unwrap().path().join("node_modules/axe-core/axe.min.js");
+        fs::read_to_string(&script).unwrap_or_else(|error| panic!("{}: {error}; run .ci/axe", script.display()))
     })
 }
 
