@@ -34,8 +34,11 @@ impl From<String> for FailureText {
     }
 }
 
-/// Each check with the function that words its failure.
-const REASONS: &[(&CheckDef, fn(&Evidence) -> FailureText)] = &[
+/// A check, and the function that words its failure.
+type Wording = (&'static CheckDef, fn(&Evidence) -> FailureText);
+
+/// Every check has one.
+const REASONS: &[Wording] = &[
     (&RUNNING, running),
     (&MEMORY, memory),
     (&AGE, age),
