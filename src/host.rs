@@ -149,7 +149,9 @@ impl CampaignHost {
         let sources = Sources {
             installation,
             proc: Arc::clone(processes.root()),
-            first_start: options.storage.as_deref().and_then(|storage| own::first_start(storage, SystemTime::now())),
+            first_start: (!options.storage_is_read_only)
+                .then(|| own::first_start(&options.storage, SystemTime::now()))
+                .flatten(),
             processes,
             logs: logs.as_ref().map(TailerThread::readings),
             tracking: tracking.as_ref().map(TailerThread::readings),
