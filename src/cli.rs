@@ -156,6 +156,8 @@ pub struct Host {
 pub struct Web {
     /// `--web.listen-address`: at least one, none twice.
     pub listen_addresses: Vec<ListenAddress>,
+    /// `--web.systemd-socket`: the sockets come from the service manager, and not from `listen_addresses`.
+    pub systemd_socket: bool,
     /// `--web.telemetry-path`: an absolute path of plain characters that is no page of the exporter.
     pub telemetry_path: String,
     /// `--web.max-requests`: scrapes at once, 0 for any number.
@@ -285,6 +287,7 @@ fn web(flags: &ArgMatches) -> Result<Web, String> {
     }
     Ok(Web {
         listen_addresses,
+        systemd_socket: flags.get_flag("web.systemd-socket"),
         telemetry_path: one(flags, "web.telemetry-path").unwrap_or_default(),
         max_requests: one(flags, "web.max-requests").unwrap_or_default(),
         timeout_offset: one(flags, "web.timeout-offset").unwrap_or_default(),
@@ -350,6 +353,11 @@ fn web_flags() -> Vec<Arg> {
         .action(ArgAction::Append)
         .value_parser(str::parse::<ListenAddress>)
         .default_value(":10777"),
+        flag(
+            "web.systemd-socket",
+            "Listen on the sockets that systemd passes on (socket activation), and not on --web.listen-address",
+        )
+        .action(ArgAction::SetTrue),
         flag("web.telemetry-path", "The path of the metrics")
             .value_name("PATH")
             .value_parser(telemetry_path)
@@ -602,6 +610,7 @@ mod tests {
         };
         let web = Web {
             listen_addresses: vec![ListenAddress::All { port: 10777 }],
+            systemd_socket: false,
             telemetry_path: "/metrics".into(),
             max_requests: 40,
             timeout_offset: Duration::from_millis(250),

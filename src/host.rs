@@ -1,7 +1,7 @@
 //! One Campaign host as the exporter sees it: its sources, its collectors, its health. Composes what the other parts
 //! do; knows neither HTTP nor formats of files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
 use crate::catalog::Lang;
-use crate::catalog::signals::exporter::EXPORTER_REJECTED_SAMPLES;
+use crate::catalog::signals::exporter::{EXPORTER_LOG_LINES_DROPPED, EXPORTER_REJECTED_SAMPLES};
 use crate::catalog::signals::probes::Probe;
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
@@ -18,6 +18,8 @@ use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, TRACKING, Walk, probe_once};
 use crate::health::{self, Judgement};
+use crate::logging;
+use crate::pool::PoolError;
 use crate::render::page::{self, PageOptions};
 use crate::render::report::{HostLook, HostReport};
 use crate::serve::{self, Scrape};
@@ -54,6 +56,9 @@ pub enum OpenError {
     /// The system has no thread for the logs.
     #[error(transparent)]
     Files(#[from] StartError),
+    /// The system has no threads for the collectors.
+    #[error(transparent)]
+    Threads(#[from] PoolError),
     /// The probes can't be made as they are configured.
     #[error(transparent)]
     Probes(#[from] ProbesError),
@@ -98,6 +103,7 @@ pub struct CampaignHost {
     engine: Engine,
     rejected: AtomicU64,
     name: String,
+    config_file: Option<PathBuf>,
     _sampler: Sampler,
     _follower: Follower,
     _logs: Option<TailerThread<LogsView>>,
@@ -161,12 +167,13 @@ impl CampaignHost {
         };
         let enabled = COLLECTORS.iter().filter(|spec| runs(spec.name));
         let collectors = enabled.filter_map(|spec| Some((spec.name, (spec.build)(&sources)?)));
-        let engine = Engine::new(collectors.collect());
+        let engine = Engine::new(collectors.collect())?;
         Ok(Self {
             sources,
             engine,
             rejected: AtomicU64::new(0),
             name: host_name(&options.procfs),
+            config_file: options.config_file.clone(),
             _sampler: sampler,
             _follower: follower,
             _logs: logs,
@@ -200,7 +207,18 @@ impl CampaignHost {
         tokio::join!(asked, surveyed);
         // Folders and holders of ports are looked for in the background once somebody looks.
         self.look_at_all().await;
-        self.engine.settle(Instant::now() + SETTLE).await;
+        self.engine.settle(Instant::now() + SETTLE);
+    }
+
+    /// Reads everything again: the installation's configuration, and the file of the probes' targets. One that is wrong is
+    /// logged, and what was in force stays in force. Blocks.
+    pub fn reload(&self) {
+        self.sources.installation.poll();
+        let (Some(probes), Some(file)) = (&self.sources.probes, &self.config_file) else { return };
+        match probes.reload(file) {
+            Ok(()) => tracing::info!(file = %file.display(), "the targets were read again"),
+            Err(error) => tracing::error!("{error}; the targets that were in force stay in force"),
+        }
     }
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.
@@ -221,6 +239,8 @@ impl CampaignHost {
         let mut own = Samples::default();
         #[expect(clippy::cast_precision_loss, reason = "a count of defects stays far below 2^53")]
         own.push(&EXPORTER_REJECTED_SAMPLES, &[], rejected as f64);
+        #[expect(clippy::cast_precision_loss, reason = "a count of lines stays far below 2^53")]
+        own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Findings { snapshot: snapshot.with(own), judgements, host: self.name.clone(), trouble, time }
     }

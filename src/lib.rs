@@ -14,11 +14,12 @@
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
 //! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
-//! | [`logging`] | the exporter's own log: levels, logfmt, JSON | std alone |
+//! | [`logging`] | the exporter's own log: levels, logfmt, JSON; never blocks | std alone |
+//! | [`service`] | the service manager: readiness, watchdog, sockets | std alone |
 //! | [`cli`] | arguments into a validated configuration, no I/O | types of what it configures |
 //! | [`host`] | one Campaign host: sources, collectors and health together | all but `parse` |
 //!
-//! `sync` is a lock for all of them. `main` composes them. `tests/integration/layering.rs` holds the code to this table.
+//! `sync` is a lock and `pool` a set of threads for all of them. `main` composes them. `tests/integration/layering.rs` holds the code to this table.
 
 pub mod catalog;
 pub mod cli;
@@ -27,8 +28,10 @@ pub mod health;
 pub mod host;
 pub mod logging;
 pub mod parse;
+pub mod pool;
 pub mod render;
 pub mod serve;
+pub mod service;
 pub mod snapshot;
 pub mod source;
 mod sync;

@@ -3,30 +3,28 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use campaign_exporter::cli::{self, Build, CheckFormat, CheckOptions, CollectorFlag, Command, Invocation};
 use campaign_exporter::collect::COLLECTORS;
 use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
 use campaign_exporter::host::CampaignHost;
+use campaign_exporter::pool::Pool;
 use campaign_exporter::render::report::Verdict;
 use campaign_exporter::render::terminal::{Colour, terminal};
 use campaign_exporter::render::{json, reference, rules};
+use campaign_exporter::service::{self, State};
+use campaign_exporter::source::limits::{self, DescriptorBudget};
 use campaign_exporter::source::probes;
 use campaign_exporter::{logging, serve, web};
-use sd_notify::NotifyState;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How long a thread waits for the next scrape before it ends: longer than the usual intervals, so that no scrape has
-/// to start one.
-const THREADS_WAIT: std::time::Duration = std::time::Duration::from_secs(90);
+const PROGRAM: &str = "campaign_exporter";
 
-/// How long the end waits for collectors that still run.
-const LAST_THREADS_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How many threads collectors can hold on to before further ones wait.
-const MOST_THREADS: usize = 64;
+/// How long the end waits until the log is written.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     share_one_heap();
@@ -40,17 +38,23 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let is_check = matches!(invocation.command, Command::Check(..));
-    match run(invocation) {
-        Ok(code) => code,
-        Err(error) if is_check => {
-            eprintln_to_person(&logging::with_causes(error.as_ref()));
-            Verdict::CannotTell.exit_code().into()
-        }
-        Err(error) => {
-            tracing::error!("{}", logging::with_causes(error.as_ref()));
-            ExitCode::FAILURE
-        }
+    if let Some(level) = invocation.log_level
+        && let Err(error) = logging::init(level, invocation.log_format)
+    {
+        eprintln_to_person(&format!("{PROGRAM}: {error}"));
+        return ExitCode::FAILURE;
     }
+    let code = run(invocation).unwrap_or_else(|error| {
+        let text = logging::with_causes(error.as_ref());
+        if is_check {
+            eprintln_to_person(&text);
+            return Verdict::CannotTell.exit_code().into();
+        }
+        tracing::error!("{text}");
+        ExitCode::FAILURE
+    });
+    logging::flush(LAST_LINES);
+    code
 }
 
 /// Prints help, the version, or what is wrong with the arguments. To a script, `check` with wrong arguments has told
@@ -87,9 +91,6 @@ fn share_one_heap() {
 fn share_one_heap() {}
 
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
-    if let Some(level) = invocation.log_level {
-        logging::init(level, invocation.log_format)?;
-    }
     match invocation.command {
         Command::Serve(host, web) => block_on(serve(&host, web)),
         Command::Check(host, options) => block_on(check(&host, &options)),
@@ -103,41 +104,91 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One thread for HTTP; the collectors' threads come and go beside it. One that hangs does not keep the process.
+/// One thread for HTTP; whatever may block has threads of its own, from the start.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .thread_keep_alive(THREADS_WAIT)
-        .max_blocking_threads(MOST_THREADS)
-        .build()
-        .context("the system refuses a process of this size")?;
+    let runtime =
+        Builder::new_current_thread().enable_all().build().context("the system refuses a process of this size")?;
     let result = runtime.block_on(work);
-    runtime.shutdown_timeout(LAST_THREADS_WAIT);
+    runtime.shutdown_background();
     result
+}
+
+/// The signals that mean something to the exporter.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// A disk that hangs holds up the next SIGHUP, and nothing else.
+    helper: Pool,
+    /// Not to be ended by a limit of file sizes: the write fails, and that is reported.
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            helper: Pool::start("reload", 1)?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
+    }
+
+    /// Waits for the signal to end, and has everything read again at each SIGHUP.
+    async fn until_end(mut self, host: Arc<CampaignHost>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    service::tell(State::Reloading);
+                    tracing::info!("reading everything again");
+                    let reloading = Arc::clone(&host);
+                    self.helper.add(move || {
+                        reloading.reload();
+                        service::tell(State::Ready);
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Tells the service manager that this thread, which answers HTTP, goes round.
+async fn keep_alive(interval: Duration) {
+    let mut interval = tokio::time::interval(interval);
+    loop {
+        interval.tick().await;
+        service::tell(State::Alive);
+    }
 }
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
-    let listeners = web::bind(&web.listen_addresses)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    if let Err(error) = limits::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit of open descriptors can't be raised");
+    }
+    let limits = web::Limits { connections: DescriptorBudget::current().connections, ..web::Limits::default() };
+    let listeners = if web.systemd_socket { service::sockets()? } else { web::bind(&web.listen_addresses)? };
+    let signals = Signals::listen()?;
     let host = Arc::new(CampaignHost::open(host)?);
     let options = serve::Options {
         telemetry_path: web.telemetry_path,
         max_requests: web.max_requests,
         timeout_offset: web.timeout_offset,
     };
-    let answer = serve::answer(options, host);
-    tell_service_manager(NotifyState::Ready);
+    let answer = serve::answer(options, Arc::clone(&host) as Arc<dyn serve::Scrape>);
+    if let Some(interval) = service::watchdog_interval() {
+        tokio::spawn(keep_alive(interval));
+    }
+    service::tell(State::Ready);
     let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.until_end(host).await;
         tracing::info!("ending");
-        tell_service_manager(NotifyState::Stopping);
+        service::tell(State::Stopping);
     };
-    web::serve(listeners, answer, web::Limits::default(), shutdown).await?;
+    web::serve(listeners, answer, limits, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -165,10 +216,4 @@ fn colour() -> Colour {
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     std::io::stdout().write_all(text.as_bytes()).context("the standard output can't be written")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn tell_service_manager(state: NotifyState) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the service manager can't be told");
-    }
 }

@@ -5,7 +5,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io::{self, Read};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -26,13 +26,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
 use tokio_rustls::TlsConnector;
 
 use super::kit::files::open_regular;
 use crate::catalog::signals::probes::Reason;
 use crate::parse::targets::{Carrier, Target, TokenSource, Trust};
+use crate::pool::{Pool, PoolError};
 
 /// The most bytes of a body that are taken; a longer answer is a failed probe.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -215,7 +214,7 @@ impl Token {
     }
 }
 
-/// How many calls that may block for long (lookups, token files) are under way at once, for all endpoints together.
+/// The most calls that may block for long (lookups, token files) under way at once, for all endpoints together.
 const BLOCKING_CALLS: usize = 8;
 
 /// What all endpoints share.
@@ -223,16 +222,20 @@ const BLOCKING_CALLS: usize = 8;
 pub struct Client {
     /// The certificates that the system trusts, read when the first target asks for them.
     roots: OnceLock<Arc<RootCertStore>>,
-    blocking: Arc<Semaphore>,
-}
-
-impl Default for Client {
-    fn default() -> Client {
-        Client { roots: OnceLock::new(), blocking: Arc::new(Semaphore::new(BLOCKING_CALLS)) }
-    }
+    blocking: Arc<Pool>,
 }
 
 impl Client {
+    /// A client for `targets`, with the threads that they need: none where every host is an address and no token is sent.
+    ///
+    /// # Errors
+    /// When the system does not have the threads.
+    pub fn new(targets: &[Target]) -> Result<Client, PoolError> {
+        let blocks = |target: &&Target| target.session_token.is_some() || target.base.host.parse::<IpAddr>().is_err();
+        let threads = targets.iter().filter(blocks).count().min(BLOCKING_CALLS);
+        Ok(Client { roots: OnceLock::new(), blocking: Arc::new(Pool::start("lookup", threads)?) })
+    }
+
     fn roots(&self, target: &Target) -> Result<Arc<RootCertStore>, EndpointError> {
         if let Some(roots) = self.roots.get() {
             return Ok(Arc::clone(roots));
@@ -346,9 +349,10 @@ impl Endpoint {
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
         let (host, port) = (self.host.clone(), self.port);
-        let lookup = async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) };
+        let lookup = move || Ok((host.as_str(), port).to_socket_addrs()?.collect());
         let failed = |error: &dyn fmt::Display| Failure::new(Reason::Dns, format_args!("{}: {error}", self.host));
-        self.lookup.run(lookup).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+        let found: Option<io::Result<_>> = self.lookup.run(lookup).await;
+        found.ok_or_else(|| failed(&"the lookup ended early"))?.map_err(|error| failed(&error))
     }
 
     /// Reads the session token, within the target's time limit: it may be on a file system that hangs.
@@ -358,16 +362,10 @@ impl Endpoint {
     pub async fn token(&self, source: &TokenSource) -> Result<Token, Failure> {
         let source = source.clone();
         let failed = |error: &dyn fmt::Display| Failure::new(Reason::Token, error);
-        let read = self.token.run(async move {
-            let path = source.file.clone();
-            match tokio::task::spawn_blocking(move || Token::read(&source)).await {
-                Ok(result) => result,
-                Err(error) => Err(TokenError::Read { path, source: io::Error::other(error) }),
-            }
-        });
+        let read = self.token.run(move || Token::read(&source));
         match tokio::time::timeout(self.timeout, read).await {
-            Ok(Ok(token)) => token.map_err(|error| failed(&error)),
-            Ok(Err(error)) => Err(failed(&error)),
+            Ok(Some(token)) => token.map_err(|error| failed(&error)),
+            Ok(None) => Err(failed(&"reading the session token file ended early")),
             Err(_) => Err(failed(&"the session token file takes too long to read")),
         }
     }
@@ -493,27 +491,27 @@ fn http_failure(error: &hyper::Error) -> Failure {
 }
 
 /// Runs a call that may block for long and can't be interrupted, at most one at a time: one that outlives the probe
-/// that made it is waited for by the next, so that a dead name server or file system never piles up threads.
+/// that made it is waited for by the next, so that a dead name server or file system never takes all threads.
 struct OneAtATime<T> {
-    running: tokio::sync::Mutex<Option<JoinHandle<T>>>,
-    places: Arc<Semaphore>,
+    running: tokio::sync::Mutex<Option<BoxFuture<T>>>,
+    blocking: Arc<Pool>,
 }
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
 
 impl<T: Send + 'static> OneAtATime<T> {
     fn new(client: &Client) -> OneAtATime<T> {
-        OneAtATime { running: tokio::sync::Mutex::default(), places: Arc::clone(&client.blocking) }
+        OneAtATime { running: tokio::sync::Mutex::default(), blocking: Arc::clone(&client.blocking) }
     }
 
-    async fn run(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+    /// None when the call panicked.
+    async fn run(&self, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let mut running = self.running.lock().await;
-        let task = running.get_or_insert_with(|| {
-            let places = Arc::clone(&self.places);
-            tokio::spawn(async move {
-                let _place = places.acquire_owned().await;
-                call.await
-            })
+        let current = running.get_or_insert_with(|| {
+            let blocking = Arc::clone(&self.blocking);
+            Box::pin(async move { blocking.run(call).await })
         });
-        let result = task.await;
+        let result = current.await;
         *running = None;
         result
     }
@@ -638,22 +636,24 @@ impl ServerCertVerifier for TrustAnybody {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::sync::Notify;
+    use std::sync::mpsc::channel;
 
     use super::*;
 
     #[tokio::test]
     async fn a_call_that_outlives_its_probe_is_waited_for_and_not_made_again() {
         let calls = Arc::new(AtomicUsize::new(0));
-        let gate = Arc::new(Notify::new());
-        let one = OneAtATime::new(&Client::default());
+        let (open, gate) = channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let client = Client { roots: OnceLock::new(), blocking: Arc::new(Pool::start("test", 1).unwrap()) };
+        let one = OneAtATime::new(&client);
         let call = || {
             let (calls, gate) = (Arc::clone(&calls), Arc::clone(&gate));
-            async move {
+            move || {
                 let number = calls.fetch_add(1, Ordering::SeqCst) + 1;
-                gate.notified().await;
+                gate.lock().unwrap().recv().unwrap();
                 number
             }
         };
@@ -661,10 +661,9 @@ mod tests {
             let given_up = tokio::time::timeout(Duration::from_millis(5), one.run(call())).await;
             assert!(given_up.is_err());
         }
-        assert_eq!(calls.load(Ordering::SeqCst), 1);
-        gate.notify_one();
+        open.send(()).unwrap();
         assert_eq!(one.run(call()).await.unwrap(), 1, "the first call's result");
-        gate.notify_one();
+        open.send(()).unwrap();
         assert_eq!(one.run(call()).await.unwrap(), 2, "and then a new call");
     }
 

@@ -5,6 +5,7 @@ pub mod http;
 pub mod indicators;
 pub mod installation;
 pub mod kit;
+pub mod limits;
 pub mod own;
 pub mod positions;
 pub mod probes;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
@@ -20,6 +20,7 @@ use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
 use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
+use crate::pool::PoolError;
 use crate::sync::locked;
 
 /// How many probes run at once: all there are, within these bounds, so that some that hang don't keep the others from
@@ -49,6 +50,9 @@ pub enum ProbesError {
     /// A target can't be asked.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The system does not have the threads.
+    #[error(transparent)]
+    Threads(#[from] PoolError),
     /// A session token can't be used.
     #[error("target {target}: {source}")]
     Token {
@@ -127,7 +131,7 @@ pub struct Probes {
 
 enum Places {
     /// The configuration file's.
-    Configured(Vec<Arc<Entry>>),
+    Configured { entries: Mutex<Vec<Arc<Entry>>>, replaced: Notify },
     /// This host's redirection server, wherever the function says that it is, and while it says so.
     Local { port: Box<dyn Fn() -> Option<u16> + Send + Sync>, current: Mutex<Option<Arc<Entry>>> },
 }
@@ -135,8 +139,8 @@ enum Places {
 impl std::fmt::Debug for Places {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Places::Configured(entries) => {
-                f.debug_list().entries(entries.iter().map(|entry| &entry.target.name)).finish()
+            Places::Configured { entries, .. } => {
+                f.debug_list().entries(locked(entries).iter().map(|entry| &entry.target.name)).finish()
             }
             Places::Local { .. } => f.write_str("Local"),
         }
@@ -156,7 +160,7 @@ struct Entry {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     started: Option<Instant>,
     last: Option<Record>,
@@ -184,7 +188,7 @@ pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
 /// The first thing that would keep a probe from being made.
 pub fn check(path: &Path) -> Result<usize, ProbesError> {
     let targets = load(path)?;
-    let client = Client::default();
+    let client = Client::new(&[])?;
     for target in &targets {
         Endpoint::new(target, &client)?;
         if let Some(source) = &target.session_token {
@@ -217,19 +221,31 @@ impl Probes {
     /// When a target can't be asked as it is configured. A session token that can't be read is no error yet: each
     /// probe reads it anew.
     pub fn configured(targets: Vec<Target>) -> Result<Probes, ProbesError> {
-        let client = Client::default();
-        let mut entries = Vec::new();
-        for target in targets {
-            if target.session_token.is_some() && !target.base.tls && !target.base.is_loopback() {
-                tracing::warn!(
-                    "target {}: the session token is sent in clear text to {}; use https",
-                    target.name,
-                    target.base
-                );
+        let entries = Mutex::new(entries_of(targets)?);
+        Ok(Probes::new(Places::Configured { entries, replaced: Notify::new() }))
+    }
+
+    /// Puts the targets of the configuration file as it is now in the place of those in force. The counters of a probe
+    /// that was there before go on. Without a file there is nothing to read.
+    ///
+    /// # Errors
+    /// When the file can't be read or is wrong: what was in force stays in force.
+    pub fn reload(&self, file: &Path) -> Result<(), ProbesError> {
+        let Places::Configured { entries, replaced } = &self.places else { return Ok(()) };
+        let new = entries_of(load(file)?)?;
+        let mut entries = locked(entries);
+        for entry in &new {
+            let is_same = |old: &&Arc<Entry>| {
+                (&old.target.name, old.settings.probe) == (&entry.target.name, entry.settings.probe)
+            };
+            if let Some(old) = entries.iter().find(is_same) {
+                *locked(&entry.state) = locked(&old.state).clone();
             }
-            entries.extend(Entry::all(target, false, &client)?);
         }
-        Ok(Probes::new(Places::Configured(entries)))
+        *entries = new;
+        drop(entries);
+        replaced.notify_one();
+        Ok(())
     }
 
     /// The probe that needs no configuration: `/r/test` at the port of this host that `port` tells, while it tells one.
@@ -239,7 +255,7 @@ impl Probes {
 
     fn new(places: Places) -> Probes {
         let all = match &places {
-            Places::Configured(entries) => entries.len(),
+            Places::Configured { entries, .. } => locked(entries).len(),
             Places::Local { .. } => 1,
         };
         Probes { places, at_once: Arc::new(Semaphore::new(all.clamp(*CONCURRENCY.start(), *CONCURRENCY.end()))) }
@@ -248,15 +264,19 @@ impl Probes {
     /// Asks for ever, each probe at its interval; ends when the future is dropped. Only one call at a time is of use.
     pub async fn run(&self) {
         match &self.places {
-            Places::Configured(entries) => {
-                let mut loops = JoinSet::new();
-                for entry in entries {
-                    loops.spawn(keep_asking(Arc::clone(entry), Arc::clone(&self.at_once)));
+            Places::Configured { replaced, .. } => loop {
+                let mut schedules = JoinSet::new();
+                for entry in self.entries() {
+                    schedules.spawn(keep_asking(entry, Arc::clone(&self.at_once)));
                 }
-                while let Some(ended) = loops.join_next().await {
-                    tracing::error!("the schedule of a probe ended, which is a defect, please report it: {ended:?}");
+                tokio::select! {
+                    () = replaced.notified() => {}
+                    Some(ended) = schedules.join_next() => {
+                        tracing::error!("the schedule of a probe ended, which is a defect, please report it: {ended:?}");
+                        replaced.notified().await;
+                    }
                 }
-            }
+            },
             Places::Local { .. } => {
                 let interval = Probe::Redirection.usual_interval();
                 tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
@@ -311,7 +331,7 @@ impl Probes {
 
     fn entries(&self) -> Vec<Arc<Entry>> {
         match &self.places {
-            Places::Configured(entries) => entries.clone(),
+            Places::Configured { entries, .. } => locked(entries).clone(),
             Places::Local { port, current } => {
                 let port = port();
                 let mut current = locked(current);
@@ -322,6 +342,22 @@ impl Probes {
             }
         }
     }
+}
+
+fn entries_of(targets: Vec<Target>) -> Result<Vec<Arc<Entry>>, ProbesError> {
+    let client = Client::new(&targets)?;
+    let mut entries = Vec::new();
+    for target in targets {
+        if target.session_token.is_some() && !target.base.tls && !target.base.is_loopback() {
+            tracing::warn!(
+                "target {}: the session token is sent in clear text to {}; use https",
+                target.name,
+                target.base
+            );
+        }
+        entries.extend(Entry::all(target, false, &client)?);
+    }
+    Ok(entries)
 }
 
 /// Asks at the entry's interval, spread by chance so that many exporters and targets make no burst.
@@ -362,7 +398,7 @@ impl Entry {
     fn local(port: u16) -> Option<Arc<Entry>> {
         let target = Target::local_redirection(LOCAL_TARGET, port);
         // Plain HTTP to an address: nothing about it can be refused.
-        Entry::all(target, true, &Client::default()).ok()?.pop()
+        Entry::all(target, true, &Client::new(&[]).ok()?).ok()?.pop()
     }
 
     /// How long after a start the next one may be.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 
+use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::WebError;
@@ -16,7 +17,7 @@ const BACKLOG: i32 = 1024;
 ///
 /// # Format
 /// `:PORT` for every address of the machine, IPv6 and IPv4; `HOST:PORT` with a name or an IPv4 address;
-/// `[IPV6]:PORT`. Port 0 lets the system choose one.
+/// `[IPV6]:PORT`, where the address may have a zone: `[fe80::1%eth0]:PORT`. Port 0 lets the system choose one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
     /// Every address of the machine.
@@ -26,6 +27,15 @@ pub enum ListenAddress {
     },
     /// One address.
     Ip(SocketAddr),
+    /// One IPv6 address on one link.
+    Zoned {
+        /// The address.
+        ip: Ipv6Addr,
+        /// The name of the link's interface, or its number.
+        zone: String,
+        /// The port.
+        port: u16,
+    },
     /// Every address that a name stands for.
     Name {
         /// The name.
@@ -51,6 +61,13 @@ impl FromStr for ListenAddress {
             return Ok(Self::All { port });
         }
         if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            if let Some((ip, zone)) = inner.split_once('%') {
+                let ip = ip.parse().map_err(|_| format!("{ip:?} is no IPv6 address"))?;
+                if zone.is_empty() || zone.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+                    return Err(format!("{zone:?} is no zone: write the name of a network interface, as in %eth0"));
+                }
+                return Ok(Self::Zoned { ip, zone: zone.to_owned(), port });
+            }
             return match inner.parse() {
                 Ok(Ipv6Addr::UNSPECIFIED) => Ok(Self::All { port }),
                 Ok(ip) => Ok(Self::Ip((ip, port).into())),
@@ -75,6 +92,7 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::All { port } => write!(f, ":{port}"),
             Self::Ip(address) => write!(f, "{address}"),
+            Self::Zoned { ip, zone, port } => write!(f, "[{ip}%{zone}]:{port}"),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
         }
     }
@@ -93,6 +111,10 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, WebError> {
         match address {
             ListenAddress::All { port } => listeners.push(bind_all(*port)?),
             ListenAddress::Ip(ip) => listeners.push(bind_one(*ip)?),
+            ListenAddress::Zoned { ip, zone, port } => {
+                let scope = scope_of(zone).map_err(|source| WebError::Resolve { address: address.clone(), source })?;
+                listeners.push(bind_one(SocketAddrV6::new(*ip, *port, 0, scope).into())?);
+            }
             ListenAddress::Name { host, port } => {
                 let resolved = (host.as_str(), *port)
                     .to_socket_addrs()
@@ -102,6 +124,14 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, WebError> {
         }
     }
     Ok(listeners)
+}
+
+/// The number of a network interface, which may be given itself (RFC 4007, 11.2).
+fn scope_of(zone: &str) -> io::Result<u32> {
+    match zone.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => Ok(netdevice::name_to_index(socket(AddressFamily::INET6, SocketType::DGRAM, None)?, zone)?),
+    }
 }
 
 fn bind_all(port: u16) -> Result<TcpListener, WebError> {
@@ -191,6 +221,10 @@ mod tests {
             ("127.0.0.1:0", ListenAddress::Ip(([127, 0, 0, 1], 0).into())),
             ("0.0.0.0:8", ListenAddress::Ip(([0, 0, 0, 0], 8).into())),
             ("[::1]:65535", ListenAddress::Ip((Ipv6Addr::LOCALHOST, 65535).into())),
+            (
+                "[fe80::1%eth0]:80",
+                ListenAddress::Zoned { ip: "fe80::1".parse().unwrap(), zone: "eth0".into(), port: 80 },
+            ),
             ("app-1.example:80", ListenAddress::Name { host: "app-1.example".into(), port: 80 }),
         ] {
             let address: ListenAddress = text.parse().unwrap();
@@ -211,6 +245,9 @@ mod tests {
             ("::1:80", "brackets"),
             ("[::1:80", "brackets"),
             ("[localhost]:80", "no IPv6 address"),
+            ("[fe80::1%]:80", "is no zone"),
+            ("[fe80::1%a b]:80", "is no zone"),
+            ("[fe80%lo]:80", "no IPv6 address"),
             ("http://localhost:80", "brackets"),
             ("a b:80", "no host name"),
         ] {
@@ -243,6 +280,13 @@ mod tests {
         if bound.is_ipv6() {
             std::net::TcpStream::connect((Ipv6Addr::LOCALHOST, bound.port())).unwrap();
         }
+    }
+
+    #[test]
+    fn a_zone_names_an_interface_of_this_machine() {
+        assert_eq!(bind(&["[::1%lo]:0".parse().unwrap()]).map(|bound| bound.len()).unwrap(), 1);
+        let error = bind(&["[fe80::1%none0]:0".parse().unwrap()]).unwrap_err().to_string();
+        assert!(error.contains("[fe80::1%none0]:0"), "{error}");
     }
 
     #[test]

@@ -114,11 +114,13 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
     /// The host's name means nothing here.
-    #[error("cannot resolve the listen address {address}: {source}; name a host this machine knows, or an IP address")]
+    #[error(
+        "cannot resolve the listen address {address}: {source}; name a host or a network interface that this machine knows, or an IP address"
+    )]
     Resolve {
         /// The address as it was asked for.
         address: ListenAddress,
-        /// The system's word.
+        /// The OS error.
         source: io::Error,
     },
     /// The address cannot be bound.
@@ -126,13 +128,13 @@ pub enum WebError {
     Bind {
         /// The address that was tried.
         address: SocketAddr,
-        /// The system's word.
+        /// The OS error.
         source: io::Error,
     },
     /// The listener cannot be used.
     #[error("cannot wait for connections: {source}; the system refuses more descriptors or events to this process")]
     Listen {
-        /// The system's word.
+        /// The OS error.
         source: io::Error,
     },
 }

@@ -24,6 +24,8 @@ define_metrics! {
         "When the exporter first started with this storage, in seconds since 1970-01-01 UTC: what is older was there before it. Absent without storage.";
     EXPORTER_REJECTED_SAMPLES: Counter "campaign_exporter_rejected_samples_total" []
         "Samples that were left out because they broke the metrics contract: a defect of the exporter, please report it.";
+    EXPORTER_LOG_LINES_DROPPED: Counter "campaign_exporter_log_lines_dropped_total" []
+        "Lines of the exporter's own log that were dropped, because standard error did not take them.";
     SCRAPE_COLLECTOR_SUCCESS: Gauge "campaign_scrape_collector_success" [collector]
         "1 when the collector read everything there is, or this host has no such thing; 0 when something is missing.";
     SCRAPE_COLLECTOR_DURATION: Gauge "campaign_scrape_collector_duration_seconds" [collector]

@@ -1,8 +1,15 @@
 //! The exporter's own log: leveled lines on standard error, in logfmt or JSON. Knows nothing of what is logged.
+//!
+//! Who logs never waits: see [`queue`].
 
-use std::fmt::{self, Write};
+mod queue;
+
+use std::fmt;
 use std::io;
+use std::panic::PanicHookInfo;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -12,6 +19,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
+
+use queue::{Lines, Queue};
 
 /// The least severity that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,27 +101,71 @@ impl FromStr for Format {
     }
 }
 
-/// Sends the process's log to standard error from now on.
-///
-/// # Errors
-/// When the process has a log already.
-pub fn init(level: Level, format: Format) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(level, format, io::stderr))
+/// Why the process has no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The system has no thread for it.
+    #[error("no thread for the log can be started: {0}; raise the limit of processes of this user (ulimit -u)")]
+    Thread(io::Error),
+    /// It has one already.
+    #[error(transparent)]
+    Taken(#[from] SetGlobalDefaultError),
 }
 
-/// An error and its causes, each after a colon; a cause that the error before it already tells is not told again.
+/// The log of the process: there is one standard error.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Sends the process's log to standard error from now on, from a thread of its own, and what a panic tells with it.
+///
+/// # Errors
+/// When there is no thread for it, or the process has a log already.
+pub fn init(level: Level, format: Format) -> Result<(), LogError> {
+    let queue = Arc::clone(QUEUE.get_or_init(Arc::default));
+    let writing = Arc::clone(&queue);
+    let write = move || {
+        writing.write_to(io::stderr(), |lines| {
+            tracing::warn!(lines, "lines of this log were dropped: standard error did not take them");
+        });
+    };
+    std::thread::Builder::new().name("log".to_owned()).spawn(write).map_err(LogError::Thread)?;
+    tracing::subscriber::set_global_default(subscriber(level, format, Lines(queue)))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Waits until what was logged has been written, for `limit` at most.
+pub fn flush(limit: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(limit);
+    }
+}
+
+/// How many lines were dropped, because standard error did not take them.
+#[must_use]
+pub fn lines_dropped() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.dropped())
+}
+
+/// What an error says, and after colons what its causes say that it has not said itself.
 #[must_use]
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let told = error.to_string();
-        if !text.contains(&told) {
-            let _ = write!(text, ": {told}");
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
         }
         cause = error.source();
     }
     text
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(at, "a defect, please report it: {message}");
 }
 
 /// A log that goes to `writer`.
@@ -311,14 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_the_error_itself_tells_is_told_once() {
+    fn a_cause_is_told_once() {
         #[derive(Debug, thiserror::Error)]
-        #[error("cannot listen: {source}; choose another address")]
-        struct Telling {
-            source: io::Error,
-        }
-        let error = Telling { source: io::Error::other("in use") };
-        assert_eq!(with_causes(&error), "cannot listen: in use; choose another address");
+        #[error("cannot start: {0}; remedy")]
+        struct Telling(#[source] io::Error);
+        assert_eq!(with_causes(&Telling(io::Error::other("disk on fire"))), "cannot start: disk on fire; remedy");
+        assert_eq!(with_causes(&Outer(io::Error::other("disk on fire"))), "no metrics: disk on fire");
     }
 
     #[test]

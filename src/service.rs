@@ -1,0 +1,71 @@
+//! The service manager: tells it how the exporter is (`sd_notify(3)`), and takes the sockets that it holds
+//! (`sd_listen_fds(3)`). Knows nothing of what is served.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+
+/// What the exporter is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It serves.
+    Ready,
+    /// It reads everything again.
+    Reloading,
+    /// It ends.
+    Stopping,
+    /// It is alive.
+    Alive,
+}
+
+/// Tells the service manager, if there is one. A manager that can't be reached is logged: nothing depends on it here.
+pub fn tell(state: State) {
+    if let Err(error) = try_to_tell(state) {
+        tracing::warn!(%error, ?state, "the service manager can't be told");
+    }
+}
+
+fn try_to_tell(state: State) -> io::Result<()> {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(()) };
+    let message = match state {
+        State::Ready => NotifyState::Ready.to_string(),
+        State::Reloading => format!("{}\n{}", NotifyState::Reloading, NotifyState::monotonic_usec_now()?),
+        State::Stopping => NotifyState::Stopping.to_string(),
+        State::Alive => NotifyState::Watchdog.to_string(),
+    };
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,
+        None => SocketAddr::from_pathname(&name)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // A manager that hangs must not hang its services.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(message.as_bytes(), &address)?;
+    Ok(())
+}
+
+/// How often the service manager wants to hear that the exporter is alive: half of what it allows. None: it does not.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+/// The listening TCP sockets that the service manager has passed on.
+///
+/// # Errors
+/// When there are none, or one of them is no such socket.
+pub fn sockets() -> io::Result<Vec<TcpListener>> {
+    let mut passed = ListenFd::from_env();
+    let taken: io::Result<Vec<_>> = (0..passed.len()).map(|number| passed.take_tcp_listener(number)).collect();
+    let sockets: Vec<_> = taken?.into_iter().flatten().collect();
+    if sockets.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the service manager has passed no socket on"));
+    }
+    Ok(sockets)
+}
