@@ -194,7 +194,7 @@ fn asking(target: Target, probe: Probe) -> Target {
 }
 
 async fn get(target: &Target) -> Result<Answer, Failure> {
-    Endpoint::new(target, &Client::default()).unwrap().get("/r/test", None).await
+    Endpoint::new(target, &Client::new(std::slice::from_ref(target)).unwrap()).unwrap().get("/r/test", None).await
 }
 
 #[track_caller]
@@ -511,7 +511,7 @@ async fn a_self_signed_certificate_is_refused_unless_anybody_is_trusted() {
 #[tokio::test]
 async fn the_system_s_roots_do_not_trust_a_stranger() {
     let server = Server::with_tls(&self_signed("127.0.0.1")).await;
-    match Endpoint::new(&https(server.address, Trust::System), &Client::default()) {
+    match Endpoint::new(&https(server.address, Trust::System), &Client::new(&[]).unwrap()) {
         Ok(endpoint) => assert_fails(endpoint.get("/r/test", None).await, Reason::Tls, "certificate"),
         // A machine without any roots: that is told at the start.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
@@ -558,7 +558,7 @@ fn a_ca_file_that_can_t_be_used_says_why() {
     let path = directory.path().join("ca.pem");
     let error = |path: &Path| {
         let target = https("127.0.0.1:1".parse().unwrap(), Trust::File(path.to_owned()));
-        Endpoint::new(&target, &Client::default()).unwrap_err().to_string()
+        Endpoint::new(&target, &Client::new(&[]).unwrap()).unwrap_err().to_string()
     };
     assert!(error(&path).contains("No such file"), "{}", error(&path));
     std::fs::write(&path, "no certificate").unwrap();
