@@ -2,6 +2,7 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, published, show_stored, text};
@@ -44,14 +45,16 @@ impl Collector for LogsCollector {
 pub fn samples(published: &Published<LogsView>, installation: &Installation, out: &mut Samples) -> Outcome {
     show_stored(LOGS, published.stored, out);
     let view = &published.view;
-    let present = view.logs.iter().filter(|log| log.present);
-    out.push(&LOG_FILES_FOLLOWED, &[], float(present.clone().count() as u64));
-    present.for_each(|log| push(log, out));
-    for (instance, log) in expected(installation) {
-        let is_there = |view: &&std::sync::Arc<LogView>| view.present && view.log == log && view.instance == instance;
-        if !view.logs.iter().any(|view| is_there(&view)) {
-            LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
-        }
+    let mut absent: BTreeSet<(&str, &str)> = expected(installation).collect();
+    let mut followed = 0;
+    for log in view.logs.iter().filter(|log| log.present) {
+        followed += 1;
+        let is_expected = log.instance.to_str().zip(log.log.to_str()).is_some_and(|key| absent.remove(&key));
+        push(log, is_expected, out);
+    }
+    out.push(&LOG_FILES_FOLLOWED, &[], float(followed));
+    for (instance, log) in absent {
+        LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
     }
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
@@ -80,14 +83,15 @@ fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static
     modules.into_iter().flat_map(|(instance, module)| module.logs.iter().map(move |log| (instance, *log)))
 }
 
-fn push(view: &LogView, out: &mut Samples) {
+/// Shows a log. One that is expected had its counters at 0 before it was there; of another one that comes they are shown at
+/// 0 once: `increase` sees no count that a series begins with.
+fn push(view: &LogView, is_expected: bool, out: &mut Samples) {
     let (log, instance) = (text(&view.log), text(&view.instance));
     let labels = LogLabels::new(&log, &instance);
     let counts = &view.counts;
-    if view.introduced.is_done() {
+    if is_expected || view.introduced.is_done() {
         labels.counters(counts, &view.tally, out);
     } else {
-        // `increase` sees no count that a series begins with.
         let codes = counts.codes.keys().map(|code| (*code, 0)).collect();
         let other_levels = counts.other_levels.keys().map(|level| (level.clone(), 0)).collect();
         labels.counters(&Counts { codes, other_levels, ..Counts::default() }, &Tally::default(), out);

@@ -267,6 +267,8 @@ impl Kind for LogsKind {
 
     const MAX_LOGS: usize = 5_000;
 
+    const QUARTERS: usize = 3;
+
     /// How long a log without files is shown, and its last file kept open.
     const GONE: Option<Duration> = Some(Duration::from_secs(3600));
 

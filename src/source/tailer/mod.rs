@@ -92,8 +92,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The clock that files' times come from ticks this often, at the slowest.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The most descriptors that are held, unless told otherwise.
-const MAX_OPEN: usize = 8_192;
+/// Descriptors that are left to others, whatever the limit: `/proc`, the store, probes.
+const OTHER_DESCRIPTORS: u64 = 96;
+
+/// The most descriptors that connections take, and at the most a quarter of all.
+const CONNECTIONS: u64 = 512;
 
 /// How many logs are closed at once when descriptors are scarce.
 const PARK: usize = 32;
@@ -115,6 +118,9 @@ pub trait Kind: Sized + Send + 'static {
 
     /// The most logs that are followed, unless told otherwise.
     const MAX_LOGS: usize;
+
+    /// How many quarters of the descriptors that files may take are for this kind.
+    const QUARTERS: usize;
 
     /// How long a log without files goes on. None: until it is no longer listed, and what was stored of it is not kept.
     const GONE: Option<Duration>;
@@ -377,7 +383,7 @@ impl<K: Kind> Tailer<K> {
             wake,
             watch,
             max_logs: K::MAX_LOGS,
-            max_open: MAX_OPEN,
+            max_open: max_open(K::QUARTERS),
             var: None,
             watched_var: None,
             var_trouble: None,
@@ -1188,6 +1194,13 @@ pub const fn reason(miss: Miss) -> &'static str {
         Miss::Limit => "limit",
         Miss::Gone | Miss::Failed => "failure",
     }
+}
+
+/// The most descriptors that may be held under the limit in force, for so many quarters of all files.
+fn max_open(quarters: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
+    let files = limit.saturating_sub(OTHER_DESCRIPTORS + (limit / 4).min(CONNECTIONS)).max(8);
+    usize::try_from(files).unwrap_or(usize::MAX) / 4 * quarters
 }
 
 fn key(instance: &OsStr, log: &OsStr) -> Vec<Name> {

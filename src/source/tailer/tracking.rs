@@ -234,6 +234,8 @@ impl Kind for TrackingKind {
 
     const MAX_LOGS: usize = 5_000;
 
+    const QUARTERS: usize = 1;
+
     const GONE: Option<Duration> = None;
 
     type Reading = Judge;
