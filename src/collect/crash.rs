@@ -16,7 +16,7 @@ use crate::catalog::signals::crash::{
 };
 use crate::parse::sysvipc::Segments;
 use crate::snapshot::Samples;
-use crate::source::crash::{Cores, Crashes, Places, SharedMemory};
+use crate::source::crash::{CorePlaces, Cores, Crashes, SharedMemory};
 use crate::source::kit::LogOnChange;
 use crate::source::kit::background::Background;
 use crate::source::processes::ProcessState;
@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Tells what crashes left behind.
 pub struct Crash {
     crashes: Crashes,
-    cores: Background<Places, Cores>,
+    cores: Background<CorePlaces, Cores>,
     log: LogOnChange,
     facts: Mutex<Option<ProcessFacts>>,
     mapped: Mutex<Option<MappedSegments>>,
@@ -60,7 +60,7 @@ impl Crash {
     pub fn new(procfs: &Path) -> Self {
         let crashes = Crashes::new(procfs);
         let everywhere = crashes.clone();
-        let cores = Background::new("crash", INTERVAL, move |places: &Places| everywhere.cores(places));
+        let cores = Background::new("crash", INTERVAL, move |places: &CorePlaces| everywhere.cores(places));
         Self { crashes, cores, log: LogOnChange::default(), facts: Mutex::default(), mapped: Mutex::default() }
     }
 
@@ -75,7 +75,7 @@ impl Crash {
         if let Some(user) = user {
             self.shared_memory(user, share_memory.then_some(&pids), cx, &mut losses, out);
         }
-        let places = Places { home: home.map(Path::to_owned), folders, user };
+        let places = CorePlaces { home: home.map(Path::to_owned), folders, user };
         if let Err(stall) = self.cores.refresh(places, now, cx.deadline) {
             losses.add(stall.into(), 1);
         }

@@ -47,7 +47,7 @@ const VAR: &CStr = c"var";
 
 /// Where to look for core files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct CorePlaces {
     /// The installation.
     pub home: Option<PathBuf>,
     /// The working folders of its processes, where the kernel puts what it has no other place for.
@@ -219,8 +219,8 @@ impl Crashes {
 
     /// Looks for core files. Takes as long as the disk: for the background.
     #[must_use]
-    pub fn cores(&self, places: &Places) -> Cores {
-        let mut search = Search {
+    pub fn cores(&self, places: &CorePlaces) -> Cores {
+        let mut search = CoreSearch {
             user: places.user,
             seen: BTreeSet::new(),
             newest: None,
@@ -256,7 +256,7 @@ impl Crashes {
                 Err(errno) => search.miss(errno),
             }
         }
-        let Search { seen, newest, some, denied, failed, is_cut, .. } = search;
+        let CoreSearch { seen, newest, some, denied, failed, is_cut, .. } = search;
         Cores { files: seen.len() as u64, newest, some, program, denied, failed, is_cut, at: SystemTime::now() }
     }
 
@@ -275,7 +275,7 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A search that is on.
-struct Search {
+struct CoreSearch {
     user: Option<u32>,
     /// The files found, by device and inode: more than one way may lead to one.
     seen: BTreeSet<(u64, u64)>,
@@ -287,7 +287,7 @@ struct Search {
     left: u64,
 }
 
-impl Search {
+impl CoreSearch {
     /// Looks through the installation for plain core files, and for those that `named` tells to be the program's.
     fn below(&mut self, path: &Path, folder: &OwnedFd, named: Option<&NamePattern>, depth: usize) {
         let mut folders = Vec::new();
@@ -446,7 +446,7 @@ mod tests {
 
         fn cores(&self) -> Cores {
             let folders = [self.path("work")].into();
-            self.crashes().cores(&Places { home: Some(self.path("nl6")), folders, user: Some(self.user()) })
+            self.crashes().cores(&CorePlaces { home: Some(self.path("nl6")), folders, user: Some(self.user()) })
         }
     }
 
@@ -506,9 +506,9 @@ mod tests {
         machine.write("proc/sys/kernel/core_pattern", &format!("{}/core.%p\n", machine.path("crash").display()));
         machine.core("crash/core.1", 100);
         assert_eq!(machine.cores().files, 1);
-        let others = Places { user: Some(machine.user() + 1), ..Places::default() };
+        let others = CorePlaces { user: Some(machine.user() + 1), ..CorePlaces::default() };
         assert_eq!(machine.crashes().cores(&others).files, 0);
-        assert_eq!(machine.crashes().cores(&Places::default()).files, 0, "of an unknown user nothing is told");
+        assert_eq!(machine.crashes().cores(&CorePlaces::default()).files, 0, "of an unknown user nothing is told");
     }
 
     #[test]
@@ -525,7 +525,7 @@ mod tests {
         let machine = Machine::new("core\n");
         machine.core("nl6/core", 1);
         let folders = [machine.path("nl6"), machine.path("nl6/conf/..")].into();
-        let places = Places { home: Some(machine.path("nl6")), folders, user: Some(machine.user()) };
+        let places = CorePlaces { home: Some(machine.path("nl6")), folders, user: Some(machine.user()) };
         assert_eq!(machine.crashes().cores(&places).files, 1);
     }
 
@@ -552,7 +552,7 @@ mod tests {
         let path = machine.path("fifo");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, mode, 0).unwrap();
-        let cores = machine.crashes().cores(&Places { home: Some(path), ..Places::default() });
+        let cores = machine.crashes().cores(&CorePlaces { home: Some(path), ..CorePlaces::default() });
         assert_eq!(cores.files, 0);
     }
 

@@ -41,7 +41,7 @@ pub(super) type GroupId = usize;
 /// Every group that has processes, or had some lately.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    list: Vec<Slot>,
+    list: Vec<GroupSlot>,
     free: Vec<GroupId>,
     ids: BTreeMap<(Arc<str>, Arc<str>), GroupId>,
     /// How many groups each name without documentation, or without a configuration file, has.
@@ -52,7 +52,7 @@ pub(super) struct Groups {
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct GroupSlot {
     group: Group,
     /// Processes that are counted in it.
     members: usize,
@@ -103,7 +103,7 @@ impl Groups {
         if !self.is_configured(&instance) {
             *self.unknown_instances.entry(Arc::clone(&instance)).or_default() += 1;
         }
-        let slot = Slot { group: Group { module, instance, ..Group::default() }, ..Slot::default() };
+        let slot = GroupSlot { group: Group { module, instance, ..Group::default() }, ..GroupSlot::default() };
         let id = self.free.pop().unwrap_or(self.list.len());
         match self.list.get_mut(id) {
             Some(free) => *free = slot,
@@ -118,7 +118,7 @@ impl Groups {
         let mut idle: Vec<(Instant, GroupId)> = Vec::new();
         let mut over: Vec<GroupId> = Vec::new();
         for id in self.ids.values() {
-            let Slot { group, idle: since, .. } = &self.list[*id];
+            let GroupSlot { group, idle: since, .. } = &self.list[*id];
             let Some(since) = *since else { continue };
             match (self.is_configured(&group.instance), is_documented(&group.module)) {
                 (true, true) => {}
@@ -173,7 +173,7 @@ impl Groups {
 
     /// Remembers which groups have a live process at `time`, since 1970-01-01 UTC.
     pub(super) fn note_seen(&mut self, time: Duration) {
-        for Slot { group, .. } in &mut self.list {
+        for GroupSlot { group, .. } in &mut self.list {
             if group.now.live() > 0 {
                 group.last_seen = Some(time);
             }
@@ -193,7 +193,7 @@ impl Groups {
 
 impl Group {
     /// Adds one process of this moment.
-    pub(super) fn add(&mut self, process: &Moment<'_>) {
+    pub(super) fn add(&mut self, process: &ProcessMoment<'_>) {
         let now = &mut self.now;
         now.processes += 1;
         now.states[process.state as usize] += 1;
@@ -226,7 +226,7 @@ impl Group {
 
 /// One process at one moment, as its group sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment<'a> {
+pub(super) struct ProcessMoment<'a> {
     pub(super) state: ProcessState,
     pub(super) start: Option<Duration>,
     pub(super) resident_bytes: u64,

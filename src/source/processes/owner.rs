@@ -32,6 +32,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// The superuser.
 const SUPERUSER: u32 = 0;
 
+/// The user that the kernel shows in place of one who is not known here: of another user namespace, or of a file server.
+const NOBODY: u32 = 65_534;
+
 const STATUS_BYTES: usize = 4096;
 
 /// Why a process that calls itself `nlserver` is not counted.
@@ -73,7 +76,7 @@ fn file_id(path: &Path) -> Option<FileId> {
 
 /// The installation as processes show it.
 #[derive(Debug, Default)]
-struct Home {
+struct OwnHome {
     /// As given, and without symbolic links.
     paths: Vec<PathBuf>,
     /// Its directory `bin`.
@@ -87,9 +90,9 @@ struct Home {
     roots: Vec<(FileId, PathBuf)>,
 }
 
-impl Home {
+impl OwnHome {
     /// Looks at the installation in `home`.
-    fn at(home: &Path) -> Home {
+    fn at(home: &Path) -> OwnHome {
         let mut paths = vec![home.to_owned()];
         paths.extend(home.canonicalize().ok().filter(|canonical| canonical != home));
         let bin = home.join("bin");
@@ -98,7 +101,7 @@ impl Home {
         let ancestors = paths.iter().flat_map(|path| path.ancestors().skip(1).map(move |above| (above, path)));
         let roots = ancestors
             .filter_map(|(above, path)| Some((file_id(above)?, Path::new("/").join(path.strip_prefix(above).ok()?))));
-        Home { roots: roots.collect(), bin: file_id(&bin), executable: file_id(&bin.join("nlserver")), users, paths }
+        OwnHome { roots: roots.collect(), bin: file_id(&bin), executable: file_id(&bin.join("nlserver")), users, paths }
     }
 
     /// Whether `path`, as the kernel tells it of a process whose root directory is `root`, is inside the installation.
@@ -116,7 +119,7 @@ impl Home {
 
 /// What the kernel tells of a process.
 #[derive(Clone, Debug, Default)]
-struct Evidence {
+struct OwnerEvidence {
     credentials: parse::Credentials,
     executable: Executable,
     /// Its root directory, where it may be read.
@@ -153,7 +156,7 @@ enum Executable {
 
 /// A process that calls itself Campaign's.
 #[derive(Clone, Copy)]
-pub(super) struct Candidate<'a> {
+pub(super) struct NamedProcess<'a> {
     pub(super) root: &'a ProcRoot,
     pub(super) pid: u32,
     /// Below which of its folders its program is told: its own (`""`), or a thread's where its first thread has ended.
@@ -164,25 +167,25 @@ pub(super) struct Candidate<'a> {
 
 /// Decides whose a process is.
 #[derive(Debug, Default)]
-pub(super) struct Owner {
+pub(super) struct Ownership {
     /// Whether the `/proc` is the kernel's own, and no recorded tree.
     is_kernels: bool,
-    home: Option<Home>,
+    home: Option<OwnHome>,
     path: Option<PathBuf>,
-    /// The user of the watchdog, where all files of the installation are the superuser's.
+    /// The user of the watchdog, where the installation's files do not tell whose it is.
     watchdog_user: Option<u32>,
     looked: Option<Instant>,
 }
 
-impl Owner {
+impl Ownership {
     /// Knows of no installation yet.
-    pub(super) fn new(is_kernels: bool) -> Owner {
-        Owner { is_kernels, ..Owner::default() }
+    pub(super) fn new(is_kernels: bool) -> Ownership {
+        Ownership { is_kernels, ..Ownership::default() }
     }
 
     /// Another installation.
     pub(super) fn set_home(&mut self, home: &Path) {
-        *self = Owner { path: Some(home.to_owned()), ..Owner::new(self.is_kernels) };
+        *self = Ownership { path: Some(home.to_owned()), ..Ownership::new(self.is_kernels) };
     }
 
     /// Where the installation is.
@@ -204,7 +207,7 @@ impl Owner {
     /// Why it is not ours; none when it has ended meanwhile.
     pub(super) fn decide(
         &mut self,
-        candidate: Candidate<'_>,
+        candidate: NamedProcess<'_>,
         is_below_watchdog: impl FnOnce() -> bool,
         now: Instant,
     ) -> Result<(), Option<NotOurs>> {
@@ -231,7 +234,7 @@ impl Owner {
         verdict.map_err(Some)
     }
 
-    fn decide_recorded(&self, candidate: Candidate<'_>) -> Result<(), NotOurs> {
+    fn decide_recorded(&self, candidate: NamedProcess<'_>) -> Result<(), NotOurs> {
         let (Some(home), Ok(link)) = (&self.path, candidate.root.link_of(candidate.pid, "exe")) else { return Ok(()) };
         let (path, _) = without_deleted(link);
         let real = home.canonicalize();
@@ -241,15 +244,17 @@ impl Owner {
 
     fn look(&mut self, now: Instant) {
         self.looked = Some(now);
-        self.home = self.path.as_deref().map(Home::at);
+        // One that can't be looked at now is still what it was.
+        let home = self.path.as_deref().map(OwnHome::at).filter(|home| !home.users.is_empty());
+        self.home = home.or(self.home.take());
     }
 
-    fn judge(&self, evidence: &Evidence) -> Result<(), NotOurs> {
+    fn judge(&self, evidence: &OwnerEvidence) -> Result<(), NotOurs> {
         let Some(home) = &self.home else { return Err(NotOurs::Undecided) };
         let users = [evidence.credentials.real, evidence.credentials.effective];
         let is_known = |user: &u32| home.users.contains(user) || self.watchdog_user == Some(*user);
-        let has_only_superusers_files = home.users.iter().all(|user| *user == SUPERUSER);
-        let may_be_the_watchdogs = evidence.is_watchdog && has_only_superusers_files;
+        let is_nobodys = home.users.iter().all(|user| [SUPERUSER, NOBODY].contains(user));
+        let may_be_the_watchdogs = evidence.is_watchdog && is_nobodys;
         if !may_be_the_watchdogs && !users.iter().all(|user| *user == SUPERUSER || is_known(user)) {
             return Err(NotOurs::OtherUser);
         }
@@ -281,8 +286,8 @@ impl Owner {
 }
 
 /// Reads what the exporter's user may of a process.
-fn gather(candidate: Candidate<'_>, is_below_watchdog: impl FnOnce() -> bool) -> Result<Evidence, Miss> {
-    let Candidate { root, pid, thread, line, has_our_parent } = candidate;
+fn gather(candidate: NamedProcess<'_>, is_below_watchdog: impl FnOnce() -> bool) -> Result<OwnerEvidence, Miss> {
+    let NamedProcess { root, pid, thread, line, has_our_parent } = candidate;
     let mut buffer = [0; STATUS_BYTES];
     let credentials = parse::credentials(root.read_of(pid, "status", &mut buffer)?).ok_or(Miss::Failed)?;
     let below = Path::new(thread);
@@ -303,7 +308,7 @@ fn gather(candidate: Candidate<'_>, is_below_watchdog: impl FnOnce() -> bool) ->
         Err(miss) => return Err(miss),
     };
     let is_deleted = matches!(executable, Executable::Seen { is_deleted: true, .. });
-    Ok(Evidence {
+    Ok(OwnerEvidence {
         root: id_of(&below.join("root")).ok(),
         name: line.split(|byte| *byte == 0).next().unwrap_or_default().to_owned(),
         is_watchdog: cmdline::parse(line).is_some_and(|line| line.module == WATCHDOG.name),
@@ -332,15 +337,15 @@ mod tests {
     const OWNER: u32 = 500;
     const STRANGER: u32 = 501;
 
-    fn owner() -> Owner {
-        let home = Home {
+    fn owner() -> Ownership {
+        let home = OwnHome {
             paths: vec!["/usr/local/neolane/nl6".into()],
             bin: Some(BIN),
             executable: Some(OURS),
             users: [OWNER].into(),
             roots: vec![(ROOT, "/usr/local/neolane/nl6".into())],
         };
-        Owner { home: Some(home), ..Owner::new(true) }
+        Ownership { home: Some(home), ..Ownership::new(true) }
     }
 
     fn seen(path: &str, id: FileId) -> Executable {
@@ -348,13 +353,13 @@ mod tests {
     }
 
     /// A process of ours.
-    fn evidence() -> Evidence {
-        Evidence {
+    fn evidence() -> OwnerEvidence {
+        OwnerEvidence {
             credentials: parse::Credentials { real: OWNER, effective: OWNER, is_nested: false },
             executable: seen("/usr/local/neolane/nl6/bin/nlserver", OURS),
             root: Some(ROOT),
             name: b"nlserver".to_vec(),
-            ..Evidence::default()
+            ..OwnerEvidence::default()
         }
     }
 
@@ -373,16 +378,16 @@ mod tests {
             (STRANGER, 0, false),
             (OWNER, STRANGER, false),
         ] {
-            let verdict = owner().judge(&Evidence { credentials: of(real, effective), ..evidence() });
+            let verdict = owner().judge(&OwnerEvidence { credentials: of(real, effective), ..evidence() });
             assert_eq!(verdict, if is_ours { Ok(()) } else { Err(NotOurs::OtherUser) }, "{real} {effective}");
         }
-        let watchdog = Evidence { is_watchdog: true, credentials: of(STRANGER, STRANGER), ..evidence() };
+        let watchdog = OwnerEvidence { is_watchdog: true, credentials: of(STRANGER, STRANGER), ..evidence() };
         assert_eq!(owner().judge(&watchdog), Err(NotOurs::OtherUser), "anybody can play the watchdog");
     }
 
     #[test]
     fn the_executable_must_be_the_installations() {
-        let verdict = |executable| owner().judge(&Evidence { executable, ..evidence() });
+        let verdict = |executable| owner().judge(&OwnerEvidence { executable, ..evidence() });
         assert_eq!(verdict(seen("/elsewhere/nlserver", OURS)), Ok(()), "a bind mount leads to the same file");
         assert_eq!(verdict(seen("/usr/local/neolane/nl6/bin/nlserver", (1, 999))), Ok(()), "the one before an upgrade");
         assert_eq!(verdict(seen("/opt/nl6/bin/nlserver", (1, 200))), Err(NotOurs::OtherInstallation));
@@ -399,40 +404,62 @@ mod tests {
 
     #[test]
     fn a_container_is_not_ours_unless_our_watchdog_started_it() {
-        let elsewhere = Evidence { root: Some((9, 9)), ..evidence() };
+        let elsewhere = OwnerEvidence { root: Some((9, 9)), ..evidence() };
         let copy = seen("/usr/local/neolane/nl6/bin/nlserver", (9, 100));
-        let verdict = |evidence: Evidence| owner().judge(&evidence);
-        assert_eq!(verdict(Evidence { executable: copy, ..elsewhere.clone() }), Err(NotOurs::OtherNamespace));
+        let verdict = |evidence: OwnerEvidence| owner().judge(&evidence);
+        assert_eq!(verdict(OwnerEvidence { executable: copy, ..elsewhere.clone() }), Err(NotOurs::OtherNamespace));
         assert_eq!(verdict(elsewhere.clone()), Ok(()), "our file, in our process namespace");
-        let nested = Evidence { credentials: NESTED, ..elsewhere };
+        let nested = OwnerEvidence { credentials: NESTED, ..elsewhere };
         assert_eq!(verdict(nested.clone()), Err(NotOurs::OtherNamespace));
-        assert_eq!(verdict(Evidence { is_below_watchdog: true, ..nested }), Ok(()));
-        assert_eq!(verdict(Evidence { credentials: NESTED, ..evidence() }), Ok(()), "the root of the installation");
+        assert_eq!(verdict(OwnerEvidence { is_below_watchdog: true, ..nested }), Ok(()));
+        assert_eq!(
+            verdict(OwnerEvidence { credentials: NESTED, ..evidence() }),
+            Ok(()),
+            "the root of the installation"
+        );
     }
 
     #[test]
     fn without_rights_user_and_namespace_decide_and_what_is_open_is_undecided() {
-        let denied = Evidence { executable: Executable::Denied, root: None, ..evidence() };
-        let verdict = |evidence: Evidence| owner().judge(&evidence);
+        let denied = OwnerEvidence { executable: Executable::Denied, root: None, ..evidence() };
+        let verdict = |evidence: OwnerEvidence| owner().judge(&evidence);
         assert_eq!(verdict(denied.clone()), Ok(()));
-        let named = |name: &str| Evidence { name: name.into(), ..denied.clone() };
+        let named = |name: &str| OwnerEvidence { name: name.into(), ..denied.clone() };
         assert_eq!(verdict(named("/usr/local/neolane/nl6/bin/nlserver")), Ok(()));
         assert_eq!(verdict(named("/opt/nl6/bin/nlserver")), Err(NotOurs::OtherInstallation));
-        assert_eq!(verdict(Evidence { credentials: of(0, 0), ..denied.clone() }), Err(NotOurs::Undecided));
+        assert_eq!(verdict(OwnerEvidence { credentials: of(0, 0), ..denied.clone() }), Err(NotOurs::Undecided));
         assert_eq!(
-            verdict(Evidence { credentials: of(STRANGER, STRANGER), ..denied.clone() }),
+            verdict(OwnerEvidence { credentials: of(STRANGER, STRANGER), ..denied.clone() }),
             Err(NotOurs::OtherUser)
         );
-        let nested = Evidence { credentials: NESTED, ..denied };
+        let nested = OwnerEvidence { credentials: NESTED, ..denied };
         assert_eq!(verdict(nested.clone()), Err(NotOurs::Undecided));
-        assert_eq!(verdict(Evidence { is_below_watchdog: true, ..nested }), Ok(()));
+        assert_eq!(verdict(OwnerEvidence { is_below_watchdog: true, ..nested }), Ok(()));
+    }
+
+    #[test]
+    fn where_files_do_not_tell_the_user_the_watchdog_does() {
+        let mut owner = owner();
+        owner.home.as_mut().unwrap().users = [SUPERUSER, NOBODY].into();
+        let stranger = OwnerEvidence { credentials: of(STRANGER, STRANGER), ..evidence() };
+        assert_eq!(owner.judge(&stranger), Err(NotOurs::OtherUser));
+        assert_eq!(owner.judge(&OwnerEvidence { is_watchdog: true, ..stranger.clone() }), Ok(()));
+        owner.watchdog_user = Some(STRANGER);
+        assert_eq!(owner.judge(&stranger), Ok(()));
+    }
+
+    #[test]
+    fn an_installation_that_cannot_be_looked_at_is_still_whose_it_was() {
+        let mut owner = Ownership { path: Some("/nonexistent/nl6".into()), ..owner() };
+        owner.look(Instant::now());
+        assert_eq!(owner.judge(&evidence()), Ok(()));
     }
 
     #[test]
     fn a_zombie_is_its_parents_and_nothing_is_ours_without_an_installation() {
-        let zombie = Evidence { executable: Executable::Missing, root: None, ..evidence() };
+        let zombie = OwnerEvidence { executable: Executable::Missing, root: None, ..evidence() };
         assert_eq!(owner().judge(&zombie), Err(NotOurs::Undecided));
-        assert_eq!(owner().judge(&Evidence { has_our_parent: true, ..zombie }), Ok(()));
-        assert_eq!(Owner::new(true).judge(&evidence()), Err(NotOurs::Undecided));
+        assert_eq!(owner().judge(&OwnerEvidence { has_our_parent: true, ..zombie }), Ok(()));
+        assert_eq!(Ownership::new(true).judge(&evidence()), Err(NotOurs::Undecided));
     }
 }

@@ -27,9 +27,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::ending::{CpuTicks, Ended, share_out};
-use super::groups::{GroupId, Groups, Moment};
+use super::groups::{GroupId, Groups, ProcessMoment};
 use super::kept::{Keeper, Kept, REREAD};
-use super::owner::{Candidate, NotOurs, Owner};
+use super::owner::{NamedProcess, NotOurs, Ownership};
 use super::{ListingFailure, Process, ProcessState, ProcessTable, ReadLosses, Totals};
 use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG};
 use crate::parse::cmdline::{self, CommandLine};
@@ -92,7 +92,7 @@ const BOOT_TOLERANCE: Duration = Duration::from_secs(2);
 pub(super) struct Tracker {
     abilities: Abilities,
     installation: Arc<Installation>,
-    owner: Owner,
+    owner: Ownership,
     ticks: Ticks,
     born: Option<Born>,
     /// When everything was listed last; none before the first time.
@@ -107,8 +107,7 @@ pub(super) struct Tracker {
     patrol: u32,
     groups: Groups,
     seen: bool,
-    /// Whether the exporter is alone in its process namespace: a container of its own.
-    is_isolated: bool,
+    seclusion: Seclusion,
     /// Processes that have ended, until their parents tell what they used at last.
     ended: Vec<Ended>,
     /// What parents got of children since the last walk.
@@ -334,7 +333,7 @@ impl Tracker {
         Tracker {
             abilities,
             installation: Arc::default(),
-            owner: Owner::new(abilities.keeps),
+            owner: Ownership::new(abilities.keeps),
             ticks: Ticks {
                 ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
@@ -351,7 +350,7 @@ impl Tracker {
             patrol: 0,
             groups: Groups::default(),
             seen: false,
-            is_isolated: abilities.keeps && is_isolated(root),
+            seclusion: if abilities.keeps { seclusion(root) } else { Seclusion::No },
             ended: Vec::new(),
             gained: BTreeMap::new(),
             keeper: Keeper { keeps: abilities.keeps, budget },
@@ -569,7 +568,7 @@ impl Tracker {
         if !is_named && why == Why::New {
             return self.pass(pid, None, now, why);
         }
-        let Shown { thread, .. } = Shown::of(root, stat, &mut self.entries);
+        let LivingThread { thread, .. } = LivingThread::of(root, stat, &mut self.entries);
         let mut buffer = [0; LINE_BYTES];
         let line = match root.read_of(pid, &format!("{thread}cmdline"), &mut buffer) {
             Ok(line) => line,
@@ -622,7 +621,7 @@ impl Tracker {
         now: Instant,
     ) -> Result<(), Option<NotOurs>> {
         let has_our_parent = self.campaign.contains_key(&stat.parent);
-        let candidate = Candidate { root, pid: stat.pid, thread, line, has_our_parent };
+        let candidate = NamedProcess { root, pid: stat.pid, thread, line, has_our_parent };
         let (campaign, groups) = (&self.campaign, &self.groups);
         let is_watchdog = |pid: u32| {
             let group = campaign.get(&pid).and_then(|process| groups.get(process.group?));
@@ -829,12 +828,21 @@ impl Tracker {
         ProcessTable {
             groups,
             processes,
-            hidden: self.is_isolated || self.are_hidden(root, now),
+            hidden: self.is_secluded() || self.are_hidden(root, now),
             seen: self.seen,
             ignored: self.strangers.counts,
             undecided: self.strangers.undecided.values().cloned().collect(),
             losses: std::mem::take(&mut self.losses),
             failure: self.failure.clone(),
+        }
+    }
+
+    /// Whether the exporter is alone in its process namespace: a container of its own.
+    fn is_secluded(&self) -> bool {
+        match self.seclusion {
+            Seclusion::No => false,
+            Seclusion::ChildOfFirst => self.others.len() + self.campaign.len() <= 2,
+            Seclusion::Yes => true,
         }
     }
 
@@ -865,7 +873,7 @@ impl Tracker {
                 return None;
             }
         };
-        let shown = Shown::of(root, &stat, &mut self.entries);
+        let shown = LivingThread::of(root, &stat, &mut self.entries);
         let state = shown.state;
         let idle = own_ticks(&stat) == process.used;
         process.waiting_since =
@@ -877,7 +885,7 @@ impl Tracker {
         };
         let process = self.campaign.get_mut(&pid)?;
         let group = process.group?;
-        let moment = Moment {
+        let moment = ProcessMoment {
             state,
             start: self.ticks.boot.and_then(|boot| boot.checked_add(self.ticks.duration(stat.start_ticks))),
             resident_bytes: shown.resident_pages.saturating_mul(self.ticks.page_bytes),
@@ -997,7 +1005,7 @@ fn is_about_to_execute(root: &ProcRoot, stat: &Stat<'_>, line: &[u8]) -> bool {
 }
 
 /// What the kernel shows of a process's first thread, or, where that has ended while others work, of one of those.
-struct Shown {
+struct LivingThread {
     /// Below which folder of the process that is: its own (`""`), or `task/TID/`.
     thread: String,
     state: ProcessState,
@@ -1005,25 +1013,26 @@ struct Shown {
     virtual_bytes: u64,
 }
 
-impl Shown {
-    fn new(thread: String, stat: &Stat<'_>) -> Shown {
+impl LivingThread {
+    fn new(thread: String, stat: &Stat<'_>) -> LivingThread {
         let Stat { resident_pages, virtual_bytes, .. } = *stat;
-        Shown { thread, state: ProcessState::of_letter(stat.state), resident_pages, virtual_bytes }
+        LivingThread { thread, state: ProcessState::of_letter(stat.state), resident_pages, virtual_bytes }
     }
 
-    fn of(root: &ProcRoot, stat: &Stat<'_>, entries: &mut [MaybeUninit<u8>]) -> Shown {
-        let living = if stat.has_lost_first_thread() { Shown::of_another(root, stat.pid, entries) } else { None };
-        living.unwrap_or_else(|| Shown::new(String::new(), stat))
+    fn of(root: &ProcRoot, stat: &Stat<'_>, entries: &mut [MaybeUninit<u8>]) -> LivingThread {
+        let living =
+            if stat.has_lost_first_thread() { LivingThread::of_another(root, stat.pid, entries) } else { None };
+        living.unwrap_or_else(|| LivingThread::new(String::new(), stat))
     }
 
-    fn of_another(root: &ProcRoot, pid: u32, entries: &mut [MaybeUninit<u8>]) -> Option<Shown> {
+    fn of_another(root: &ProcRoot, pid: u32, entries: &mut [MaybeUninit<u8>]) -> Option<LivingThread> {
         let mut threads = Vec::new();
         root.numbers_of(pid, "task", &mut threads, entries).ok()?;
         let mut buffer = [0; STAT_BYTES];
         threads.into_iter().filter(|thread| *thread != pid).find_map(|thread| {
             let thread = format!("task/{thread}/");
             let stat = parse::stat(root.read_of(pid, &format!("{thread}stat"), &mut buffer).ok()?)?;
-            Some(Shown::new(thread, &stat)).filter(|shown| shown.state != ProcessState::Zombie)
+            Some(LivingThread::new(thread, &stat)).filter(|shown| shown.state != ProcessState::Zombie)
         })
     }
 }
@@ -1041,17 +1050,30 @@ fn is_below(root: &ProcRoot, mut pid: u32, mut wanted: impl FnMut(u32) -> bool) 
     false
 }
 
-/// Whether the exporter is the first process of its namespace, or the only child of a container's init: then nothing else
-/// of the host is to be seen.
-fn is_isolated(root: &ProcRoot) -> bool {
+/// How far the place of the exporter in its process namespace tells that nothing else of the host is to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seclusion {
+    No,
+    /// Its parent is the first process: it is, as long as there is no other process.
+    ChildOfFirst,
+    /// It is the first process, or the child of a container's init.
+    Yes,
+}
+
+fn seclusion(root: &ProcRoot) -> Seclusion {
     let mut buffer = [0; STAT_BYTES];
     let Some((pid, parent)) =
         root.read("self/stat", &mut buffer).ok().and_then(parse::stat).map(|stat| (stat.pid, stat.parent))
     else {
-        return false;
+        return Seclusion::No;
     };
     let init = root.read_of(1, "comm", &mut buffer).unwrap_or_default().trim_ascii_end();
-    pid == 1 || (parent == 1 && CONTAINER_INITS.contains(&init))
+    match parent {
+        _ if pid == 1 => Seclusion::Yes,
+        1 if CONTAINER_INITS.contains(&init) => Seclusion::Yes,
+        1 => Seclusion::ChildOfFirst,
+        _ => Seclusion::No,
+    }
 }
 
 /// Reads arguments that are longer than the first look takes.
