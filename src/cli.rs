@@ -88,8 +88,13 @@ pub enum Command {
         /// The `job` under which Prometheus scrapes the exporters.
         job: String,
     },
-    /// Check the file of `--config.file`, and end.
-    CheckConfig(PathBuf),
+    /// Check the files of `--config.file` and `--web.config.file`, and end.
+    CheckConfig {
+        /// `--config.file`.
+        targets: Option<PathBuf>,
+        /// `--web.config.file`.
+        web: Option<PathBuf>,
+    },
     /// Print the reference of metrics.
     Reference,
     /// Print what was made of the flags themselves: the man page, or a shell's completions.
@@ -158,6 +163,8 @@ pub struct Web {
     pub listen_addresses: Vec<ListenAddress>,
     /// `--web.systemd-socket`: the sockets come from the service manager, and not from `listen_addresses`.
     pub systemd_socket: bool,
+    /// `--web.config.file`: TLS, users, headers, rate.
+    pub config_file: Option<PathBuf>,
     /// `--web.telemetry-path`: an absolute path of plain characters that is no page of the exporter.
     pub telemetry_path: String,
     /// `--web.max-requests`: scrapes at once, 0 for any number.
@@ -196,9 +203,11 @@ pub fn parse(
         serve => {
             let flags = serve.map_or(&matches, |(_, flags)| flags);
             let host = host(flags, collectors);
-            match host.config_file {
-                Some(file) if flags.get_flag("config.check") => (Command::CheckConfig(file), flags),
-                _ => (Command::Serve(host, web(flags).map_err(|error| invalid(&mut parser, error))?), flags),
+            let web = web(flags).map_err(|error| invalid(&mut parser, error))?;
+            if flags.get_flag("config.check") {
+                (Command::CheckConfig { targets: host.config_file, web: web.config_file }, flags)
+            } else {
+                (Command::Serve(host, web), flags)
             }
         }
     };
@@ -288,6 +297,7 @@ fn web(flags: &ArgMatches) -> Result<Web, String> {
     Ok(Web {
         listen_addresses,
         systemd_socket: flags.get_flag("web.systemd-socket"),
+        config_file: one(flags, "web.config.file"),
         telemetry_path: one(flags, "web.telemetry-path").unwrap_or_default(),
         max_requests: one(flags, "web.max-requests").unwrap_or_default(),
         timeout_offset: one(flags, "web.timeout-offset").unwrap_or_default(),
@@ -358,6 +368,13 @@ fn web_flags() -> Vec<Arg> {
             "Listen on the sockets that systemd passes on (socket activation), and not on --web.listen-address",
         )
         .action(ArgAction::SetTrue),
+        flag(
+            "web.config.file",
+            "The YAML file with TLS, users, headers and rate limit, in the format of Prometheus' exporters; read again \
+             whenever it changes",
+        )
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf)),
         flag("web.telemetry-path", "The path of the metrics")
             .value_name("PATH")
             .value_parser(telemetry_path)
@@ -450,9 +467,8 @@ fn host_flags(collectors: &[CollectorFlag]) -> Vec<Arg> {
 /// What only a lasting service needs.
 fn serve_flags() -> Vec<Arg> {
     vec![
-        flag("config.check", "Check the file of --config.file, and end")
+        flag("config.check", "Check the files of --config.file and --web.config.file, and end")
             .action(ArgAction::SetTrue)
-            .requires("config.file")
             .help_heading("Campaign"),
     ]
 }
@@ -611,6 +627,7 @@ mod tests {
         let web = Web {
             listen_addresses: vec![ListenAddress::All { port: 10777 }],
             systemd_socket: false,
+            config_file: None,
             telemetry_path: "/metrics".into(),
             max_requests: 40,
             timeout_offset: Duration::from_millis(250),

@@ -1,29 +1,31 @@
 //! One Campaign host as the exporter sees it: its sources, its collectors, its health. Composes what the other parts
 //! do; knows neither HTTP nor formats of files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
 
 use crate::catalog::Lang;
 use crate::catalog::signals::exporter::{EXPORTER_LOG_LINES_DROPPED, EXPORTER_REJECTED_SAMPLES};
-use crate::catalog::signals::probes::Probe;
+use crate::catalog::signals::modules::MODULE_PROCESSES;
+use crate::catalog::signals::probes::{PIPELINED_MODULE, Probe};
 use crate::cli;
 use crate::collect::engine::{Engine, Selection, SelectionError};
 use crate::collect::exporter::VERSION;
 use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
-use crate::collect::{COLLECTORS, Context, LOGS, PIPELINED, PROBES, Sources, TRACKING, Walk, probe_once};
+use crate::collect::{COLLECTORS, Context, LOGS, PROBES, Sources, TRACKING, Walk, probe_once};
 use crate::health::{self, Judgement};
 use crate::logging;
 use crate::pool::PoolError;
 use crate::render::page::{self, PageOptions};
 use crate::render::report::{HostLook, HostReport};
-use crate::serve::{self, Scrape};
-use crate::snapshot::{Samples, Snapshot};
+use crate::serve::{Filter, Scrape, ScrapeError};
+use crate::snapshot::{Sample, Samples, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::own;
 use crate::source::probes::{self, Probes, ProbesError};
@@ -32,6 +34,7 @@ use crate::source::tailer::logs::{LogsKind, LogsView, Start};
 use crate::source::tailer::tracking::{TrackingKind, TrackingView};
 use crate::source::tailer::watch::{Wake, Watch};
 use crate::source::tailer::{Readings, StartError, StorageAccess, Tailer, TailerThread};
+use crate::sync::locked;
 use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
@@ -104,6 +107,8 @@ pub struct CampaignHost {
     rejected: AtomicU64,
     name: String,
     config_file: Option<PathBuf>,
+    /// The instances whose pipelined ran at the last look.
+    pipelined: Instances,
     _sampler: Sampler,
     _follower: Follower,
     _logs: Option<TailerThread<LogsView>>,
@@ -149,7 +154,8 @@ impl CampaignHost {
         let logs = runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
         let follow_tracking = |wake| Tailer::new(TrackingKind::default(), Watch::Nobody, wake);
         let tracking = runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
-        let probes = if runs(PROBES) || runs(PIPELINED) { Some(probes(options, &installation)?) } else { None };
+        let pipelined = Arc::new(Mutex::default());
+        let probes = runs(PROBES).then(|| probes(options, &installation, &pipelined)).transpose()?;
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
 
         let sources = Sources {
@@ -174,6 +180,7 @@ impl CampaignHost {
             rejected: AtomicU64::new(0),
             name: host_name(&options.procfs),
             config_file: options.config_file.clone(),
+            pipelined,
             _sampler: sampler,
             _follower: follower,
             _logs: logs,
@@ -214,6 +221,12 @@ impl CampaignHost {
     /// logged, and what was in force stays in force. Blocks.
     pub fn reload(&self) {
         self.sources.installation.poll();
+        if let Some(logs) = &self.sources.logs {
+            logs.look_again();
+        }
+        if let Some(tracking) = &self.sources.tracking {
+            tracking.look_again();
+        }
         let (Some(probes), Some(file)) = (&self.sources.probes, &self.config_file) else { return };
         match probes.reload(file) {
             Ok(()) => tracing::info!(file = %file.display(), "the targets were read again"),
@@ -233,6 +246,7 @@ impl CampaignHost {
         };
         let now = context.now;
         let evidence = self.engine.collect(selection, context).await.freeze();
+        self.note_pipelined(&evidence);
         let judgements = health::judge(&evidence, now);
         let snapshot = evidence.with(health::samples(&judgements));
         let rejected = self.rejected.fetch_add(snapshot.rejected(), Ordering::Relaxed) + snapshot.rejected();
@@ -243,6 +257,16 @@ impl CampaignHost {
         own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Findings { snapshot: snapshot.with(own), judgements, host: self.name.clone(), trouble, time }
+    }
+
+    /// Remembers where pipelined runs, if the look had the processes.
+    fn note_pipelined(&self, evidence: &Snapshot) {
+        let runs = |sample: &&Sample| sample.labels.first().is_some_and(|module| module == PIPELINED_MODULE);
+        let found = evidence.of(&MODULE_PROCESSES).filter(runs).filter(|sample| sample.value > 0.0);
+        let found: BTreeSet<String> = found.filter_map(|sample| sample.labels.get(1).cloned()).collect();
+        if evidence.of(&MODULE_PROCESSES).next().is_some() {
+            *locked(&self.pipelined) = found;
+        }
     }
 
     /// Looks at the host once with every enabled collector.
@@ -257,13 +281,22 @@ fn host_name(procfs: &Path) -> String {
     name.trim().chars().filter(|letter| !letter.is_control()).collect()
 }
 
-/// The probes of the configured targets; without a file, of this host's own redirection server.
-fn probes(options: &cli::Host, installation: &Arc<InstallationSource>) -> Result<Arc<Probes>, ProbesError> {
+/// Instances of a module.
+type Instances = Arc<Mutex<BTreeSet<String>>>;
+
+/// The probes of the configured targets; without a file, of what there is on this host, where `pipelined` has the
+/// instances whose pipelined runs.
+fn probes(
+    options: &cli::Host,
+    installation: &Arc<InstallationSource>,
+    pipelined: &Instances,
+) -> Result<Arc<Probes>, ProbesError> {
     let probes = match &options.config_file {
         Some(file) => Probes::configured(probes::load(file)?)?,
         None => {
-            let installation = Arc::clone(installation);
-            Probes::local(move || probes::local_port(&installation.current()))
+            let (installation, pipelined) = (Arc::clone(installation), Arc::clone(pipelined));
+            let runs = move |instance: &str| locked(&pipelined).contains(instance);
+            Probes::local(move || probes::local_targets(&installation.current(), &runs))?
         }
     };
     Ok(Arc::new(probes))
@@ -278,13 +311,13 @@ impl Scrape for CampaignHost {
         placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
     }
 
-    fn scrape(&self, selection: serve::Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
         Box::pin(async move {
             let selection = self
                 .engine
-                .select(&selection.collect, &selection.exclude)
-                .map_err(|error: SelectionError| error.to_string())?;
-            let encoded = self.look(selection, budget).await.snapshot.encode().map_err(|error| error.to_string());
+                .select(&filter.collect, &filter.exclude)
+                .map_err(|error: SelectionError| ScrapeError::Refused(error.to_string()))?;
+            let encoded = encoded(self.look(selection, budget).await.snapshot);
             if let Some(logs) = self.sources.logs.as_ref() {
                 logs.published().view.was_seen();
             }
@@ -296,14 +329,24 @@ impl Scrape for CampaignHost {
         Box::pin(async move { page::page(&self.look_at_all().await.report(lang), options) })
     }
 
-    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
         Box::pin(async move {
-            let probes = self.sources.probes.as_ref().ok_or("the collectors of probes are switched off")?;
+            let refused = |text: String| ScrapeError::Refused(text);
+            let off = || refused("the collectors of probes are switched off".to_owned());
+            let probes = self.sources.probes.as_ref().ok_or_else(off)?;
             let known = || Probe::ALL.map(Probe::label).join(", ");
-            let probe =
-                Probe::named(&module).ok_or_else(|| format!("no probe is called so; there are: {}", known()))?;
-            let samples = probe_once(probes, &target, probe, budget).await.map_err(|error| error.to_string())?;
-            samples.freeze().encode().map_err(|error| error.to_string())
+            let probe = Probe::named(&module)
+                .ok_or_else(|| refused(format!("no probe is called so; there are: {}", known())))?;
+            let samples =
+                probe_once(probes, &target, probe, budget).await.map_err(|error| refused(error.to_string()))?;
+            encoded(samples.freeze())
         })
     }
+}
+
+fn encoded(snapshot: Snapshot) -> Result<Vec<u8>, ScrapeError> {
+    snapshot.encode().map_err(|error| {
+        tracing::error!(%error, "a defect, please report it: the metrics can't be encoded");
+        ScrapeError::Failed("A defect of the exporter: its log has the details.".to_owned())
+    })
 }

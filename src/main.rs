@@ -1,6 +1,7 @@
 //! Composes the parts: serve, check, rules; owns the exit code.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use campaign_exporter::render::{json, reference, rules};
 use campaign_exporter::service::{self, State};
 use campaign_exporter::source::limits::{self, DescriptorBudget};
 use campaign_exporter::source::probes;
-use campaign_exporter::{logging, serve, web};
+use campaign_exporter::web::{self, ConfigFile};
+use campaign_exporter::{logging, serve};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -91,17 +93,32 @@ fn share_one_heap() {
 fn share_one_heap() {}
 
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
+    if let Err(error) = limits::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit of open descriptors can't be raised");
+    }
     match invocation.command {
         Command::Serve(host, web) => block_on(serve(&host, web)),
         Command::Check(host, options) => block_on(check(&host, &options)),
         Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
-        Command::CheckConfig(file) => {
-            let targets = probes::check(&file)?;
-            print(&format!("{}: {targets} targets, nothing to complain about\n", file.display()))
-        }
+        Command::CheckConfig { targets, web } => check_config(targets.as_deref(), web.as_deref()),
         Command::Reference => print(&reference::render()),
         Command::Generate(text) => print(&text),
     }
+}
+
+/// Checks the configuration files that are given, and all that they name.
+fn check_config(targets: Option<&Path>, web: Option<&Path>) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(targets.is_some() || web.is_some(), "give the file to check: --config.file or --web.config.file");
+    if let Some(file) = targets {
+        print(&format!("{}: {} targets, nothing is wrong\n", file.display(), probes::check(file)?))?;
+    }
+    if let Some(file) = web {
+        for warning in ConfigFile::check(file)? {
+            print(&format!("{}: warning: {warning}\n", file.display()))?;
+        }
+        print(&format!("{}: nothing is wrong\n", file.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One thread for HTTP; whatever may block has threads of its own, from the start.
@@ -166,10 +183,8 @@ async fn keep_alive(interval: Duration) {
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
-    if let Err(error) = limits::raise_descriptor_limit() {
-        tracing::warn!(%error, "the limit of open descriptors can't be raised");
-    }
     let limits = web::Limits { connections: DescriptorBudget::current().connections, ..web::Limits::default() };
+    let config = web.config_file.as_deref().map(ConfigFile::load).transpose()?;
     let listeners = if web.systemd_socket { service::sockets()? } else { web::bind(&web.listen_addresses)? };
     let signals = Signals::listen()?;
     let host = Arc::new(CampaignHost::open(host)?);
@@ -188,7 +203,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
         tracing::info!("ending");
         service::tell(State::Stopping);
     };
-    web::serve(listeners, answer, limits, shutdown).await?;
+    web::serve(listeners, answer, web::Settings { limits, config }, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,4 +12,5 @@ pub mod sysvipc;
 pub mod tail;
 pub mod targets;
 pub mod variables;
+pub mod webconfig;
 pub mod xml;

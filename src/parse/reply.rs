@@ -251,7 +251,8 @@ impl Found {
                 let rest = text[at + known.key.len()..].trim_start_matches(filler);
                 let Some(rest) = rest.strip_prefix([':', '=']) else { continue };
                 let rest = rest.trim_start_matches(filler);
-                let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+                // All of it: a number that goes on, as 1e400, is none of its beginnings.
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-._".contains(c)).unwrap_or(rest.len());
                 if let (false, Ok(number)) = (part_of_a_word, rest[..end].parse()) {
                     self.add(known.key, false, number);
                 }
@@ -423,6 +424,23 @@ mod tests {
     const REDIR: &[u8] = include_bytes!("../../tests/fixtures/probes/r_test.xml");
     const PIPELINED: &[u8] = include_bytes!("../../tests/fixtures/probes/pipelined.json");
     const INDICATORS: &[u8] = include_bytes!("../../tests/fixtures/indicators/cust_indicators.xml");
+
+    #[test]
+    fn a_number_that_goes_on_is_refused_and_not_read_as_its_beginning() {
+        for text in [
+            "{\"current-messages\": 1e400}",
+            "current-messages: 1e400",
+            "current-messages=12abc",
+            "current-messages: 1.2.3",
+        ] {
+            assert!(pipelined(text.as_bytes(), None).is_err(), "{text}");
+        }
+        for (text, value) in
+            [("current-messages: 12,", 12.0), ("current-messages=1e2}", 100.0), ("'current-messages' : '3'", 3.0)]
+        {
+            assert_eq!(pipelined(text.as_bytes(), None).unwrap()["current-messages"], value, "{text}");
+        }
+    }
 
     #[test]
     fn the_recorded_redirection_answer_is_read() {

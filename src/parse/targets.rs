@@ -12,18 +12,18 @@
 //!     probes: [redirection, ping]         # or message_center, pipelined; required
 //!     this_host: true                     # counts for this host's checks; default: when the url's host is a loopback one
 //!     intervals: {redirection: 5s}        # at least 1s for redirection, 1m for ping and message_center, 10s for pipelined
-//!     paths: {ping: /nl/jsp/ping.jsp}     # required for pipelined: its path is not documented
+//!     paths: {ping: /nl/jsp/ping.jsp}     # where it is not the documented one
 //!     host_header: campaign.example.com   # also the name that the certificate must be for
 //!     timeout: 5s                         # for everything; default 5s
 //!     connect_timeout: 2s                 # for name, connection and TLS; default 2s, or timeout if that is less
 //!     ca_file: /etc/ssl/campaign.pem      # instead of the system's roots
 //!     insecure_skip_verify: false
 //!     session_token_file: /etc/campaign_exporter/token   # readable by the exporter's user alone
-//!     session_token_header: X-Name        # or session_token_cookie: how your server takes it
+//!     session_token_header: X-Security-Token             # or session_token_cookie, session_token_argument
 //! ```
 //!
-//! The product's documentation says that `ping.jsp` needs a session token, not how it is sent: the administrator names
-//! the header or cookie. It goes with the probes `ping` and `message_center` only.
+//! The product's documentation says that `ping.jsp` needs a session token, passed as an argument whose name it does not say;
+//! elsewhere it has the cookie `__sessiontoken` and the header `X-Security-Token`. The administrator chooses. It goes with the probes `ping` and `message_center` only.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -167,20 +167,22 @@ pub enum Carrier {
     Header(HeaderName),
     /// As the value of this cookie.
     Cookie(String),
+    /// As the value of this argument of the URL.
+    Argument(String),
 }
 
 impl Target {
-    /// The target that needs no file: the redirection server at `port` of this host.
+    /// A target that needs no file: `probe` at `port` of this host.
     #[must_use]
-    pub fn local_redirection(name: &str, port: u16) -> Target {
+    pub fn local(name: &str, port: u16, probe: Probe) -> Target {
         Target {
             name: name.to_owned(),
             base: Base { tls: false, host: "127.0.0.1".to_owned(), port, prefix: String::new() },
             this_host: true,
             probes: vec![ProbeSettings {
-                probe: Probe::Redirection,
-                path: Probe::Redirection.path().unwrap_or("/").to_owned(),
-                interval: Probe::Redirection.usual_interval(),
+                probe,
+                path: probe.path().unwrap_or("/").to_owned(),
+                interval: probe.usual_interval(),
             }],
             host_header: None,
             timeout: USUAL_TIMEOUT,
@@ -216,6 +218,7 @@ struct Entry {
     session_token_file: Option<Spanned<PathBuf>>,
     session_token_header: Option<Spanned<String>>,
     session_token_cookie: Option<Spanned<String>>,
+    session_token_argument: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -483,14 +486,17 @@ fn trust(entry: &Entry, base: &Base) -> Result<Trust, Fault> {
 }
 
 fn session_token(entry: &Entry) -> Result<Option<TokenSource>, Fault> {
-    let carrier = match (&entry.session_token_header, &entry.session_token_cookie) {
-        (None, None) => None,
-        (Some(header), None) => Some((header.referenced, token_header(header)?)),
-        (None, Some(cookie)) => Some((cookie.referenced, token_cookie(cookie)?)),
-        (Some(_), Some(cookie)) => {
-            return Err(Fault::on(cookie, "both session_token_header and session_token_cookie", "keep one of them"));
-        }
-    };
+    type Read = fn(&Spanned<String>) -> Result<Carrier, Fault>;
+    let ways: [(&Option<Spanned<String>>, Read); 3] = [
+        (&entry.session_token_header, token_header),
+        (&entry.session_token_cookie, token_cookie),
+        (&entry.session_token_argument, token_argument),
+    ];
+    let mut named = ways.iter().filter_map(|(name, read)| Some((name.as_ref()?, read)));
+    let carrier = named.next().map(|(name, read)| Ok((name.referenced, read(name)?))).transpose()?;
+    if let Some((second, _)) = named.next() {
+        return Err(Fault::on(second, "both a header, a cookie or an argument and another of them", "keep one"));
+    }
     match (&entry.session_token_file, carrier) {
         (None, None) => Ok(None),
         (Some(file), Some((_, carrier))) => {
@@ -499,7 +505,8 @@ fn session_token(entry: &Entry) -> Result<Option<TokenSource>, Fault> {
         (Some(file), None) => Err(Fault::on(
             file,
             "a session_token_file without the way it is sent",
-            "add session_token_header or session_token_cookie with the name that your server expects",
+            "add session_token_header: X-Security-Token, session_token_cookie: __sessiontoken, or session_token_argument \
+             with the name that your server expects",
         )),
         (None, Some((at, _))) => {
             Err(Fault::at(at, "a name for the session token without a session_token_file", "add session_token_file"))
@@ -532,6 +539,18 @@ fn token_cookie(text: &Spanned<String>) -> Result<Carrier, Fault> {
         Ok(_) => Ok(Carrier::Cookie(text.value.clone())),
         Err(_) => Err(Fault::on(text, format!("the session_token_cookie {:?}", text.value), "write a cookie name")),
     }
+}
+
+fn token_argument(text: &Spanned<String>) -> Result<Carrier, Fault> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !text.value.is_empty() && text.value.bytes().all(plain) {
+        return Ok(Carrier::Argument(text.value.clone()));
+    }
+    Err(Fault::on(
+        text,
+        format!("the session_token_argument {:?}", text.value),
+        "write an argument's name: letters, digits, dots, dashes, underscores",
+    ))
 }
 
 fn absolute(path: &Spanned<PathBuf>, key: &str) -> Result<PathBuf, Fault> {
@@ -619,7 +638,6 @@ mod tests {
             (good.replace("[redirection]", "[]"), 4, "no probes"),
             (good.replace("[redirection]", "[redirect]"), 4, "message_center"),
             (good.replace("[redirection]", "[ping, ping]"), 4, "twice"),
-            (good.replace("[redirection]", "[pipelined]"), 4, "paths"),
             (format!("{good}    intervals: {{ping: 2m}}\n"), 5, "does not have"),
             (format!("{good}    intervals:\n      redirection: 500ms\n"), 6, "more often"),
             (format!("{good}    intervals: {{redirection: 5}}\n"), 5, "more often"),
@@ -641,8 +659,13 @@ mod tests {
                 format!(
                     "{good}    session_token_file: /token\n    session_token_cookie: a\n    session_token_header: b\n"
                 ),
+                5,
+                "another of them",
+            ),
+            (
+                format!("{good}    session_token_file: /token\n    session_token_argument: 'a=b'\n"),
                 6,
-                "both",
+                "argument's name",
             ),
             (format!("{good}    session_token: secret\n"), 5, "session_token"),
             ("x: &a [1]\ntargets: *a\n".into(), 1, ""),

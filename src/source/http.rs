@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -152,15 +153,22 @@ pub struct Answer {
 /// A session token, which no log and no error shows.
 #[derive(Clone)]
 pub struct Token {
-    name: HeaderName,
+    place: TokenPlace,
     value: HeaderValue,
     /// Where in `value` the token itself begins.
     start: usize,
 }
 
+/// Where a request has the token.
+#[derive(Clone, Debug)]
+enum TokenPlace {
+    Header(HeaderName),
+    Argument(String),
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Token").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -188,20 +196,21 @@ impl Token {
             return Err(content("is empty"));
         }
         let plain = |byte: &u8| byte.is_ascii_graphic();
-        let (name, value) = match &source.carrier {
+        let (place, value) = match &source.carrier {
             Carrier::Header(name) if token.iter().all(|byte| plain(byte) || *byte == b' ') => {
-                (name.clone(), token.to_vec())
+                (TokenPlace::Header(name.clone()), token.to_vec())
             }
+            Carrier::Argument(name) if token.iter().all(plain) => (TokenPlace::Argument(name.clone()), token.to_vec()),
             // RFC 6265, cookie-octet.
             Carrier::Cookie(name) if token.iter().all(|byte| plain(byte) && !b"\",;\\".contains(byte)) => {
-                (COOKIE, [name.as_bytes(), b"=", token].concat())
+                (TokenPlace::Header(COOKIE), [name.as_bytes(), b"=", token].concat())
             }
             _ => return Err(content("holds characters that can't be sent")),
         };
         let start = value.len() - token.len();
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| content("holds characters that can't be sent"))?;
         value.set_sensitive(true);
-        Ok(Token { name, value, start })
+        Ok(Token { place, value, start })
     }
 
     /// Whether `text` holds the token or a piece of it, in either case: four characters in a row.
@@ -223,6 +232,8 @@ pub struct Client {
     /// The certificates that the system trusts, read when the first target asks for them.
     roots: OnceLock<Arc<RootCertStore>>,
     blocking: Arc<Pool>,
+    /// Reads what came back: it may be hostile, and HTTP is answered meanwhile.
+    pub(super) reader: Arc<Pool>,
 }
 
 impl Client {
@@ -233,7 +244,11 @@ impl Client {
     pub fn new(targets: &[Target]) -> Result<Client, PoolError> {
         let blocks = |target: &&Target| target.session_token.is_some() || target.base.host.parse::<IpAddr>().is_err();
         let threads = targets.iter().filter(blocks).count().min(BLOCKING_CALLS);
-        Ok(Client { roots: OnceLock::new(), blocking: Arc::new(Pool::start("lookup", threads)?) })
+        Ok(Client {
+            roots: OnceLock::new(),
+            blocking: Arc::new(Pool::start("lookup", threads)?),
+            reader: Arc::new(Pool::start("reply", 1)?),
+        })
     }
 
     fn roots(&self, target: &Target) -> Result<Arc<RootCertStore>, EndpointError> {
@@ -309,8 +324,27 @@ impl Endpoint {
     }
 
     async fn ask(&self, path: &str, token: Option<&Token>) -> Result<Answer, Failure> {
+        let received = Arc::new(AtomicBool::new(false));
+        let answer = self.ask_noting(path, token, &received).await;
+        // A server that closes without a word is as good as none.
+        answer.map_err(|failure| match failure.reason {
+            Reason::Body | Reason::Tls if !received.load(Ordering::Relaxed) => {
+                Failure { reason: Reason::Connect, ..failure }
+            }
+            _ => failure,
+        })
+    }
+
+    /// Tells in `received` whether anything came back at all.
+    async fn ask_noting(
+        &self,
+        path: &str,
+        token: Option<&Token>,
+        received: &Arc<AtomicBool>,
+    ) -> Result<Answer, Failure> {
         let connect = async {
-            let stream = Metered { inner: self.connect().await?, left: MAX_WIRE_BYTES };
+            let inner = self.connect().await?;
+            let stream = Metered { inner, left: MAX_WIRE_BYTES, received: Arc::clone(received) };
             match &self.tls {
                 None => Ok(Stream::Plain(stream)),
                 Some((connector, name)) => {
@@ -396,15 +430,21 @@ impl Endpoint {
     }
 
     fn request(&self, path: &str, token: Option<&Token>) -> Result<Request<Empty<Bytes>>, Failure> {
-        let mut request = Request::get(path)
+        let mut uri = path.to_owned();
+        if let Some(Token { place: TokenPlace::Argument(name), value, .. }) = token {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            uri = format!("{path}{separator}{name}={encoded}");
+        }
+        let mut request = Request::get(uri)
             .header(HOST, self.host_header.clone())
             .header(USER_AGENT, concat!("campaign_exporter/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, "*/*")
             .header(CONNECTION, "close");
-        if let Some(token) = token {
-            request = request.header(token.name.clone(), token.value.clone());
+        if let Some(Token { place: TokenPlace::Header(name), value, .. }) = token {
+            request = request.header(name.clone(), value.clone());
         }
-        request.body(Empty::new()).map_err(|error| Failure::new(Reason::Body, error))
+        request.body(Empty::new()).map_err(|_| Failure::new(Reason::Body, "the request can't be made"))
     }
 }
 
@@ -526,6 +566,7 @@ enum Stream {
 struct Metered<S> {
     inner: S,
     left: usize,
+    received: Arc<AtomicBool>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -539,8 +580,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let length = buf.filled().len() - before;
+        if length > 0 {
+            self.received.store(true, Ordering::Relaxed);
+        }
         // One read may go over the limit by what its buffer holds, which its owner bounds.
-        self.left = self.left.saturating_sub(buf.filled().len() - before);
+        self.left = self.left.saturating_sub(length);
         Poll::Ready(Ok(()))
     }
 }
@@ -637,7 +682,7 @@ impl ServerCertVerifier for TrustAnybody {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::channel;
 
     use super::*;
@@ -647,7 +692,7 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let (open, gate) = channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
-        let client = Client { roots: OnceLock::new(), blocking: Arc::new(Pool::start("test", 1).unwrap()) };
+        let client = Client { blocking: Arc::new(Pool::start("test", 1).unwrap()), ..Client::new(&[]).unwrap() };
         let one = OneAtATime::new(&client);
         let call = || {
             let (calls, gate) = (Arc::clone(&calls), Arc::clone(&gate));

@@ -35,6 +35,8 @@ pub struct DescriptorBudget {
     pub connections: usize,
     /// Files that are followed, and what it takes to watch them.
     pub files: usize,
+    /// Files of processes below `/proc` that are kept open.
+    pub processes: usize,
 }
 
 impl DescriptorBudget {
@@ -46,9 +48,9 @@ impl DescriptorBudget {
 
     fn under(limit: u64) -> Self {
         let connections = (limit / 4).clamp(FEWEST, MOST_CONNECTIONS);
-        let files = limit.saturating_sub(OTHERS + connections).max(FEWEST);
+        let half = (limit.saturating_sub(OTHERS + connections) / 2).max(FEWEST);
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        Self { connections: number(connections), files: number(files) }
+        Self { connections: number(connections), files: number(half), processes: number(half) }
     }
 }
 
@@ -58,15 +60,16 @@ mod tests {
 
     #[test]
     fn every_limit_leaves_descriptors_for_scrapes_and_for_what_they_read() {
-        for (limit, connections, files) in [
+        for (limit, connections, half) in [
             (0, 8, 8),
             (64, 16, 8),
-            (256, 64, 96),
-            (1024, 256, 672),
-            (4096, 512, 3488),
-            (1 << 20, 512, (1 << 20) - 608),
+            (256, 64, 48),
+            (1024, 256, 336),
+            (4096, 512, 1744),
+            (1 << 20, 512, (1 << 19) - 304),
         ] {
-            assert_eq!(DescriptorBudget::under(limit), DescriptorBudget { connections, files }, "{limit}");
+            let expected = DescriptorBudget { connections, files: half, processes: half };
+            assert_eq!(DescriptorBudget::under(limit), expected, "{limit}");
         }
     }
 

@@ -17,10 +17,14 @@ use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, Token
 use super::installation::Installation;
 use super::kit::files::open_regular;
 use crate::catalog::modules::DEFAULT_INSTANCE;
-use crate::catalog::signals::probes::{LOCAL_TARGET, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK};
+use crate::catalog::signals::probes::{
+    LOCAL_TARGET, PIPELINED_MODULE, PIPELINED_PORT, PIPELINED_PORT_ATTRIBUTE, Probe, Reason, SERVING_MODULE,
+    SERVING_PORT_CHECK,
+};
+use crate::parse::conf::Settings;
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
 use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
-use crate::pool::PoolError;
+use crate::pool::{Pool, PoolError};
 use crate::sync::locked;
 
 /// How many probes run at once: all there are, within these bounds, so that some that hang don't keep the others from
@@ -132,8 +136,8 @@ pub struct Probes {
 enum Places {
     /// The configuration file's.
     Configured { entries: Mutex<Vec<Arc<Entry>>>, replaced: Notify },
-    /// This host's redirection server, wherever the function says that it is, and while it says so.
-    Local { port: Box<dyn Fn() -> Option<u16> + Send + Sync>, current: Mutex<Option<Arc<Entry>>> },
+    /// What there is on this host, as the function says at each moment.
+    Local { find: Box<dyn Fn() -> Vec<Target> + Send + Sync>, client: Client, current: Mutex<Vec<Arc<Entry>>> },
 }
 
 impl std::fmt::Debug for Places {
@@ -155,6 +159,8 @@ struct Entry {
     /// Not named by the administrator: it may be that nothing serves this path there.
     automatic: bool,
     endpoint: Arc<Endpoint>,
+    /// Reads the answers.
+    reader: Arc<Pool>,
     /// Held while it runs.
     turn: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
@@ -198,19 +204,45 @@ pub fn check(path: &Path) -> Result<usize, ProbesError> {
     Ok(targets.len())
 }
 
-/// Where the redirection server of this host is to be asked when nothing is configured: the port of the module that
-/// serves it, while the configuration starts that module here.
+/// What is to be asked on this host when nothing is configured: the redirection server, at the port of the module that
+/// serves it, while the configuration starts that module here; and the status page of each pipelined that the
+/// configuration starts, or that `runs` here.
 #[must_use]
-pub fn local_port(installation: &Installation) -> Option<u16> {
+pub fn local_targets(installation: &Installation, runs: impl Fn(&str) -> bool) -> Vec<Target> {
+    let redirection = serving_port(installation).map(|port| Target::local(LOCAL_TARGET, port, Probe::Redirection));
+    let mut targets: Vec<Target> = redirection.into_iter().collect();
+    for (instance, settings) in &installation.instances {
+        if !settings.auto_start(PIPELINED_MODULE) && !runs(instance) {
+            continue;
+        }
+        let port = configured_port(settings, PIPELINED_MODULE, PIPELINED_PORT_ATTRIBUTE, PIPELINED_PORT);
+        // Two with the same port can't both have it.
+        let is_new = |port: &u16| !targets.iter().any(|target| target.base.port == *port);
+        if let Some(port) = port.filter(is_new) {
+            let name = format!("{PIPELINED_MODULE}@{instance}");
+            targets.push(Target::local(&name, port, Probe::Pipelined));
+        }
+    }
+    targets
+}
+
+fn serving_port(installation: &Installation) -> Option<u16> {
     let settings = installation.instances.get(DEFAULT_INSTANCE)?;
     let port = SERVING_MODULE.ports.iter().find(|port| port.check == SERVING_PORT_CHECK)?;
     if !settings.auto_start(SERVING_MODULE.name) {
         return None;
     }
-    let configured = port.attribute.and_then(|attribute| settings.number(SERVING_MODULE.name, attribute));
-    match configured {
-        Some(number) => u16::try_from(number).ok().filter(|number| *number != 0),
+    match port.attribute {
+        Some(attribute) => configured_port(settings, SERVING_MODULE.name, attribute, port.number),
         None => Some(port.number),
+    }
+}
+
+/// None where the configuration says 0.
+fn configured_port(settings: &Settings, module: &str, attribute: &str, default: u16) -> Option<u16> {
+    match settings.number(module, attribute) {
+        Some(number) => u16::try_from(number).ok().filter(|number| *number != 0),
+        None => Some(default),
     }
 }
 
@@ -248,9 +280,13 @@ impl Probes {
         Ok(())
     }
 
-    /// The probe that needs no configuration: `/r/test` at the port of this host that `port` tells, while it tells one.
-    pub fn local(port: impl Fn() -> Option<u16> + Send + Sync + 'static) -> Probes {
-        Probes::new(Places::Local { port: Box::new(port), current: Mutex::default() })
+    /// The probes that need no configuration: of the targets that `find` finds at each moment.
+    ///
+    /// # Errors
+    /// When the system does not have the thread that reads the answers.
+    pub fn local(find: impl Fn() -> Vec<Target> + Send + Sync + 'static) -> Result<Probes, ProbesError> {
+        let client = Client::new(&[])?;
+        Ok(Probes::new(Places::Local { find: Box::new(find), client, current: Mutex::default() }))
     }
 
     fn new(places: Places) -> Probes {
@@ -281,8 +317,10 @@ impl Probes {
                 let interval = Probe::Redirection.usual_interval();
                 tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
                 loop {
-                    for entry in self.entries() {
-                        entry.refresh(&self.at_once).await;
+                    for entry in self.entries().into_iter().filter(|entry| entry.is_due()) {
+                        // One that hangs holds up itself alone.
+                        let at_once = Arc::clone(&self.at_once);
+                        tokio::spawn(async move { entry.refresh(&at_once).await });
                     }
                     tokio::time::sleep(interval + up_to(interval / 10)).await;
                 }
@@ -332,13 +370,14 @@ impl Probes {
     fn entries(&self) -> Vec<Arc<Entry>> {
         match &self.places {
             Places::Configured { entries, .. } => locked(entries).clone(),
-            Places::Local { port, current } => {
-                let port = port();
+            Places::Local { find, client, current } => {
                 let mut current = locked(current);
-                if current.as_ref().map(|entry| entry.target.base.port) != port {
-                    *current = port.and_then(Entry::local);
-                }
-                current.iter().cloned().collect()
+                let entries = find().into_iter().filter_map(|target| {
+                    let known = current.iter().find(|entry| *entry.target == target).cloned();
+                    known.or_else(|| Entry::local(target, client))
+                });
+                *current = entries.collect();
+                current.clone()
             }
         }
     }
@@ -388,6 +427,7 @@ impl Entry {
                 settings: settings.clone(),
                 automatic,
                 endpoint: Arc::clone(&endpoint),
+                reader: Arc::clone(&client.reader),
                 turn: Arc::default(),
                 state: Mutex::default(),
             })
@@ -395,10 +435,15 @@ impl Entry {
         Ok(target.probes.iter().map(entry).collect())
     }
 
-    fn local(port: u16) -> Option<Arc<Entry>> {
-        let target = Target::local_redirection(LOCAL_TARGET, port);
+    fn local(target: Target, client: &Client) -> Option<Arc<Entry>> {
         // Plain HTTP to an address: nothing about it can be refused.
-        Entry::all(target, true, &Client::new(&[]).ok()?).ok()?.pop()
+        Entry::all(target, true, client).ok()?.pop()
+    }
+
+    /// Whether the interval since the last start is over, or nearly.
+    fn is_due(&self) -> bool {
+        let interval = self.settings.interval.mul_f64(0.9);
+        locked(&self.state).started.is_none_or(|started| started.elapsed() >= interval)
     }
 
     /// How long after a start the next one may be.
@@ -452,7 +497,7 @@ impl Entry {
             Some(failure) if before != Some(Some(failure.reason)) => {
                 if not_served {
                     tracing::info!(
-                        "{base} serves no {}: name the redirection server of this host in --config.file",
+                        "{base} serves no {}: name the right place of this host in --config.file",
                         self.settings.path
                     );
                 } else {
@@ -493,13 +538,18 @@ impl Entry {
 
     async fn exchange(&self, token: Option<&Token>) -> Result<Reply, Failure> {
         let Answer { body, charset } = self.endpoint.get(&self.settings.path, token).await?;
-        let charset = charset.as_deref();
-        let reply = match self.settings.probe {
-            Probe::Redirection => reply::redirection(&body, charset).map(Reply::Redirection),
-            Probe::Ping => reply::ping(&body, charset).map(|()| Reply::Ping),
-            Probe::MessageCenter => reply::message_center(&body, charset).map(Reply::MessageCenter),
-            Probe::Pipelined => reply::pipelined(&body, charset).map(Reply::Pipelined),
+        let probe = self.settings.probe;
+        let read = move || {
+            let charset = charset.as_deref();
+            match probe {
+                Probe::Redirection => reply::redirection(&body, charset).map(Reply::Redirection),
+                Probe::Ping => reply::ping(&body, charset).map(|()| Reply::Ping),
+                Probe::MessageCenter => reply::message_center(&body, charset).map(Reply::MessageCenter),
+                Probe::Pipelined => reply::pipelined(&body, charset).map(Reply::Pipelined),
+            }
         };
+        let read = self.reader.run(read).await;
+        let reply = read.ok_or_else(|| unwell(&"reading the answer panicked, which is a defect, please report it"))?;
         reply.map_err(|error: ReplyError| unwell(&error))
     }
 

@@ -1,223 +1,276 @@
-//! A connection that is patient only so far: it ends when a request does not arrive, or an answer is not taken, in
-//! time. Knows bytes and moments, nothing of HTTP.
+//! One connection: TLS where it is configured, HTTP/1.1 or HTTP/2, requests and their answers, the end.
 
-use std::io;
-use std::pin::Pin;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use super::Limits;
+use super::body::told_when_taken;
+use super::config::ConfigFile;
+use super::exchange::{Reply, exchange};
+use super::phase::Phase;
+use super::server::Server;
+use super::slots::Slot;
+use super::socket::Socket;
+use super::{BoxFuture, tls};
 
-/// Nothing is asked: no request, or only a part of one.
-const WAITING: u8 = 0;
-/// A request is being answered.
-const ANSWERING: u8 = 1;
-/// The answer is being written.
-const ANSWERED: u8 = 2;
-/// The answer is being written, and the client has not read what was sent so far.
-const UNREAD: u8 = 3;
+/// How much of a body that nobody wants is read to be thrown away, in bytes, and for how long, so that the client may
+/// finish sending and then reads the answer.
+const LINGER_BYTES: usize = 64 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
 
-/// What a connection is about, shared by its socket, its requests and the server.
-#[derive(Debug)]
-pub(super) struct Phase {
-    now: AtomicU8,
-    cut: Notify,
-    /// Told whenever the connection begins to be one that may be cut off.
-    idle: Arc<Notify>,
-}
+/// The requests that a client may have under way on one connection of HTTP/2.
+const STREAMS: u32 = 16;
 
-impl Phase {
-    pub(super) fn new(idle: Arc<Notify>) -> Self {
-        Self { now: AtomicU8::new(WAITING), cut: Notify::new(), idle }
+/// How often a client of HTTP/2 that says nothing is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(10);
+
+/// The first byte of every TLS connection: the content type of a handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Serves the connection until it ends, is cut off, or the server ends and nothing is under way.
+pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, _slot: Slot) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before its first request");
+        return;
     }
-
-    /// A request has arrived; until it is answered, nobody cuts the connection off.
-    pub(super) fn begin(&self) {
-        self.now.store(ANSWERING, Ordering::Relaxed);
-    }
-
-    /// The answer is ready to be written.
-    pub(super) fn answered(&self) {
-        self.now.store(ANSWERED, Ordering::Relaxed);
-    }
-
-    /// Whether nothing is asked at the moment.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.now.load(Ordering::Relaxed) == WAITING
-    }
-
-    /// Whether the client does not read its answer as fast as it is sent.
-    pub(super) fn is_unread(&self) -> bool {
-        self.now.load(Ordering::Relaxed) == UNREAD
-    }
-
-    /// Asks the connection to end at once.
-    pub(super) fn cut(&self) {
-        self.cut.notify_one();
-    }
-
-    /// Ends when the connection is to end at once.
-    pub(super) async fn is_cut(&self) {
-        self.cut.notified().await;
-    }
-
-    /// What was written so far has not been read.
-    fn blocked(&self) {
-        if self.now.compare_exchange(ANSWERED, UNREAD, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.idle.notify_one();
-        }
-    }
-
-    /// All has been written out: whether that ended an exchange.
-    fn written(&self) -> bool {
-        let ended = matches!(self.now.load(Ordering::Relaxed), ANSWERED | UNREAD);
-        if ended {
-            self.now.store(WAITING, Ordering::Relaxed);
-            self.idle.notify_one();
-        }
-        ended
+    let served = serve(stream, &server, &phase);
+    tokio::select! {
+        biased;
+        () = served => {}
+        () = phase.is_cut() => {}
     }
 }
 
-/// A socket with the limits of time that hold for a client.
-#[derive(Debug)]
-pub(super) struct Patient {
-    stream: TcpStream,
-    phase: Arc<Phase>,
-    limits: Limits,
-    /// When the request that is waited for is due.
-    request_due: Instant,
-    /// Whether a part of the request that is waited for has been read.
-    begun: bool,
-    /// When the answer that does not fit the socket's buffer has to be taken.
-    answer_due: Option<Instant>,
-    read_timer: Timer,
-    write_timer: Timer,
-}
-
-impl Patient {
-    pub(super) fn new(stream: TcpStream, phase: Arc<Phase>, limits: Limits) -> Self {
-        Self {
-            stream,
-            phase,
-            limits,
-            request_due: Instant::now() + limits.head,
-            // A new connection has no time to be idle: it was opened to ask something.
-            begun: true,
-            answer_due: None,
-            read_timer: Timer::default(),
-            write_timer: Timer::default(),
-        }
+async fn serve(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
+    let acceptor = match server.config.as_ref().map(ConfigFile::current).transpose() {
+        Ok(active) => active.and_then(|active| active.tls()),
+        // Without TLS each request is told that there is an error; with it nobody is told anything.
+        Err(_) => None,
+    };
+    if acceptor.is_none() && server.is_secured {
+        return;
     }
-
-    fn note_read(&mut self) {
-        if !self.begun {
-            self.begun = true;
-            self.request_due = Instant::now() + self.limits.head;
-        }
-    }
-
-    fn poll_overdue_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        self.phase.blocked();
-        // Not moved by progress: a client that takes a byte now and then has no more time than one that takes none.
-        let limit = self.limits.write;
-        let due = *self.answer_due.get_or_insert_with(|| Instant::now() + limit);
-        ready!(self.write_timer.poll(cx, due));
-        // Or the system would go on offering to the client what is in its buffer.
-        if let Err(error) = self.stream.set_zero_linger() {
-            tracing::debug!(%error, "cannot drop what a client has not read");
-        }
-        Poll::Ready(overdue("the client does not read the answer", limit))
+    let Some(config) = acceptor else {
+        let socket = Socket::new(stream, Arc::clone(phase), Arc::clone(&server.slots), server.limits);
+        return http1(socket, server, phase).await;
+    };
+    let mut first = [0];
+    let peeked = unless_closing(server, timeout(server.limits.head, stream.peek(&mut first))).await;
+    let Some(Ok(Ok(1))) = peeked else { return };
+    let socket = Socket::new(stream, Arc::clone(phase), Arc::clone(&server.slots), server.limits);
+    if first == [HANDSHAKE] {
+        secured(socket, TlsAcceptor::from(config), server, phase).await;
+    } else {
+        refuse(socket, "This port speaks HTTPS alone.").await;
     }
 }
 
-impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Pending if this.phase.is_waiting() => {
-                ready!(this.read_timer.poll(cx, this.request_due));
-                Poll::Ready(Err(overdue("no complete request arrived", this.limits.head)))
+/// What `work` gives, unless the server ends first.
+async fn unless_closing<T>(server: &Server, work: impl Future<Output = T>) -> Option<T> {
+    let mut closing = server.closing.clone();
+    tokio::select! {
+        biased;
+        _ = closing.wait_for(|closing| *closing) => None,
+        done = work => Some(done),
+    }
+}
+
+async fn secured(socket: Socket, acceptor: TlsAcceptor, server: &Arc<Server>, phase: &Arc<Phase>) {
+    match unless_closing(server, acceptor.accept(socket)).await {
+        None => {}
+        Some(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) => {
+            http2(stream, server, phase).await;
+        }
+        Some(Ok(stream)) => http1(stream, server, phase).await,
+    }
+}
+
+/// Answers what is no request that can be understood.
+async fn refuse(mut io: impl AsyncWrite + AsyncRead + Unpin, reason: &str) {
+    let length = reason.len() + 1;
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{reason}\n"
+    );
+    if io.write_all(answer.as_bytes()).await.is_ok() {
+        drain(&mut io).await;
+    }
+}
+
+/// Ends the answer, and throws away what the client still sends, so that it reads the answer.
+async fn drain(io: &mut (impl AsyncWrite + AsyncRead + Unpin)) {
+    let mut buffer = [0; 4096];
+    let read = async {
+        io.shutdown().await?;
+        let mut total = 0;
+        while total < LINGER_BYTES {
+            match io.read(&mut buffer).await? {
+                0 => break,
+                length => total += length,
             }
-            Poll::Ready(Ok(())) => {
-                if buf.filled().len() > before {
-                    this.note_read();
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // Too large, too slow, broken off: the connection ends.
+    let _ = timeout(LINGER, read).await;
+}
+
+async fn http1<I>(io: I, server: &Arc<Server>, phase: &Arc<Phase>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let left_a_body = AtomicBool::new(false);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        left_a_body.store(!request.body().is_end_stream(), Ordering::Relaxed);
+        phase.begin();
+        let (server, phase) = (Arc::clone(server), Arc::clone(phase));
+        let answer: BoxFuture<'static, _> = Box::pin(async move {
+            let Reply { mut response, body } = exchange(&server, request).await;
+            if *server.closing.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            phase.answered(body.len());
+            Ok::<_, Infallible>(response.map(|()| Full::new(body)))
+        });
+        answer
+    });
+    // The times are kept by `Socket`, which tells an idle connection from a slow request.
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_header_size(server.limits.head_bytes)
+        .max_buf_size(server.limits.head_bytes.max(8 * 1024) * 2)
+        .serve_connection(TokioIo::new(io), service);
+    let mut closing = server.closing.clone();
+    let mut is_leaving = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            _ = closing.wait_for(|closing| *closing), if !is_leaving => {
+                is_leaving = true;
+                if phase.is_waiting() {
+                    return;
                 }
-                Poll::Ready(Ok(()))
-            }
-            other => other,
-        }
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.stream).poll_write(cx, buf) {
-            Poll::Pending => this.poll_overdue_write(cx).map(Err),
-            done => done,
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
-            Poll::Pending => this.poll_overdue_write(cx).map(Err),
-            done => done,
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    /// Reached when all that was written is with the system: the end of an answer.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.answer_due = None;
-        if this.phase.written() {
-            this.begun = false;
-            this.request_due = Instant::now() + this.limits.idle;
-            // hyper may have found nothing to read before it wrote, and then waits for the socket alone.
-            if this.read_timer.poll(cx, this.request_due).is_ready() {
-                cx.waker().wake_by_ref();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// A timer that is made when first needed and set anew when its moment changes.
-#[derive(Debug, Default)]
-struct Timer(Option<Pin<Box<Sleep>>>);
-
-impl Timer {
-    fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if sleep.deadline() != due {
-            sleep.as_mut().reset(due);
+    };
+    let parts = connection.into_parts();
+    let mut io = parts.io.into_inner();
+    match ended {
+        Err(error) if error.is_parse_version_h2() => {
+            refuse(io, "HTTP/2 is spoken over TLS alone, when both sides have agreed on it.").await;
         }
-        sleep.as_mut().poll(cx)
+        Err(error) => tracing::debug!(%error, "a connection broke off"),
+        Ok(()) if left_a_body.load(Ordering::Relaxed) => {
+            phase.linger();
+            unless_closing(server, drain(&mut io)).await;
+        }
+        Ok(()) => {
+            let _ = timeout(LINGER, io.shutdown()).await;
+        }
     }
 }
 
-fn overdue(what: &str, limit: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("{what} within {limit:?}"))
+async fn http2<I>(io: I, server: &Arc<Server>, phase: &Arc<Phase>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    phase.multiplex();
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        phase.begin();
+        let (server, phase) = (Arc::clone(server), Arc::clone(phase));
+        async move {
+            // A stream that the client resets is dropped anywhere below.
+            let answering = Answering(Some(Arc::clone(&phase)));
+            let Reply { response, body } = exchange(&server, request).await;
+            answering.answered(body.len());
+            Ok::<_, Infallible>(response.map(|()| Full::new(told_when_taken(body, phase))))
+        }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(server.limits.head_bytes).unwrap_or(u32::MAX))
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let mut closing = server.closing.clone();
+    let mut is_leaving = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke off");
+                }
+                return;
+            }
+            _ = closing.wait_for(|closing| *closing), if !is_leaving => {
+                is_leaving = true;
+                if phase.is_waiting() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            () = overdue(server, phase) => return,
+        }
+    }
+}
+
+/// A request on a connection of HTTP/2, for as long as it is being answered.
+struct Answering(Option<Arc<Phase>>);
+
+impl Answering {
+    fn answered(mut self, bytes: usize) {
+        if let Some(phase) = self.0.take() {
+            phase.answered(bytes);
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(phase) = self.0.take() {
+            phase.answered(0);
+            phase.taken(0);
+        }
+    }
+}
+
+/// Ends when a connection of HTTP/2 has been idle, or the client has left answers unread, for longer than it may.
+async fn overdue(server: &Server, phase: &Phase) {
+    loop {
+        let limit = match (phase.is_waiting(), phase.is_unread()) {
+            (true, _) => server.limits.idle,
+            (_, true) => server.limits.write,
+            // It is being answered, which takes the time it takes.
+            _ => {
+                sleep(server.limits.write).await;
+                continue;
+            }
+        };
+        let due = phase.since() + limit;
+        if due <= tokio::time::Instant::now() {
+            return;
+        }
+        tokio::time::sleep_until(due).await;
+    }
 }

@@ -1,70 +1,64 @@
 //! One request and its answer: from hyper's types to ours and back, HEAD, methods, compression, panics.
 
 use std::any::Any;
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT,
-    HeaderMap, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
+use super::server::Server;
 use super::{Answer, Request, Response};
 
 /// The scrape timeout that Prometheus will apply to this request, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// Bodies up to this size in bytes travel in one packet or two: compressing them saves nothing.
-const COMPRESS_ABOVE: usize = 1024;
-
-/// Compressing a body of this size in bytes takes long enough to be felt by others, so it has its own thread.
-const COMPRESS_APART: usize = 256 * 1024;
-
-/// How many bytes of a request's body are read to be thrown away, and for how long, so that the client may finish
-/// sending and then reads our answer.
-const IGNORED_BODY: usize = 64 * 1024;
-const IGNORED_BODY_TIME: Duration = Duration::from_secs(1);
-
 /// The pages hold links, and load nothing but their own style sheet and an empty icon.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Answers a request of hyper's.
-///
-/// hyper itself holds the body of an answer to HEAD back.
-pub(super) async fn exchange(
-    answer: Answer,
-    request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    ignore(body, &head.headers).await;
-    if head.method != Method::GET && head.method != Method::HEAD {
-        let mut response = plain(Response::text(405, "Method not allowed: only GET and HEAD are answered here."));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Ok(response);
-    }
-    let response = match understand(&head.uri, &head.headers) {
-        Ok(request) => guarded(answer, request).await,
-        Err(refusal) => Response::text(400, refusal),
-    };
-    Ok(dress(response, wants_gzip(&head.headers)).await)
+/// An answer for hyper: its head, and the bytes of its body.
+pub(super) struct Reply {
+    pub(super) response: hyper::Response<()>,
+    pub(super) body: Bytes,
 }
 
-async fn ignore(body: Incoming, headers: &HeaderMap) {
-    // Who asks before sending a body is told by the answer that none is wanted.
-    if !body.is_end_stream() && !headers.contains_key(EXPECT) {
-        let read = Limited::new(body, IGNORED_BODY).collect();
-        // Too large, too slow, broken off: hyper closes the connection after the answer.
-        let _ = tokio::time::timeout(IGNORED_BODY_TIME, read).await;
+/// Answers a request of hyper's. A body that comes with it is not read: nobody here wants one.
+///
+/// hyper itself holds the body of an answer to HEAD back.
+pub(super) async fn exchange(server: &Server, request: hyper::Request<Incoming>) -> Reply {
+    let (head, _) = request.into_parts();
+    let Some(config) = &server.config else { return encoded(server, answered(server, &head).await, &head).await };
+    let Ok(active) = config.current() else {
+        let broken = Response::text(500, "The web configuration can't be used: the exporter's log says why.");
+        return encoded(server, broken, &head).await;
+    };
+    let response = match config.refusal(&active, &head.headers).await {
+        Some(refusal) => refusal,
+        None => answered(server, &head).await,
+    };
+    let mut reply = encoded(server, response, &head).await;
+    for (name, value) in active.headers() {
+        reply.response.headers_mut().insert(name.clone(), value.clone());
+    }
+    reply
+}
+
+async fn answered(server: &Server, head: &Parts) -> Response {
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Response::text(405, "Method not allowed: only GET and HEAD are answered here.")
+            .with(ALLOW.as_str(), "GET, HEAD");
+    }
+    match understand(&head.uri, &head.headers) {
+        Ok(request) => guarded(&server.answer, request).await,
+        Err(refusal) => Response::text(400, refusal),
     }
 }
 
@@ -85,7 +79,7 @@ fn scrape_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The answer, or 500 where making it panics.
-async fn guarded(answer: Answer, request: Request) -> Response {
+async fn guarded(answer: &Answer, request: Request) -> Response {
     let path = request.path.clone();
     let mut future = match catch_unwind(AssertUnwindSafe(|| answer(request))) {
         Ok(future) => future,
@@ -109,37 +103,28 @@ fn defect(path: &str, panic: &(dyn Any + Send)) -> Response {
     Response::text(500, "A defect of the exporter: its log has the details.")
 }
 
-async fn dress(mut response: Response, gzip: bool) -> hyper::Response<Full<Bytes>> {
-    let compressible = response.body.len() > COMPRESS_ABOVE;
-    let mut compressed = false;
-    if gzip && compressible {
-        let body = response.body.clone();
-        let packed = if body.len() > COMPRESS_APART {
-            tokio::task::spawn_blocking(move || compress(&body)).await.ok().flatten()
-        } else {
-            compress(&body)
-        };
-        if let Some(packed) = packed {
-            response.body = packed;
-            compressed = true;
-        }
+/// The answer in the encoding that the client asks for.
+async fn encoded(server: &Server, response: Response, head: &Parts) -> Reply {
+    let body = &response.body;
+    let packed =
+        if body.is_compressible() && wants_gzip(&head.headers) { body.gzip(&server.compressor).await } else { None };
+    let mut reply = plain(&response);
+    let headers = reply.headers_mut();
+    if body.is_compressible() {
+        headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     }
-    let mut dressed = plain(response);
-    if compressible {
-        dressed.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
+    if packed.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    if compressed {
-        dressed.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    dressed
+    Reply { response: reply, body: packed.unwrap_or_else(|| body.plain()) }
 }
 
-fn plain(response: Response) -> hyper::Response<Full<Bytes>> {
-    let mut plain = hyper::Response::new(Full::new(response.body));
+fn plain(response: &Response) -> hyper::Response<()> {
+    let mut plain = hyper::Response::new(());
     *plain.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = plain.headers_mut();
-    for (name, value) in response.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    for (name, value) in &response.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(*value)) {
             headers.append(name, value);
         }
     }
@@ -149,13 +134,6 @@ fn plain(response: Response) -> hyper::Response<Full<Bytes>> {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     }
     plain
-}
-
-fn compress(body: &[u8]) -> Option<Bytes> {
-    // Metrics shrink to about a tenth.
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 /// Whether `Accept-Encoding` (RFC 9110, 12.5.3) asks for gzip.

@@ -1,12 +1,20 @@
-//! HTTP: listens, limits, compresses; knows one function that answers a path, and nothing of collectors.
+//! HTTP: listens, limits, authenticates, encrypts, compresses; knows one function that answers a path, and nothing of
+//! collectors.
 //!
 //! What a client can do to others is bounded here: a request has to arrive, and an answer has to be taken, within
-//! [`Limits`]; a full house makes room by cutting off the client that has waited longest without asking anything.
+//! [`Limits`]; when all connections are taken, the one that has waited longest without asking anything makes room.
 
+mod auth;
 mod bind;
+mod body;
+mod config;
 mod connection;
 mod exchange;
+mod phase;
 mod server;
+mod slots;
+mod socket;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -15,10 +23,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Bytes;
-
 pub use bind::{ListenAddress, bind};
+pub use body::Body;
+pub use config::{ConfigError, ConfigFile};
 pub use server::serve;
+
+use crate::pool::PoolError;
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -52,7 +62,7 @@ pub struct Response {
     /// The value of `Content-Type`.
     pub content_type: &'static str,
     /// The body; compressed on its way out when the client asks for it.
-    pub body: Bytes,
+    pub body: Body,
     /// Further header fields: names in lower case, and values.
     pub headers: Vec<(&'static str, &'static str)>,
 }
@@ -60,7 +70,7 @@ pub struct Response {
 impl Response {
     /// A page of HTML.
     #[must_use]
-    pub fn html(status: u16, page: impl Into<Bytes>) -> Self {
+    pub fn html(status: u16, page: impl Into<Body>) -> Self {
         Self { status, content_type: "text/html; charset=utf-8", body: page.into(), headers: Vec::new() }
     }
 
@@ -91,6 +101,8 @@ pub struct Limits {
     pub write: Duration,
     /// How long requests under way may take when the server is told to end.
     pub drain: Duration,
+    /// How many bytes of answers may wait for clients that do not read them: beyond it the slowest of them are cut off.
+    pub unread_bytes: usize,
     /// How many connections there may be at once; at least 1.
     pub connections: usize,
     /// The size of a request's head in bytes; a larger one is answered with 431.
@@ -104,9 +116,25 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             write: Duration::from_secs(30),
             drain: Duration::from_secs(5),
+            unread_bytes: 16 << 20,
             connections: 512,
             head_bytes: 16 * 1024,
         }
+    }
+}
+
+/// How the server treats clients.
+#[derive(Default)]
+pub struct Settings {
+    /// What a client may take.
+    pub limits: Limits,
+    /// TLS, users, headers, rate: `--web.config.file`.
+    pub config: Option<ConfigFile>,
+}
+
+impl From<Limits> for Settings {
+    fn from(limits: Limits) -> Self {
+        Self { limits, config: None }
     }
 }
 
@@ -131,6 +159,9 @@ pub enum WebError {
         /// The OS error.
         source: io::Error,
     },
+    /// The system has no thread for the server.
+    #[error(transparent)]
+    Threads(#[from] PoolError),
     /// The listener cannot be used.
     #[error("cannot wait for connections: {source}; the system refuses more descriptors or events to this process")]
     Listen {

@@ -25,3 +25,4 @@ mod soak;
 mod specification;
 mod stalls;
 mod web;
+mod web_config;

@@ -24,7 +24,7 @@ use campaign_exporter::parse::targets::{Base, Carrier, ProbeSettings, Target, To
 use campaign_exporter::snapshot::{Samples, Snapshot};
 use campaign_exporter::source::http::{Answer, Client, Endpoint, Failure, MAX_BODY_BYTES, Token};
 use campaign_exporter::source::installation::Installation;
-use campaign_exporter::source::probes::{Probes, UnknownProbe, check, local_port};
+use campaign_exporter::source::probes::{Probes, UnknownProbe, check, local_targets};
 use campaign_exporter::source::processes::ProcessTable;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -171,7 +171,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 fn target(address: SocketAddr) -> Target {
-    let mut target = Target::local_redirection("t", address.port());
+    let mut target = Target::local("t", address.port(), Probe::Redirection);
     target.timeout = PATIENCE;
     target.connect_timeout = PATIENCE;
     target
@@ -193,8 +193,12 @@ fn asking(target: Target, probe: Probe) -> Target {
     Target { probes: vec![settings], ..target }
 }
 
+fn client(target: &Target) -> Client {
+    Client::new(std::slice::from_ref(target)).unwrap()
+}
+
 async fn get(target: &Target) -> Result<Answer, Failure> {
-    Endpoint::new(target, &Client::new(std::slice::from_ref(target)).unwrap()).unwrap().get("/r/test", None).await
+    Endpoint::new(target, &client(target)).unwrap().get("/r/test", None).await
 }
 
 #[track_caller]
@@ -511,7 +515,8 @@ async fn a_self_signed_certificate_is_refused_unless_anybody_is_trusted() {
 #[tokio::test]
 async fn the_system_s_roots_do_not_trust_a_stranger() {
     let server = Server::with_tls(&self_signed("127.0.0.1")).await;
-    match Endpoint::new(&https(server.address, Trust::System), &Client::new(&[]).unwrap()) {
+    let target = https(server.address, Trust::System);
+    match Endpoint::new(&target, &client(&target)) {
         Ok(endpoint) => assert_fails(endpoint.get("/r/test", None).await, Reason::Tls, "certificate"),
         // A machine without any roots: that is told at the start.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
@@ -558,7 +563,7 @@ fn a_ca_file_that_can_t_be_used_says_why() {
     let path = directory.path().join("ca.pem");
     let error = |path: &Path| {
         let target = https("127.0.0.1:1".parse().unwrap(), Trust::File(path.to_owned()));
-        Endpoint::new(&target, &Client::new(&[]).unwrap()).unwrap_err().to_string()
+        Endpoint::new(&target, &client(&target)).unwrap_err().to_string()
     };
     assert!(error(&path).contains("No such file"), "{}", error(&path));
     std::fs::write(&path, "no certificate").unwrap();
@@ -983,12 +988,16 @@ async fn a_result_that_is_too_old_says_nothing_any_more() {
 
 // ---- without a configuration file
 
+fn here(port: u16) -> Target {
+    Target::local("localhost", port, Probe::Redirection)
+}
+
 #[tokio::test]
 async fn this_host_s_redirection_server_is_asked_while_the_module_is_expected() {
     let server = Server::answering(OK).await;
     let port = Arc::new(std::sync::Mutex::new(None));
     let told = Arc::clone(&port);
-    let probes = Arc::new(Probes::local(move || *told.lock().unwrap()));
+    let probes = Arc::new(Probes::local(move || told.lock().unwrap().into_iter().map(here).collect()).unwrap());
     assert_eq!(collect(&probes).0, Outcome::NotApplicable);
     assert_eq!(probes.probe_once("localhost", Probe::Redirection, PATIENCE).await.unwrap_err(), UnknownProbe::Target);
     *port.lock().unwrap() = Some(server.address.port());
@@ -1005,7 +1014,7 @@ async fn a_guessed_port_that_serves_no_redirection_is_no_failure() {
     let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     let server = Server::answering(missing).await;
     let port = server.address.port();
-    let probes = Arc::new(Probes::local(move || Some(port)));
+    let probes = Arc::new(Probes::local(move || vec![here(port)]).unwrap());
     let asked = probes.probe_once("localhost", Probe::Redirection, PATIENCE).await;
     assert_eq!(asked.unwrap_err(), UnknownProbe::NoResult);
     assert_eq!(server.connections(), 1);
@@ -1019,23 +1028,41 @@ async fn a_guessed_port_that_serves_no_redirection_is_no_failure() {
     // And any other trouble than "not found" is one.
     let server = Server::answering("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").await;
     let port = server.address.port();
-    let probes = Arc::new(Probes::local(move || Some(port)));
+    let probes = Arc::new(Probes::local(move || vec![here(port)]).unwrap());
     probes.probe_once("localhost", Probe::Redirection, PATIENCE).await.unwrap();
     assert_eq!(collect(&probes).1.value(&PROBE_SUCCESS, &["redirection", "localhost"]), Some(0.0));
 }
 
 #[test]
-fn the_local_port_is_the_configured_one_of_a_module_that_is_started_here() {
-    let port = |xml: &str| {
-        let server = Arc::new(ServerConf::parse(xml.as_bytes()).unwrap());
-        let settings = Settings::overlay(Some(server), None);
-        local_port(&Installation { instances: [("default".to_owned(), settings)].into(), ..Installation::default() })
+fn what_is_asked_here_without_a_file_is_at_the_configured_ports_of_what_is_started_here() {
+    let installation = |default: &str, prod: &str| {
+        let settings = |xml: &str| Settings::overlay(Some(Arc::new(ServerConf::parse(xml.as_bytes()).unwrap())), None);
+        let instances = [("default".to_owned(), settings(default)), ("prod".to_owned(), settings(prod))];
+        Installation { instances: instances.into(), ..Installation::default() }
     };
-    assert_eq!(port("<serverconf><web autoStart='true' httpPort='8081'/></serverconf>"), Some(8081));
-    assert_eq!(port("<serverconf><web autoStart='true'/></serverconf>"), Some(8080));
-    assert_eq!(port("<serverconf><web autoStart='false' httpPort='8081'/></serverconf>"), None);
-    assert_eq!(port("<serverconf><web autoStart='true' httpPort='99999'/></serverconf>"), Some(8080));
-    assert_eq!(local_port(&Installation::default()), None);
+    let asked = |web: &str, pipelined: &str, runs: bool| {
+        let of = |module: &str| format!("<serverconf>{module}</serverconf>");
+        let found = local_targets(&installation(&of(web), &of(pipelined)), |instance| runs && instance == "prod");
+        let shown = |target: Target| format!("{} {}{}", target.name, target.base.port, target.probes[0].path);
+        found.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(asked("<web autoStart='true' httpPort='8081'/>", "", false), ["localhost 8081/r/test"]);
+    assert_eq!(asked("<web autoStart='true'/>", "", false), ["localhost 8080/r/test"]);
+    assert_eq!(asked("<web autoStart='false' httpPort='8081'/>", "", false), none);
+    assert_eq!(asked("<web autoStart='true' httpPort='99999'/>", "", false), ["localhost 8080/r/test"]);
+    assert_eq!(asked("", "<pipelined autoStart='true'/>", false), ["pipelined@prod 7781/pipelined/status"]);
+    assert_eq!(asked("", "<pipelined monitorServerPort='7000'/>", true), ["pipelined@prod 7000/pipelined/status"]);
+    assert_eq!(asked("", "<pipelined autoStart='true' monitorServerPort='0'/>", true), none);
+    assert_eq!(asked("", "<pipelined/>", false), none);
+    assert_eq!(local_targets(&Installation::default(), |_| true), []);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_without_a_word_is_as_good_as_none() {
+    let server = Server::start(|peer| async move { drop(peer) }).await;
+    assert_fails(get(&target(server.address)).await, Reason::Connect, "");
+    assert_fails(get(&https(server.address, Trust::Anybody)).await, Reason::Connect, "");
 }
 
 // ---- the path /probe of the built exporter

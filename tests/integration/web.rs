@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use campaign_exporter::catalog::Lang;
 use campaign_exporter::logging::{self, Format, Level};
 use campaign_exporter::render::page::PageOptions;
-use campaign_exporter::serve::{self, Options, Scrape, Selection};
+use campaign_exporter::serve::{self, Filter, Options, Scrape, ScrapeError};
 use campaign_exporter::web::{self, Answer, BoxFuture, Limits, Request, Response, WebError};
 use flate2::read::GzDecoder;
 use hyper::body::Bytes;
@@ -343,7 +343,7 @@ fn stalled_clients_do_not_hold_others_up() {
 }
 
 #[test]
-fn a_full_house_makes_room_by_cutting_off_who_asks_nothing() {
+fn a_full_server_makes_room_by_cutting_off_who_asks_nothing() {
     let server = Server::start(Limits { connections: 8, ..within(PATIENCE * 2) }, sizes());
     let mut stalled: Vec<Client> = (0..40)
         .map(|_| {
@@ -358,7 +358,7 @@ fn a_full_house_makes_room_by_cutting_off_who_asks_nothing() {
 }
 
 #[test]
-fn in_a_house_full_of_requests_under_way_the_next_waits_for_a_place() {
+fn in_a_server_full_of_requests_under_way_the_next_waits_for_a_place() {
     let gate = Arc::new(Notify::new());
     let (arrived, arrivals) = mpsc::channel();
     let held = Arc::clone(&gate);
@@ -406,7 +406,7 @@ fn huge() -> (Answer, mpsc::Receiver<()>) {
         async move {
             match request.path.as_str() {
                 "/huge" => {
-                    let body = Bytes::from_owner(Watched(vec![b'x'; HUGE], gone));
+                    let body = Bytes::from_owner(Watched(vec![b'x'; HUGE], gone)).into();
                     Response { status: 200, content_type: "text/plain", body, headers: Vec::new() }
                 }
                 _ => Response::text(200, "small"),
@@ -437,7 +437,7 @@ fn a_client_that_reads_a_huge_answer_gets_it_all() {
 }
 
 #[test]
-fn a_full_house_makes_room_by_cutting_off_who_does_not_read() {
+fn a_full_server_makes_room_by_cutting_off_who_does_not_read() {
     let (answer, is_gone) = huge();
     let server = Server::start(Limits { connections: 2, ..within(PATIENCE * 2) }, answer);
     let mut deaf: Vec<Client> = (0..2)
@@ -450,6 +450,80 @@ fn a_full_house_makes_room_by_cutting_off_who_does_not_read() {
     assert_eq!(server.get("/").text(), "small\n");
     is_gone.recv_timeout(PATIENCE).expect("one of the answers is let go");
     deaf.clear();
+}
+
+#[test]
+fn bodies_that_nobody_reads_are_bounded_by_cutting_off_the_slowest_reader() {
+    let (answer, is_gone) = huge();
+    let server = Server::start(Limits { unread_bytes: HUGE, ..within(PATIENCE * 2) }, answer);
+    let mut deaf: Vec<Client> = (0..3)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET /huge HTTP/1.1\r\nHost: h\r\n\r\n");
+            client
+        })
+        .collect();
+    for _ in 0..2 {
+        is_gone.recv_timeout(PATIENCE).expect("all but one are let go");
+    }
+    assert_eq!(server.get("/").text(), "small\n");
+    deaf.clear();
+}
+
+#[test]
+fn a_body_that_is_sent_slowly_is_answered_at_once_and_never_costs_a_newer_client_its_place() {
+    let server = Server::start(Limits { connections: 4, ..within(PATIENCE * 2) }, sizes());
+    let slow: Vec<Client> = (0..40)
+        .map(|_| {
+            let mut client = server.client();
+            let reply = client.ask("POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\na");
+            assert_eq!(reply.status, 405, "answered before the body has come");
+            client
+        })
+        .collect();
+    assert_eq!(server.get("/1000").status, 200);
+    drop(slow);
+}
+
+#[test]
+fn http_2_without_agreement_is_refused_in_words_of_http_1() {
+    let server = Server::start(Limits::default(), sizes());
+    for preface in ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"] {
+        assert_eq!(server.ask(preface).status, 400, "{preface:?}");
+    }
+}
+
+#[test]
+fn nothing_that_a_client_sends_is_logged_as_a_warning() {
+    static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    struct Log;
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            LOG.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let server =
+        Server::start_logging(Limits { connections: 4, ..within(Duration::from_millis(200)) }, sizes(), || Log);
+    for request in [
+        "",
+        "G",
+        "\0\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/9\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n",
+        "GET /%ff HTTP/1.1\r\nHost: h\r\n\r\n",
+    ] {
+        let mut client = server.client();
+        client.send(request);
+        client.until_cut();
+    }
+    server.end().unwrap();
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    assert!(!log.contains("level=warn") && !log.contains("level=error"), "{log}");
 }
 
 #[test]
@@ -583,13 +657,16 @@ struct Gauges {
 }
 
 impl Scrape for Gauges {
-    fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
         Box::pin(async move {
             self.arrived.send(budget).unwrap();
             if let Some(gate) = &self.gate {
                 gate.notified().await;
             }
-            if selection.collect.is_empty() { Ok(metrics(500).into()) } else { Err("unknown collector".into()) }
+            match filter.collect.is_empty() {
+                true => Ok(metrics(500).into()),
+                false => Err(ScrapeError::Refused("unknown collector".into())),
+            }
         })
     }
 
@@ -597,8 +674,8 @@ impl Scrape for Gauges {
         true
     }
 
-    fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
-        Box::pin(async move { Err(target) })
+    fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+        Box::pin(async move { Err(ScrapeError::Refused(target)) })
     }
 
     fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String> {
@@ -620,7 +697,8 @@ fn an_exporter_has_metrics_a_page_and_health() {
     let reply = server.ask("GET /metrics HTTP/1.1\r\nHost: h\r\nX-Prometheus-Scrape-Timeout-Seconds: 5\r\n\r\n");
     assert_eq!((reply.status, reply.text()), (200, metrics(500).as_str()));
     assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert_eq!(arrivals.recv_timeout(PATIENCE).unwrap(), Duration::from_millis(4750));
+    let budget = arrivals.recv_timeout(PATIENCE).unwrap();
+    assert!((Duration::from_secs(4)..=Duration::from_millis(4750)).contains(&budget), "{budget:?}");
     assert_eq!(server.get("/metrics?collect[]=nonsense").status, 400);
     assert_eq!(server.get("/-/healthy").status, 200);
     assert_eq!(server.get("/-/ready").status, 200);

@@ -27,6 +27,7 @@ use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
 use crate::source::installation::Installation;
 use crate::source::kit::ProcRoot;
+use crate::source::limits::DescriptorBudget;
 use crate::sync::locked;
 use environment::KnownVariable;
 pub use environment::Variable;
@@ -280,7 +281,7 @@ impl ProcessSource {
     pub fn new(procfs_root: &Path) -> Result<ProcessSource, ProcessSourceError> {
         let root = ProcRoot::open(procfs_root)
             .map_err(|source| ProcessSourceError::Root { path: procfs_root.to_owned(), source })?;
-        let tracker = Tracker::new(&root, root.abilities(), descriptor_budget());
+        let tracker = Tracker::new(&root, root.abilities(), DescriptorBudget::current().processes);
         Ok(ProcessSource {
             root: Arc::new(root),
             tracker: Mutex::new(tracker),
@@ -421,18 +422,6 @@ impl Drop for Sampler {
             let _ = thread.join();
         }
     }
-}
-
-/// How many descriptors may be kept open: what the limit allows when it is raised, less what everything else needs.
-fn descriptor_budget() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // Where it stays as it is, files are opened for each read instead.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(most.saturating_sub((most / 4).max(256))).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What is answered where: joins the web server and whatever gathers the metrics. Knows neither sockets nor collectors.
 
+mod shared;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -9,6 +11,7 @@ use crate::catalog::Lang;
 use crate::render::page::{PageOptions, REFRESH_SECONDS, STYLE, STYLE_PATH};
 use crate::snapshot::CONTENT_TYPE;
 use crate::web::{Answer, BoxFuture, Request, Response};
+use shared::Shared;
 
 /// The health of the modules, for people; [`STATUS`] is the same.
 pub const ROOT: &str = "/";
@@ -29,12 +32,21 @@ const SHORTEST_BUDGET: Duration = Duration::from_millis(100);
 const LONGEST_BUDGET: Duration = Duration::from_secs(120);
 
 /// The collectors that a scrape asks for: `collect[]` and `exclude[]`, as given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Filter {
     /// Only these.
     pub collect: Vec<String>,
     /// All but these.
     pub exclude: Vec<String>,
+}
+
+/// Why there are no metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScrapeError {
+    /// The client asks for what there is not: status 400, and what is wrong with the question.
+    Refused(String),
+    /// The exporter fails: status 500, and what is the matter.
+    Failed(String),
 }
 
 /// Something that gathers the metrics of this moment.
@@ -45,15 +57,14 @@ pub trait Scrape: Send + Sync {
     /// The metrics of the selected collectors in the Prometheus text format 0.0.4, within `budget`.
     ///
     /// # Errors
-    /// What is wrong with the selection: an unknown collector, or both a choice and an exclusion. The client gets it
-    /// with status 400.
-    fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+    /// An unknown collector, or both a choice and an exclusion; or a defect.
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>>;
 
     /// The metrics of one probe of one configured target, within `budget`.
     ///
     /// # Errors
-    /// What is unknown of the two. The client gets it with status 400.
-    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>>;
+    /// What is unknown of the two; or a defect.
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>>;
 
     /// The page at [`ROOT`] and [`STATUS`].
     fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String>;
@@ -78,7 +89,7 @@ pub fn answer(options: Options, scrape: Arc<dyn Scrape>) -> Answer {
         most => most.min(Semaphore::MAX_PERMITS),
     };
     let (places, probe_places) = (Semaphore::new(most), Semaphore::new(most));
-    let router = Arc::new(Router { options, scrape, places, probe_places });
+    let router = Arc::new(Router { options, scrape, scrapes: Shared::default(), places, probe_places });
     Arc::new(move |request| {
         let router = Arc::clone(&router);
         Box::pin(async move { router.answer(request).await })
@@ -88,6 +99,8 @@ pub fn answer(options: Options, scrape: Arc<dyn Scrape>) -> Answer {
 struct Router {
     options: Options,
     scrape: Arc<dyn Scrape>,
+    /// By filter and budget, so that nobody's answer lacks what another had no time for.
+    scrapes: Shared<(Filter, Duration), Response>,
     places: Semaphore,
     /// Probes wait for other hosts: they must not keep this one's metrics waiting.
     probe_places: Semaphore,
@@ -155,16 +168,25 @@ impl Router {
 
     async fn scrape(&self, request: Request) -> Response {
         let budget = self.budget(&request);
-        let mut selection = Selection::default();
+        let mut filter = Filter::default();
         for (name, value) in request.query {
             match name.as_str() {
-                "collect[]" => selection.collect.push(value),
-                "exclude[]" => selection.exclude.push(value),
+                "collect[]" => filter.collect.push(value),
+                "exclude[]" => filter.exclude.push(value),
                 // A scrape configuration may add parameters of its own.
                 _ => {}
             }
         }
-        metrics(self.scrape.scrape(selection, budget).await)
+        let (scrape, due) = (Arc::clone(&self.scrape), Instant::now() + budget);
+        let make = {
+            let filter = filter.clone();
+            move || async move {
+                // Who asked first may have waited for the answer before.
+                metrics(scrape.scrape(filter, due.saturating_duration_since(Instant::now())).await)
+            }
+        };
+        let answer = self.scrapes.get((filter, budget), make).await;
+        answer.unwrap_or_else(|| Response::text(500, "A defect of the exporter: its log has the details."))
     }
 
     fn budget(&self, request: &Request) -> Duration {
@@ -172,11 +194,12 @@ impl Router {
     }
 }
 
-/// An answer in the text format, or what is wrong with the question.
-fn metrics(result: Result<Vec<u8>, String>) -> Response {
+/// An answer in the text format, or why there is none.
+fn metrics(result: Result<Vec<u8>, ScrapeError>) -> Response {
     match result {
         Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
-        Err(refusal) => Response::text(400, refusal),
+        Err(ScrapeError::Refused(refusal)) => Response::text(400, refusal),
+        Err(ScrapeError::Failed(failure)) => Response::text(500, failure),
     }
 }
 
@@ -217,7 +240,7 @@ mod tests {
     struct Echo {
         ready: AtomicBool,
         hold: Option<Arc<Notify>>,
-        asked: Mutex<Vec<(Selection, Duration)>>,
+        asked: Mutex<Vec<(Filter, Duration)>>,
     }
 
     impl Scrape for Echo {
@@ -225,22 +248,35 @@ mod tests {
             self.ready.load(Ordering::Relaxed)
         }
 
-        fn scrape(&self, selection: Selection, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
             Box::pin(async move {
-                self.asked.lock().unwrap().push((selection.clone(), budget));
+                self.asked.lock().unwrap().push((filter.clone(), budget));
                 if let Some(hold) = &self.hold {
                     hold.notified().await;
                 }
-                if selection.collect == ["nonsense"] { Err("no such collector".into()) } else { Ok(b"up 1\n".to_vec()) }
+                match filter.collect.first().map(String::as_str) {
+                    Some("nonsense") => Err(ScrapeError::Refused("no such collector".into())),
+                    Some("broken") => Err(ScrapeError::Failed("a defect".into())),
+                    _ => Ok(b"up 1\n".to_vec()),
+                }
             })
         }
 
-        fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        fn probe(
+            &self,
+            target: String,
+            module: String,
+            budget: Duration,
+        ) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
             Box::pin(async move {
                 if target == "hangs" {
                     std::future::pending::<()>().await;
                 }
-                if target == "known" { Ok(format!("{module} {budget:?}").into()) } else { Err("unknown".to_owned()) }
+                if target == "known" {
+                    Ok(format!("{module} {budget:?}").into())
+                } else {
+                    Err(ScrapeError::Refused("unknown".to_owned()))
+                }
             })
         }
 
@@ -279,7 +315,7 @@ mod tests {
             ] {
                 let page_of = answer(request(path, query)).await;
                 assert_eq!((page_of.status, page_of.content_type), (200, "text/html; charset=utf-8"));
-                assert_eq!(page_of.body, page);
+                assert_eq!(&page_of.body[..], page.as_bytes());
                 assert_eq!(page_of.headers.iter().any(|(name, _)| *name == "refresh"), page.contains("true"));
             }
         }
@@ -305,9 +341,11 @@ mod tests {
         answer(asking).await;
         let refused = answer(request("/m", &[("collect[]", "nonsense")])).await;
         assert_eq!((refused.status, &refused.body[..]), (400, &b"no such collector\n"[..]));
+        assert_eq!(answer(request("/m", &[("collect[]", "broken")])).await.status, 500);
         let asked = echo.asked.lock().unwrap();
-        let expected = Selection { collect: vec!["a".into(), "b".into()], exclude: vec!["c".into()] };
-        assert_eq!(asked[0], (expected, Duration::from_millis(1750)));
+        let expected = Filter { collect: vec!["a".into(), "b".into()], exclude: vec!["c".into()] };
+        assert_eq!(asked[0].0, expected);
+        assert!((Duration::from_millis(1000)..=Duration::from_millis(1750)).contains(&asked[0].1), "{:?}", asked[0].1);
     }
 
     #[tokio::test]
@@ -348,7 +386,6 @@ mod tests {
         for scrape in &mut scrapes {
             assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(scrape.as_mut().poll(cx).is_pending())).await);
         }
-        assert_eq!(echo.asked.lock().unwrap().len(), 1000);
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! Who asks for the same at the same time gets one answer, made once.
+//!
+//! A question that comes while one like it is being answered waits for the next answer, so that none is older than its
+//! question; when that has not begun within [`PATIENCE`], because the one before takes long, it begins beside it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// How long a question waits for the one before.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Answers of the type `A` to questions of the type `Q`.
+pub(super) struct Shared<Q, A> {
+    turns: Arc<Turns<Q, A>>,
+}
+
+type Turns<Q, A> = Mutex<HashMap<Q, Turn<A>>>;
+
+struct Turn<A> {
+    /// Held by the answer that is being made.
+    running: Arc<Semaphore>,
+    /// The answer that has not begun.
+    next: Option<Arc<watch::Sender<Option<A>>>>,
+}
+
+impl<Q, A> Default for Shared<Q, A> {
+    fn default() -> Self {
+        Self { turns: Arc::default() }
+    }
+}
+
+impl<Q, A> Shared<Q, A>
+where
+    Q: Clone + Eq + Hash + Send + 'static,
+    A: Clone + Send + Sync + 'static,
+{
+    /// The answer to `question`, which `make` makes unless another one is about to be made. It is given up when nobody
+    /// waits for it any more. None when making it panicked.
+    pub(super) async fn get<F>(&self, question: Q, make: impl FnOnce() -> F + Send + 'static) -> Option<A>
+    where
+        F: Future<Output = A> + Send + 'static,
+    {
+        let mut answer = {
+            let mut turns = locked(&self.turns);
+            let turn = turns
+                .entry(question.clone())
+                .or_insert_with(|| Turn { running: Arc::new(Semaphore::new(1)), next: None });
+            match &turn.next {
+                Some(next) => next.subscribe(),
+                None => {
+                    let (give, take) = watch::channel(None);
+                    let give = Arc::new(give);
+                    turn.next = Some(Arc::clone(&give));
+                    let running = Arc::clone(&turn.running);
+                    tokio::spawn(run(Arc::clone(&self.turns), question, running, give, make));
+                    take
+                }
+            }
+        };
+        answer.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}
+
+async fn run<Q, A, F>(
+    turns: Arc<Turns<Q, A>>,
+    question: Q,
+    running: Arc<Semaphore>,
+    give: Arc<watch::Sender<Option<A>>>,
+    make: impl FnOnce() -> F,
+) where
+    Q: Eq + Hash,
+    F: Future<Output = A>,
+{
+    let turn = timeout(PATIENCE, Arc::clone(&running).acquire_owned()).await;
+    if let Some(turn) = locked(&turns).get_mut(&question) {
+        turn.next = None;
+    }
+    tokio::select! {
+        biased;
+        answer = make() => {
+            give.send_replace(Some(answer));
+        }
+        () = give.closed() => {}
+    }
+    drop(turn);
+    let mut turns = locked(&turns);
+    // This one's and the map's: nobody else is at it.
+    if Arc::strong_count(&running) == 2 && turns.get(&question).is_some_and(|turn| turn.next.is_none()) {
+        turns.remove(&question);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Counts what it makes, each when the test lets it.
+    #[derive(Clone, Default)]
+    struct Maker {
+        made: Arc<AtomicUsize>,
+        gate: Arc<Notify>,
+    }
+
+    impl Maker {
+        fn make(&self) -> impl FnOnce() -> crate::web::BoxFuture<'static, usize> + Send + 'static {
+            let maker = self.clone();
+            move || {
+                Box::pin(async move {
+                    let number = maker.made.fetch_add(1, Ordering::Relaxed) + 1;
+                    maker.gate.notified().await;
+                    number
+                })
+            }
+        }
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_an_answer_is_made_shares_the_next_one() {
+        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let ask = || {
+            let (shared, make) = (Arc::clone(&shared), maker.make());
+            tokio::spawn(async move { shared.get("all", make).await })
+        };
+        let first = ask();
+        until(|| maker.made.load(Ordering::Relaxed) == 1).await;
+        let others: Vec<_> = (0..5).map(|_| ask()).collect();
+        tokio::task::yield_now().await;
+        maker.gate.notify_one();
+        assert_eq!(first.await.unwrap(), Some(1));
+        maker.gate.notify_one();
+        for other in others {
+            assert_eq!(other.await.unwrap(), Some(2));
+        }
+        until(|| locked(&shared.turns).is_empty()).await;
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_long_is_not_waited_for() {
+        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let ask = || {
+            let (shared, make) = (Arc::clone(&shared), maker.make());
+            tokio::spawn(async move { shared.get("all", make).await })
+        };
+        let (first, second) = (ask(), {
+            tokio::task::yield_now().await;
+            until(|| maker.made.load(Ordering::Relaxed) == 1).await;
+            ask()
+        });
+        until(|| maker.made.load(Ordering::Relaxed) == 2).await;
+        maker.gate.notify_waiters();
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (Some(1), Some(2)));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_given_up_and_a_panic_is_nobodys_answer() {
+        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let asking = tokio::spawn({
+            let (shared, make) = (Arc::clone(&shared), maker.make());
+            async move { shared.get("all", make).await }
+        });
+        until(|| maker.made.load(Ordering::Relaxed) == 1).await;
+        asking.abort();
+        until(|| locked(&shared.turns).is_empty()).await;
+        let answer: Option<usize> = shared.get("all", || async { panic!("told to") }).await;
+        assert_eq!(answer, None);
+        maker.gate.notify_one();
+        assert_eq!(shared.get("all", maker.make()).await, Some(2));
+    }
+}
