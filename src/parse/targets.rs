@@ -659,7 +659,7 @@ mod tests {
                 format!(
                     "{good}    session_token_file: /token\n    session_token_cookie: a\n    session_token_header: b\n"
                 ),
-                5,
+                6,
                 "another of them",
             ),
             (

@@ -662,7 +662,7 @@ mod tests {
             ),
             ("http_server_config:\n  headers:\n    X-Content-Type-Options: sniff\n".into(), 3, "nosniff"),
             ("http_server_config: {http3: true}".into(), 1, "http3"),
-            ("basic_auth_users:\n  john: doe\n".into(), 2, "too short"),
+            ("basic_auth_users:\n  john: hunter2\n".into(), 2, "too short"),
             (format!("basic_auth_users:\n  john: {}\n", HASH.replace("$10$", "$99$")), 2, "cost"),
             (format!("basic_auth_users:\n  john: {}\n", HASH.replace("$2y$", "$1y$")), 2, "$2a$"),
             ("rate_limit:\n  interval: soon\n  burst: 1\n".into(), 2, "interval"),
@@ -674,7 +674,7 @@ mod tests {
             assert!(line == 0 || error.line == line, "{error}\n{text:.300}");
             let said = error.to_string();
             assert!(said.contains(says) && said.starts_with("/etc/campaign_exporter/web.yml:"), "{said} / {says}");
-            assert!(!said.contains("doe"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
         }
     }
 
