@@ -34,7 +34,7 @@ use crate::source::processes::{ProcessSource, ProcessTable};
 use crate::source::tailer::Published;
 use crate::source::tailer::logs::Logs;
 use crate::source::tailer::tracking::Tracking;
-use crate::source::tailer::{Phase, Readings};
+use crate::source::tailer::{Readings, TailerPhase};
 
 /// What every collector of one scrape sees: the same moment for all.
 pub struct Context {
@@ -324,8 +324,10 @@ fn published<V>(readings: &Readings<V>, files: &str) -> Result<Published<V>, Col
     }
     let published = readings.published();
     match published.phase {
-        Phase::NoInstallation | Phase::CaughtUp => Ok(published),
-        Phase::Looking | Phase::Placed => error(ErrorKind::Busy, "has just begun: its numbers are not complete yet"),
+        TailerPhase::NoInstallation | TailerPhase::CaughtUp => Ok(published),
+        TailerPhase::Looking | TailerPhase::Placed => {
+            error(ErrorKind::Busy, "has just begun: its numbers are not complete yet")
+        }
     }
 }
 

@@ -228,6 +228,34 @@ mod tests {
         }
     }
 
+    /// How many bytes are presented until a file that holds `text` has been read, with the reader's buffer.
+    fn presented(text: &[u8]) -> usize {
+        const BUFFER: usize = 256 * 1024;
+        let (mut position, mut presented) = (Position::default(), 0);
+        loop {
+            let from = position.offset as usize;
+            let bytes = &text[from..text.len().min(from + BUFFER)];
+            presented += bytes.len();
+            if position.feed(bytes, MAX_LINE_BYTES, |_| {}).consumed == 0 {
+                return presented;
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_content_of_twice_the_size_is_twice_the_work() {
+        let long = [vec![b'x'; MAX_LINE_BYTES], b"\n".to_vec()].concat();
+        let just_too_long = [vec![b'x'; MAX_LINE_BYTES + 1], b"\n".to_vec()].concat();
+        for pattern in
+            [b"x".to_vec(), b"\0".to_vec(), b"\n".to_vec(), b"\0\n".to_vec(), b"\0x".to_vec(), long, just_too_long]
+        {
+            let of = |size: usize| presented(&pattern.iter().copied().cycle().take(size).collect::<Vec<u8>>());
+            let (once, twice) = (of(2 << 20), of(4 << 20));
+            assert!(once <= 3 << 20, "each byte is looked at once, and the rest of a buffer again: {once}");
+            assert!(twice as f64 <= 2.5 * once as f64, "{once} and {twice}");
+        }
+    }
+
     #[test]
     fn a_partial_line_waits_for_its_end() {
         let mut position = Position::default();

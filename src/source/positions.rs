@@ -80,13 +80,13 @@ pub enum Update<R> {
 /// A state as it stands in a file, by the version of its form.
 enum Stored<R: Record> {
     V1(R::V1),
-    V2(Vec<Line<R>>),
+    V2(Vec<Batch<R>>),
 }
 
 /// A line of version 2.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<R> {
+struct Batch<R> {
     put: Vec<R>,
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     gone: Vec<Vec<Name>>,
@@ -99,7 +99,7 @@ impl<R: Record> From<Stored<R>> for Vec<R> {
             Stored::V2(lines) => lines,
         };
         let mut records = BTreeMap::new();
-        for Line { put, gone } in lines {
+        for Batch { put, gone } in lines {
             records.extend(put.into_iter().map(|record| (record.key(), record)));
             for key in gone {
                 records.remove(&key);
@@ -197,7 +197,7 @@ struct Header {
 
 /// What is known of the file that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+enum OnDisk {
     /// Nothing yet: it may be somebody's.
     Unknown,
     /// It is our own, but must be written anew before anything is appended.
@@ -213,14 +213,14 @@ pub struct Storage {
     name: &'static str,
     /// Held until the process ends, however it ends.
     lock: Option<File>,
-    content: Content,
+    content: OnDisk,
 }
 
 impl Storage {
     /// The state `name` is to be kept in `directory`, which is created when it is needed.
     #[must_use]
     pub fn new(directory: PathBuf, name: &'static str) -> Self {
-        Storage { directory, name, lock: None, content: Content::Unknown }
+        Storage { directory, name, lock: None, content: OnDisk::Unknown }
     }
 
     fn file(&self, ending: &str) -> String {
@@ -239,18 +239,18 @@ impl Storage {
         let directory = self.open_directory(true)?;
         self.lock(&directory)?;
         let Some(bytes) = self.read(&directory)? else {
-            self.content = Content::Ours;
+            self.content = OnDisk::Ours;
             return Ok(Vec::new());
         };
         match parse(&bytes, self.name) {
             Ok(records) => {
-                self.content = Content::Ours;
+                self.content = OnDisk::Ours;
                 Ok(records)
             }
             Err(reason) => {
                 let aside = self.path(DAMAGED);
                 self.rename(&directory, STATE, DAMAGED)?;
-                self.content = Content::Ours;
+                self.content = OnDisk::Ours;
                 Err(StorageError::Damaged { path: self.path(STATE), aside, reason })
             }
         }
@@ -271,8 +271,8 @@ impl Storage {
     #[must_use]
     pub fn wants_all(&self) -> bool {
         match self.content {
-            Content::Unknown | Content::Ours => true,
-            Content::Appendable { size, whole } => size > whole.saturating_mul(GROWTH).saturating_add(GROWTH_BYTES),
+            OnDisk::Unknown | OnDisk::Ours => true,
+            OnDisk::Appendable { size, whole } => size > whole.saturating_mul(GROWTH).saturating_add(GROWTH_BYTES),
         }
     }
 
@@ -284,33 +284,33 @@ impl Storage {
     /// What the machine refused. What was stored before is then still there, and everything must be stored the next time.
     pub fn save<R: Record>(&mut self, update: Update<R>, durable: bool) -> Result<(), StorageError> {
         let before = self.content;
-        if before != Content::Unknown {
-            self.content = Content::Ours;
+        if before != OnDisk::Unknown {
+            self.content = OnDisk::Ours;
         }
         let directory = self.open_directory(true)?;
         self.lock(&directory)?;
         self.content = match update {
             Update::All(put) => {
-                if before == Content::Unknown && self.has_state(&directory) {
+                if before == OnDisk::Unknown && self.has_state(&directory) {
                     self.rename(&directory, STATE, EARLIER)?;
                     tracing::warn!(path = %self.path(EARLIER).display(), "positions and counters that could not be taken over were set aside");
                 }
-                let whole = self.write_all(&directory, &Line { put, gone: Vec::new() })?;
-                Content::Appendable { size: whole, whole }
+                let whole = self.write_all(&directory, &Batch { put, gone: Vec::new() })?;
+                OnDisk::Appendable { size: whole, whole }
             }
             Update::Changed { put, gone } => {
-                let Content::Appendable { size, whole } = before else {
+                let OnDisk::Appendable { size, whole } = before else {
                     let source = io::Error::other("there is no whole state to add to");
                     return Err(StorageError::Io { path: self.path(STATE), source });
                 };
-                let added = self.append(&directory, size, &Line { put, gone }, durable)?;
-                Content::Appendable { size: size + added, whole }
+                let added = self.append(&directory, size, &Batch { put, gone }, durable)?;
+                OnDisk::Appendable { size: size + added, whole }
             }
         };
         Ok(())
     }
 
-    fn write_all<R: Record>(&self, directory: &OwnedFd, line: &Line<R>) -> Result<u64, StorageError> {
+    fn write_all<R: Record>(&self, directory: &OwnedFd, line: &Batch<R>) -> Result<u64, StorageError> {
         let write = || -> io::Result<u64> {
             let mut bytes = serde_json::to_vec(&header_of(self.name))?;
             bytes.push(b'\n');
@@ -338,7 +338,7 @@ impl Storage {
         &self,
         directory: &OwnedFd,
         size: u64,
-        line: &Line<R>,
+        line: &Batch<R>,
         durable: bool,
     ) -> Result<u64, StorageError> {
         let write = || -> io::Result<u64> {
@@ -439,7 +439,7 @@ impl Storage {
 }
 
 /// A line of version 2, with its checksum and its end.
-fn render<R: Record>(line: &Line<R>) -> io::Result<Vec<u8>> {
+fn render<R: Record>(line: &Batch<R>) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(line)?;
     let mut bytes = format!("{:08x} ", checksum(&body)).into_bytes();
     bytes.extend(body);
@@ -489,7 +489,7 @@ fn parse_stored<R: Record>(bytes: &[u8], name: &str) -> Result<Stored<R>, String
     }
 }
 
-fn parse_lines<R: Record>(bytes: &[u8]) -> Result<Vec<Line<R>>, String> {
+fn parse_lines<R: Record>(bytes: &[u8]) -> Result<Vec<Batch<R>>, String> {
     let mut lines = Vec::new();
     let mut number = 1;
     let mut rest = bytes;
@@ -574,7 +574,7 @@ mod tests {
         assert_eq!(text, STORED);
         let records: Vec<TrackingRecord> = serde_json::from_str(STORED_TRACKING).unwrap();
         assert_eq!(serde_json::to_string(&records).unwrap(), STORED_TRACKING);
-        let line = Line { put: vec![LogRecord::Surveyed {}], gone: vec![vec![Name("prod".into()), Name("x".into())]] };
+        let line = Batch { put: vec![LogRecord::Surveyed {}], gone: vec![vec![Name("prod".into()), Name("x".into())]] };
         assert_eq!(render(&line).unwrap(), b"96f276e2 {\"put\":[{\"surveyed\":{}}],\"gone\":[[\"prod\",\"x\"]]}\n");
         assert_eq!(
             serde_json::to_string(&header_of(NAME)).unwrap(),

@@ -163,7 +163,7 @@ impl Handle {
 
 /// What is to be done with a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum ReadProgress {
     /// There may be something to read.
     Behind,
     /// Read to its end as far as was seen; nothing is to be done until size or time change.
@@ -175,7 +175,7 @@ enum Progress {
 struct Generation {
     identity: (u64, u64),
     handle: Handle,
-    progress: Progress,
+    progress: ReadProgress,
     print: Fingerprint,
     position: Position,
     /// Size and time of the last change, when last looked at.
@@ -199,7 +199,7 @@ impl Generation {
             self.grown_to = self.grown_to.max(self.size);
             before = Some(self.restart());
         } else if meta.len() != self.size || modified(meta) != self.modified {
-            self.progress = Progress::Behind;
+            self.progress = ReadProgress::Behind;
         }
         self.size = meta.len();
         self.modified = modified(meta);
@@ -214,7 +214,7 @@ impl Generation {
         self.print = Fingerprint::default();
         self.grown_to = 0;
         self.size = 0;
-        self.progress = Progress::Behind;
+        self.progress = ReadProgress::Behind;
         before
     }
 
@@ -239,7 +239,7 @@ impl Generation {
 
     /// Reads once.
     fn read(&mut self, buffer: &mut [u8], tally: &mut Tally, lines: &mut impl Lines) -> io::Result<ReadOnce> {
-        if self.progress != Progress::Behind {
+        if self.progress != ReadProgress::Behind {
             return Ok(ReadOnce::Nothing);
         }
         let Handle::Open(file) = &self.handle else { return Ok(ReadOnce::Nothing) };
@@ -279,16 +279,16 @@ impl Generation {
         tally.read_bytes += consumed;
         tally.skipped_bytes += skipped;
         if count < buffer.len() {
-            self.progress = Progress::Quiet;
+            self.progress = ReadProgress::Quiet;
         }
         Ok(ReadOnce::Consumed(usize::try_from(consumed).unwrap_or(usize::MAX)))
     }
 
     /// The end of a file that is left behind: a last line without an end counts now.
     fn finish(mut self, buffer: &mut [u8], tally: &mut Tally, lines: &mut impl Lines) -> StoredFile {
-        self.progress = Progress::Behind;
+        self.progress = ReadProgress::Behind;
         while matches!(self.read(buffer, tally, lines), Ok(ReadOnce::Consumed(consumed)) if consumed > 0) {
-            self.progress = Progress::Behind;
+            self.progress = ReadProgress::Behind;
         }
         if let Some(file) = self.handle.file()
             && let Ok(count) = read_at(file, &mut buffer[..MAX_LINE_BYTES], self.position.offset)
@@ -315,7 +315,7 @@ enum ReadOnce {
 }
 
 /// A file under one of the log's names that is not being followed.
-struct Candidate {
+struct FileCandidate {
     handle: Handle,
     meta: Metadata,
     beginning: Vec<u8>,
@@ -323,7 +323,7 @@ struct Candidate {
     known: Option<StoredFile>,
 }
 
-impl Candidate {
+impl FileCandidate {
     fn identity(&self) -> (u64, u64) {
         identity(&self.meta)
     }
@@ -378,7 +378,7 @@ impl Candidate {
             size,
             modified: modified(&self.meta),
             grown_to: position.offset,
-            progress: Progress::Behind,
+            progress: ReadProgress::Behind,
             rested: 0,
             current: self.is_current,
             follows: self.known.map_or(follows, |known| known.follows),
@@ -507,7 +507,7 @@ impl LogFollower {
     #[must_use]
     pub fn has_more(&self) -> bool {
         let waits =
-            |generation: &Generation| generation.progress == Progress::Behind && generation.handle.file().is_some();
+            |generation: &Generation| generation.progress == ReadProgress::Behind && generation.handle.file().is_some();
         self.generations.iter().any(waits) || self.generations.len() > 2
     }
 
@@ -521,7 +521,7 @@ impl LogFollower {
     pub fn park(&mut self) -> usize {
         let mut parked = 0;
         for generation in &mut self.generations {
-            if generation.current && generation.progress == Progress::Quiet && generation.handle.file().is_some() {
+            if generation.current && generation.progress == ReadProgress::Quiet && generation.handle.file().is_some() {
                 generation.handle = Handle::Parked;
                 parked += 1;
             }
@@ -573,9 +573,9 @@ impl LogFollower {
             }
         }
         for generation in &mut self.generations {
-            if let Progress::Failed(failed) = generation.progress {
+            if let ReadProgress::Failed(failed) = generation.progress {
                 self.trouble = Some(failed);
-                generation.progress = Progress::Behind;
+                generation.progress = ReadProgress::Behind;
             }
         }
         if !self.missing.is_empty() && !self.generations.is_empty() {
@@ -643,7 +643,7 @@ impl LogFollower {
                     // It is tried again at the next look.
                     let trouble = Miss::from(&error);
                     self.trouble = Some(trouble);
-                    self.generations[place].progress = Progress::Failed(trouble);
+                    self.generations[place].progress = ReadProgress::Failed(trouble);
                 }
             }
             // The last two stay: their writer may not have closed the one that it renamed.
@@ -666,7 +666,7 @@ impl LogFollower {
         }
         for place in 0..self.generations.len() {
             let generation = &self.generations[place];
-            let rests = generation.progress == Progress::Quiet
+            let rests = generation.progress == ReadProgress::Quiet
                 || generation.handle.file().is_none() && !self.has_a_name(generation.identity);
             let generation = &mut self.generations[place];
             generation.rested = if rests { generation.rested.saturating_add(1) } else { 0 };
@@ -770,8 +770,8 @@ impl LogFollower {
     ///
     /// The order of looking matters: the earlier files, the current, the earlier again. A rotation in between shows
     /// itself the second time, so that nothing that has a name is missed.
-    fn candidates(&mut self) -> Vec<Candidate> {
-        let mut found: Vec<Candidate> = Vec::new();
+    fn candidates(&mut self) -> Vec<FileCandidate> {
+        let mut found: Vec<FileCandidate> = Vec::new();
         let earlier = std::mem::take(&mut self.earlier);
         for path in &earlier {
             found.extend(self.candidate(path, false, &found));
@@ -789,7 +789,7 @@ impl LogFollower {
         found
     }
 
-    fn candidate(&mut self, path: &Path, is_current: bool, found: &[Candidate]) -> Option<Candidate> {
+    fn candidate(&mut self, path: &Path, is_current: bool, found: &[FileCandidate]) -> Option<FileCandidate> {
         let is_known = |meta: &Metadata, this: &Self| {
             this.generations.iter().any(|open| open.identity == identity(meta))
                 || found.iter().any(|candidate| candidate.identity() == identity(meta))
@@ -811,7 +811,7 @@ impl LogFollower {
                 let mut beginning = vec![0; FINGERPRINT_BYTES];
                 let length = self.note(read_at(&file, &mut beginning, 0))?;
                 beginning.truncate(length);
-                Candidate { handle: Handle::Open(file), meta, beginning, is_current, known: None }
+                FileCandidate { handle: Handle::Open(file), meta, beginning, is_current, known: None }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => {
@@ -821,7 +821,7 @@ impl LogFollower {
                     return None;
                 }
                 // Its name may be gone when it can be read: remember where to begin, or what is lost.
-                Candidate { handle: Handle::Denied, meta, beginning: Vec::new(), is_current, known: None }
+                FileCandidate { handle: Handle::Denied, meta, beginning: Vec::new(), is_current, known: None }
             }
         };
         if let Some(place) = self.missing.iter().position(|stored| candidate.is(stored)) {
@@ -834,9 +834,9 @@ impl LogFollower {
     /// None of a file that was read to its end; one that was and has grown since goes on there.
     fn unless_finished(
         &mut self,
-        mut candidate: Candidate,
-        is: impl Fn(&Candidate, &StoredFile) -> bool,
-    ) -> Option<Candidate> {
+        mut candidate: FileCandidate,
+        is: impl Fn(&FileCandidate, &StoredFile) -> bool,
+    ) -> Option<FileCandidate> {
         let Some(place) = self.finished.iter().position(|stored| is(&candidate, stored)) else {
             return Some(candidate);
         };
@@ -849,7 +849,7 @@ impl LogFollower {
 
     /// Finds content that is known under other inode numbers: `var` was copied to another disk, a log was written anew in
     /// place, or copied before it was truncated.
-    fn match_copies(&mut self, found: &mut Vec<Candidate>) {
+    fn match_copies(&mut self, found: &mut Vec<FileCandidate>) {
         // A file under the name that it had comes first: a copy of it may have another name.
         for same_name in [true, false] {
             for candidate in found.iter_mut().filter(|candidate| candidate.known.is_none()) {
@@ -869,7 +869,7 @@ impl LogFollower {
     }
 
     /// None of a file that holds what another one does that is being read: that one is read on.
-    fn unless_copy(&mut self, mut candidate: Candidate, resumed: &[StoredFile]) -> Option<Candidate> {
+    fn unless_copy(&mut self, mut candidate: FileCandidate, resumed: &[StoredFile]) -> Option<FileCandidate> {
         let twin = self.generations.iter().position(|open| candidate.copies(&open.stored()));
         if candidate.is_current {
             // It has taken the other one's place.
@@ -895,7 +895,7 @@ impl LogFollower {
             let generation = &self.generations[place];
             let waits = match generation.handle {
                 Handle::Open(_) => false,
-                Handle::Parked => generation.progress != Progress::Quiet || !generation.current,
+                Handle::Parked => generation.progress != ReadProgress::Quiet || !generation.current,
                 Handle::Denied => true,
             };
             if !waits {
@@ -907,7 +907,7 @@ impl LogFollower {
                     Ok((meta, file)) if meta.is_file() && identity(&meta) == generation.identity => {
                         generation.handle = Handle::Open(file);
                         self.missing.extend(generation.saw(&meta));
-                        generation.progress = Progress::Behind;
+                        generation.progress = ReadProgress::Behind;
                         break;
                     }
                     Ok(_) => {}
@@ -920,7 +920,7 @@ impl LogFollower {
 
     /// Content that was being read and is no more. Called with the files that were found, of which those that go on are
     /// known.
-    fn account_for_missing(&mut self, found: &mut Vec<Candidate>, oldest: Option<&Metadata>) {
+    fn account_for_missing(&mut self, found: &mut Vec<FileCandidate>, oldest: Option<&Metadata>) {
         if let Some(first) = found.iter().position(|candidate| candidate.known.is_some()) {
             // What is older than a file that was being read had been read before it.
             for older in found.drain(..first).collect::<Vec<_>>() {

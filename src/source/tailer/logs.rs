@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::counts::{Counter, Counts, MAX_NAMES, NameBudget};
 use super::follow::{Begin, LogFollower, StoredFile, Tally};
 use super::runs::Runs;
-use super::{Kind, ListedFile, Log, Names, Readings, Restored, Stage, Tailer};
+use super::{ListedFile, Log, LogKind, Names, Readings, Restored, Stage, Tailer};
 use crate::parse::line::{Level, Memory, Problem};
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
@@ -256,7 +256,7 @@ impl From<CountsV1> for Counts {
     }
 }
 
-impl Kind for LogsKind {
+impl LogKind for LogsKind {
     const NAME: &'static str = "logs";
 
     const FOLDERS: &'static [&'static str] = &["log", ""];

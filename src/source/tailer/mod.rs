@@ -1,4 +1,4 @@
-//! Follows log files: [`Tailer`] with a [`Kind`] of logs. The modules' logs are one ([`logs`]), the tracking logs another
+//! Follows log files: [`Tailer`] with a [`LogKind`] of logs. The modules' logs are one ([`logs`]), the tracking logs another
 //! ([`tracking`]).
 //!
 //! The kernel's hints (inotify, by `notify`) say where to look; looking says what is true. In every survey everything that
@@ -34,6 +34,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use self::follow::{Begin, LogFollower};
 use self::watch::{Hinted, Wake, Watch};
 use super::kit::Miss;
+use super::limits::DescriptorBudget;
 use super::positions::{Name, Record, Update};
 use crate::parse::tail::Lines;
 pub use run::{Published, Readings, StartError, StorageAccess, TailerThread};
@@ -92,17 +93,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The clock that files' times come from ticks this often, at the slowest.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Descriptors that are left to others, whatever the limit: `/proc`, the store, probes.
-const OTHER_DESCRIPTORS: u64 = 96;
-
-/// The most descriptors that connections take, and at the most a quarter of all.
-const CONNECTIONS: u64 = 512;
-
 /// How many logs are closed at once when descriptors are scarce.
 const PARK: usize = 32;
 
 /// What one kind of logs has of its own.
-pub trait Kind: Sized + Send + 'static {
+pub trait LogKind: Sized + Send + 'static {
     /// What its state is called, and its thread.
     const NAME: &'static str;
 
@@ -176,7 +171,7 @@ pub trait Kind: Sized + Send + 'static {
     /// A log is over: what was counted in it is kept by the kind. `unread` is what is known to be lost of it, in bytes.
     fn is_over(&mut self, _instance: &OsStr, _record: Self::Record, _unread: u64) {}
 
-    /// Whether [`Kind::settle`] may change something.
+    /// Whether [`LogKind::settle`] may change something.
     fn is_unsettled(_reading: &Self::Reading) -> bool {
         false
     }
@@ -227,7 +222,7 @@ pub struct Names {
 
 /// How long the reader may rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rest {
+pub struct TurnRest {
     /// Even when there are hints.
     pub at_least: Duration,
     /// When there are none.
@@ -259,7 +254,7 @@ pub enum Scope {
 
 /// How far the tailer has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum TailerPhase {
     /// It is looking for the logs.
     #[default]
     Looking,
@@ -319,7 +314,7 @@ enum Stage {
 }
 
 /// One log that is followed.
-pub struct Log<K: Kind> {
+pub struct Log<K: LogKind> {
     folder: usize,
     name: OsString,
     follower: LogFollower,
@@ -341,7 +336,7 @@ pub struct Log<K: Kind> {
 }
 
 /// Reads logs, a turn at a time. It does nothing by itself: [`TailerThread`] gives it a thread.
-pub struct Tailer<K: Kind> {
+pub struct Tailer<K: LogKind> {
     kind: K,
     wake: Arc<Wake>,
     watch: Watch,
@@ -361,7 +356,7 @@ pub struct Tailer<K: Kind> {
     dropped: Vec<Vec<Name>>,
     /// Whether logs are gone that may differ from what is stored of them.
     moved: bool,
-    phase: Phase,
+    phase: TailerPhase,
     surveyed: bool,
     was_surveyed: bool,
     surveys: usize,
@@ -374,7 +369,7 @@ pub struct Tailer<K: Kind> {
     difference: Difference,
 }
 
-impl<K: Kind> Tailer<K> {
+impl<K: LogKind> Tailer<K> {
     /// A tailer that hears of changes by `watch`.
     #[must_use]
     pub fn new(kind: K, watch: Watch, wake: Arc<Wake>) -> Self {
@@ -383,7 +378,7 @@ impl<K: Kind> Tailer<K> {
             wake,
             watch,
             max_logs: K::MAX_LOGS,
-            max_open: max_open(K::QUARTERS),
+            max_open: DescriptorBudget::current().files / 4 * K::QUARTERS,
             var: None,
             watched_var: None,
             var_trouble: None,
@@ -393,7 +388,7 @@ impl<K: Kind> Tailer<K> {
             stored: BTreeMap::new(),
             dropped: Vec::new(),
             moved: false,
-            phase: Phase::Looking,
+            phase: TailerPhase::Looking,
             surveyed: false,
             was_surveyed: false,
             surveys: 0,
@@ -471,7 +466,7 @@ impl<K: Kind> Tailer<K> {
 
     /// How far it has come.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> TailerPhase {
         self.phase
     }
 
@@ -487,7 +482,7 @@ impl<K: Kind> Tailer<K> {
     }
 
     /// Looks where something is due below `var` and reads a little. How long to rest.
-    pub fn turn(&mut self, now: Instant, var: Option<&Path>) -> Rest {
+    pub fn turn(&mut self, now: Instant, var: Option<&Path>) -> TurnRest {
         if self.var.as_deref() != var {
             self.move_to(var, now);
         }
@@ -510,18 +505,18 @@ impl<K: Kind> Tailer<K> {
         rest
     }
 
-    fn come_further(&mut self, rest: Rest) {
+    fn come_further(&mut self, rest: TurnRest) {
         let phase = if self.var.is_none() {
-            Phase::NoInstallation
+            TailerPhase::NoInstallation
         } else if !self.surveyed && self.var_trouble.is_none() || self.logs.iter().any(|log| log.stage == Stage::New) {
-            Phase::Looking
-        } else if rest.at_most.is_zero() && self.phase < Phase::CaughtUp {
-            Phase::Placed
+            TailerPhase::Looking
+        } else if rest.at_most.is_zero() && self.phase < TailerPhase::CaughtUp {
+            TailerPhase::Placed
         } else {
-            Phase::CaughtUp
+            TailerPhase::CaughtUp
         };
         // What comes later is looked for while the others are shown.
-        if phase != self.phase && (phase > self.phase || phase == Phase::NoInstallation) {
+        if phase != self.phase && (phase > self.phase || phase == TailerPhase::NoInstallation) {
             self.phase = phase;
             self.differs(Difference::Some);
         }
@@ -536,15 +531,15 @@ impl<K: Kind> Tailer<K> {
         self.differs(difference);
     }
 
-    fn rest(&self, now: Instant, hinted: bool, read: usize) -> Rest {
+    fn rest(&self, now: Instant, hinted: bool, read: usize) -> TurnRest {
         let zero = Duration::ZERO;
         if self.logs.iter().any(|log| log.follower.has_more()) {
-            return Rest { at_least: zero, at_most: zero };
+            return TurnRest { at_least: zero, at_most: zero };
         }
         let until = |at: Option<Instant>| at.map_or(zero, |at| at.saturating_duration_since(now));
         let until_survey = until(self.next_survey);
         if read > BUSY_BYTES {
-            return Rest { at_least: GATHER_BUSY, at_most: GATHER.min(until_survey).max(GATHER_BUSY) };
+            return TurnRest { at_least: GATHER_BUSY, at_most: GATHER.min(until_survey).max(GATHER_BUSY) };
         }
         let mut at_most = until_survey;
         if K::HAS_HINTS {
@@ -566,7 +561,7 @@ impl<K: Kind> Tailer<K> {
             at_most = at_most.min(POLL);
         }
         let at_least = if hinted || read > 0 { GATHER } else { zero };
-        Rest { at_least, at_most: at_most.max(Duration::from_millis(1)) }
+        TurnRest { at_least, at_most: at_most.max(Duration::from_millis(1)) }
     }
 
     /// Files found again below the new `var` resume from their stored position.
@@ -590,7 +585,7 @@ impl<K: Kind> Tailer<K> {
         self.was_surveyed &= self.var.is_none();
         self.var = var.map(Path::to_owned);
         self.surveyed = false;
-        self.phase = Phase::Looking;
+        self.phase = TailerPhase::Looking;
         self.next_survey = None;
         self.differs(Difference::Some);
     }
@@ -1156,7 +1151,7 @@ impl Folder {
     }
 }
 
-impl<K: Kind> Log<K> {
+impl<K: LogKind> Log<K> {
     fn is_hot(&self, now: Instant) -> bool {
         self.grew.is_some_and(|grew| now.saturating_duration_since(grew) < HOT)
     }
@@ -1194,13 +1189,6 @@ pub const fn reason(miss: Miss) -> &'static str {
         Miss::Limit => "limit",
         Miss::Gone | Miss::Failed => "failure",
     }
-}
-
-/// The most descriptors that may be held under the limit in force, for so many quarters of all files.
-fn max_open(quarters: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
-    let files = limit.saturating_sub(OTHER_DESCRIPTORS + (limit / 4).min(CONNECTIONS)).max(8);
-    usize::try_from(files).unwrap_or(usize::MAX) / 4 * quarters
 }
 
 fn key(instance: &OsStr, log: &OsStr) -> Vec<Name> {

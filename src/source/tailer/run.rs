@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::watch::Wake;
-use super::{Difference, Kind, Phase, Scope, Tailer};
+use super::{Difference, LogKind, Scope, Tailer, TailerPhase};
 use crate::source::positions::{Storage, StorageError, Update};
 use crate::sync::locked;
 
@@ -80,7 +80,7 @@ pub struct Published<V> {
     /// What is known.
     pub view: Arc<V>,
     /// How far the reader had come.
-    pub phase: Phase,
+    pub phase: TailerPhase,
     /// Whether the state could be stored the last time; none when it is not to be.
     pub stored: Option<bool>,
     sequence: u64,
@@ -96,7 +96,7 @@ impl<V> Published<V> {
     /// What a test wants published.
     #[must_use]
     pub fn new(view: Arc<V>, stored: Option<bool>) -> Self {
-        Published { view, phase: Phase::CaughtUp, stored, sequence: 0 }
+        Published { view, phase: TailerPhase::CaughtUp, stored, sequence: 0 }
     }
 }
 
@@ -109,7 +109,7 @@ struct Common<V> {
     wake: Arc<Wake>,
     published: Mutex<Published<V>>,
     /// When the reader last took a turn, and how far it had come.
-    turned: Mutex<(Instant, Phase)>,
+    turned: Mutex<(Instant, TailerPhase)>,
     alive: AtomicBool,
 }
 
@@ -135,13 +135,13 @@ impl<V> Readings<V> {
     /// Whether it is known where the logs are and where they are read on: what is written from now on is counted.
     #[must_use]
     pub fn is_placed(&self) -> bool {
-        locked(&self.0.turned).1 >= Phase::Placed
+        locked(&self.0.turned).1 >= TailerPhase::Placed
     }
 
     /// Whether something is published: what was there at the start has been read, or there is no installation.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        matches!(locked(&self.0.published).phase, Phase::NoInstallation | Phase::CaughtUp)
+        matches!(locked(&self.0.published).phase, TailerPhase::NoInstallation | TailerPhase::CaughtUp)
     }
 
     /// Looks at everything again, soon.
@@ -149,7 +149,7 @@ impl<V> Readings<V> {
         self.0.wake.touch_everything();
     }
 
-    fn publish(&self, moment: &Moment<V>, stored: Option<bool>) {
+    fn publish(&self, moment: &ViewAt<V>, stored: Option<bool>) {
         let mut published = locked(&self.0.published);
         if moment.sequence >= published.sequence {
             published.view = Arc::clone(&moment.view);
@@ -161,9 +161,9 @@ impl<V> Readings<V> {
 }
 
 /// What was known at one moment.
-struct Moment<V> {
+struct ViewAt<V> {
     view: Arc<V>,
-    phase: Phase,
+    phase: TailerPhase,
     sequence: u64,
 }
 
@@ -182,7 +182,7 @@ impl<V: Default + Send + Sync + 'static> TailerThread<V> {
     ///
     /// # Errors
     /// The machine has no thread for it.
-    pub fn start<K: Kind<View = V>>(
+    pub fn start<K: LogKind<View = V>>(
         var: impl Fn() -> Option<PathBuf> + Send + 'static,
         storage: StorageAccess,
         make: impl FnOnce(Arc<Wake>) -> Tailer<K> + Send + 'static,
@@ -192,7 +192,7 @@ impl<V: Default + Send + Sync + 'static> TailerThread<V> {
         let common = Common {
             wake: Arc::clone(&wake),
             published: Mutex::new(Published { stored: stores.then_some(false), ..Published::default() }),
-            turned: Mutex::new((Instant::now(), Phase::Looking)),
+            turned: Mutex::new((Instant::now(), TailerPhase::Looking)),
             alive: AtomicBool::new(true),
         };
         let readings = Readings(Arc::new(common));
@@ -307,11 +307,11 @@ struct Publisher<V> {
 }
 
 impl<V: Default + Send + Sync> Publisher<V> {
-    fn moment<K: Kind<View = V>>(&mut self, tailer: &mut Tailer<K>) -> Moment<V> {
+    fn moment<K: LogKind<View = V>>(&mut self, tailer: &mut Tailer<K>) -> ViewAt<V> {
         self.sequence += 1;
         self.published = Some(Instant::now());
         self.waits = false;
-        Moment { view: Arc::new(tailer.view()), phase: tailer.phase(), sequence: self.sequence }
+        ViewAt { view: Arc::new(tailer.view()), phase: tailer.phase(), sequence: self.sequence }
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -320,7 +320,7 @@ impl<V: Default + Send + Sync> Publisher<V> {
 }
 
 /// The work of the reading thread.
-fn read<K: Kind>(
+fn read<K: LogKind>(
     mut tailer: Tailer<K>,
     readings: &Readings<K::View>,
     var: impl Fn() -> Option<PathBuf>,
@@ -381,14 +381,14 @@ fn read<K: Kind>(
 }
 
 /// Stores and publishes what is due.
-fn advance<K: Kind>(
+fn advance<K: LogKind>(
     tailer: &mut Tailer<K>,
     store: Option<&StoreThread<K>>,
     schedule: &mut Schedule,
     publisher: &mut Publisher<K::View>,
     now: Instant,
 ) {
-    if !matches!(tailer.phase(), Phase::NoInstallation | Phase::CaughtUp) {
+    if !matches!(tailer.phase(), TailerPhase::NoInstallation | TailerPhase::CaughtUp) {
         return;
     }
     let Some(store) = store else {
@@ -418,17 +418,17 @@ fn advance<K: Kind>(
 }
 
 /// Stores states in a thread of its own: a busy disk must not keep the reader from seeing a rotation.
-struct StoreThread<K: Kind> {
+struct StoreThread<K: LogKind> {
     queue: Arc<StoreQueue<K>>,
     thread: JoinHandle<()>,
 }
 
-struct StoreQueue<K: Kind> {
+struct StoreQueue<K: LogKind> {
     state: Mutex<QueueState<K>>,
     signal: Condvar,
 }
 
-struct QueueState<K: Kind> {
+struct QueueState<K: LogKind> {
     next: Option<Work<K>>,
     busy_since: Option<Instant>,
     failed: bool,
@@ -436,8 +436,8 @@ struct QueueState<K: Kind> {
     end: bool,
 }
 
-struct Work<K: Kind> {
-    moment: Moment<K::View>,
+struct Work<K: LogKind> {
+    moment: ViewAt<K::View>,
     update: Update<K::Record>,
     durable: bool,
 }
@@ -450,7 +450,7 @@ struct QueueLook {
     wants_all: bool,
 }
 
-impl<K: Kind> StoreThread<K> {
+impl<K: LogKind> StoreThread<K> {
     fn start(storage: Storage, readings: Readings<K::View>) -> Result<Self, StartError> {
         let state = QueueState { next: None, busy_since: None, failed: false, wants_all: true, end: false };
         let queue = Arc::new(StoreQueue { state: Mutex::new(state), signal: Condvar::new() });
@@ -477,13 +477,13 @@ impl<K: Kind> StoreThread<K> {
         state.wants_all || state.next.is_some() || state.busy_since.is_some()
     }
 
-    fn hand_over(&self, moment: Moment<K::View>, update: Update<K::Record>, durable: bool) {
+    fn hand_over(&self, moment: ViewAt<K::View>, update: Update<K::Record>, durable: bool) {
         locked(&self.queue.state).next = Some(Work { moment, update, durable });
         self.queue.signal.notify_one();
     }
 
     /// Stores a last state. A disk that hangs is not waited for.
-    fn end(self, moment: Moment<K::View>, update: Update<K::Record>) {
+    fn end(self, moment: ViewAt<K::View>, update: Update<K::Record>) {
         let mut state = locked(&self.queue.state);
         state.next = Some(Work { moment, update, durable: true });
         state.end = true;
@@ -499,7 +499,7 @@ impl<K: Kind> StoreThread<K> {
 }
 
 /// The work of the storing thread.
-fn store<K: Kind>(queue: &StoreQueue<K>, mut storage: Storage, readings: &Readings<K::View>) {
+fn store<K: LogKind>(queue: &StoreQueue<K>, mut storage: Storage, readings: &Readings<K::View>) {
     let mut reported: Option<String> = None;
     let mut state = locked(&queue.state);
     loop {

@@ -23,7 +23,7 @@ const MAX_RUNS: usize = 16;
 /// What one process has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub struct ProcessRun {
     /// Its process id.
     pub pid: u64,
     /// The numbers of its first and its last message among those of the log.
@@ -49,7 +49,7 @@ pub struct Run {
 /// The last run that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failure {
+pub struct FailedRun {
     /// When it wrote its first error: milliseconds since 1970-01-01 UTC.
     pub time: i64,
     /// That error's code.
@@ -65,17 +65,17 @@ pub struct Runs {
     /// Runs that wrote an error.
     pub failed: u64,
     /// The last of these.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<FailedRun>,
     /// How many messages there were.
     messages: u64,
-    runs: Vec<Run>,
+    runs: Vec<ProcessRun>,
 }
 
 impl Runs {
     /// As it was known before runs were told apart: the process that wrote last, and its errors.
     #[must_use]
     pub fn of_last(pid: u64, errors: u64, last_time: i64) -> Self {
-        let run = Run { pid, last_time, messages: 2, errors, failed: errors > 0, ..Run::default() };
+        let run = ProcessRun { pid, last_time, messages: 2, errors, failed: errors > 0, ..ProcessRun::default() };
         Runs { runs: vec![run], messages: 1, ..Runs::default() }
     }
 
@@ -90,10 +90,10 @@ impl Runs {
         self.messages += 1;
         let number = self.messages;
         let time = message.time;
-        let is_it = |run: &Run| run.pid == pid && !run.ended && time - run.last_time < SILENT_FOR_LONG;
+        let is_it = |run: &ProcessRun| run.pid == pid && !run.ended && time - run.last_time < SILENT_FOR_LONG;
         let place = match self.runs.iter().rposition(is_it) {
             Some(place) => place,
-            None => self.begin(Run { pid, first: number, ..Run::default() }),
+            None => self.begin(ProcessRun { pid, first: number, ..ProcessRun::default() }),
         };
         let run = &mut self.runs[place];
         (run.last, run.last_time) = (number, time);
@@ -102,7 +102,7 @@ impl Runs {
         run.superseded = false;
         if message.level == Level::Error {
             if run.errors == 0 {
-                self.last_failure = Some(Failure { time, code: message.code() });
+                self.last_failure = Some(FailedRun { time, code: message.code() });
             }
             run.errors += 1;
             if counts && !run.failed {
@@ -133,9 +133,9 @@ impl Runs {
         ended
     }
 
-    fn begin(&mut self, run: Run) -> usize {
+    fn begin(&mut self, run: ProcessRun) -> usize {
         if self.runs.len() >= MAX_RUNS {
-            let oldest = |run: &&Run| (!run.superseded, run.last);
+            let oldest = |run: &&ProcessRun| (!run.superseded, run.last);
             let last = self.runs.iter().min_by_key(oldest).map(|run| run.last);
             if let Some(place) = self.runs.iter().position(|run| Some(run.last) == last) {
                 self.end_run(place);

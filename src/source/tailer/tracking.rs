@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::follow::{Begin, LogFollower, StoredFile, Tally};
-use super::{Kind, ListedFile, Log, Names, Readings, Restored, Tailer};
+use super::{ListedFile, Log, LogKind, Names, Readings, Restored, Tailer};
 use crate::catalog::signals::tracking::COLLECTOR;
 use crate::parse::line::tracking_line_is_good;
 use crate::parse::tail::{Lines, RawLine};
@@ -59,7 +59,7 @@ impl TrackingTotals {
 /// What is in one file, as far as it was read; kept across restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct JudgedContent {
     lines: u64,
     corrupt: u64,
     /// The numbers of the first corrupt lines, from 1 on.
@@ -72,7 +72,7 @@ pub struct Judge {
     /// Of all that was ever in it.
     totals: TrackingTotals,
     /// Of what is in it now.
-    content: Content,
+    content: JudgedContent,
     /// How many places of corrupt lines have been told.
     told: usize,
 }
@@ -91,7 +91,7 @@ impl Lines for Judge {
     }
 
     fn begin(&mut self) {
-        self.content = Content::default();
+        self.content = JudgedContent::default();
     }
 }
 
@@ -156,7 +156,7 @@ pub struct StoredTracking {
     files: Vec<StoredFile>,
     tally: Tally,
     totals: TrackingTotals,
-    content: Content,
+    content: JudgedContent,
 }
 
 impl StoredTracking {
@@ -205,7 +205,7 @@ struct FileV1 {
     files: Vec<StoredFile>,
     tally: Tally,
     totals: TrackingTotals,
-    content: Content,
+    content: JudgedContent,
 }
 
 impl From<TrackingV1> for Vec<TrackingRecord> {
@@ -222,7 +222,7 @@ impl From<TrackingV1> for Vec<TrackingRecord> {
     }
 }
 
-impl Kind for TrackingKind {
+impl LogKind for TrackingKind {
     const NAME: &'static str = COLLECTOR;
 
     const FOLDERS: &'static [&'static str] = &[FOLDER];

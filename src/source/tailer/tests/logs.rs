@@ -16,7 +16,7 @@ use crate::source::positions::Storage;
 use crate::source::tailer::follow::{Begin, LogFollower};
 use crate::source::tailer::logs::{LogRecord, LogView, LogsKind, LogsView, Start};
 use crate::source::tailer::watch::{Wake, Watch};
-use crate::source::tailer::{Kind, Rest, StorageAccess, Tailer, TailerThread};
+use crate::source::tailer::{LogKind, StorageAccess, Tailer, TailerThread, TurnRest};
 
 /// How often everything is looked at.
 const SURVEY: Duration = LogsKind::SURVEY;
@@ -84,7 +84,7 @@ impl Host {
         self.tailer.poll(self.now, Some(&var));
     }
 
-    fn turn(&mut self) -> Rest {
+    fn turn(&mut self) -> TurnRest {
         let var = self.var();
         self.tailer.turn(self.now, Some(&var))
     }
@@ -740,7 +740,7 @@ fn a_busy_log_does_not_keep_the_others_waiting() {
     host.now += SURVEY;
     for _ in 0..3 {
         // A turn may be used up by one log, but the next begins with another.
-        assert_eq!(host.turn(), Rest { at_least: Duration::ZERO, at_most: Duration::ZERO });
+        assert_eq!(host.turn(), TurnRest { at_least: Duration::ZERO, at_most: Duration::ZERO });
     }
     assert!(host.log("a").lag > 0, "three turns were not to be enough");
     assert_eq!((host.log("b").lag, host.log("c").lag), (0, 0));

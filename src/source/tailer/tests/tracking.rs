@@ -14,7 +14,7 @@ use crate::source::tailer::tracking::{
     CorruptLine, InstanceTracking, MAX_PLACES, TrackingKind, TrackingTotals, TrackingView,
 };
 use crate::source::tailer::watch::{Wake, Watch};
-use crate::source::tailer::{Kind, Phase, Rest, Tailer};
+use crate::source::tailer::{LogKind, Tailer, TailerPhase, TurnRest};
 use proptest::prelude::*;
 
 /// How often the files are looked at.
@@ -55,7 +55,7 @@ impl Host {
         while self.turn().at_most == Duration::ZERO {}
     }
 
-    fn turn(&mut self) -> Rest {
+    fn turn(&mut self) -> TurnRest {
         let var = self.root.path().join("var");
         self.tailer.turn(self.now, Some(&var))
     }
@@ -241,7 +241,7 @@ fn instances_are_told_apart_and_a_host_without_tracking_logs_has_none() {
     fs::remove_dir_all(host.root.path().join("var/prod/redir")).unwrap();
     fs::create_dir_all(host.root.path().join("var/prod/log")).unwrap();
     let view = host.view();
-    assert!(host.tailer.phase() == Phase::CaughtUp && view.instances.is_empty());
+    assert!(host.tailer.phase() == TailerPhase::CaughtUp && view.instances.is_empty());
     for (instance, times) in [("one", 1), ("two", 2)] {
         let folder = host.root.path().join("var").join(instance).join("redir/log");
         fs::create_dir_all(&folder).unwrap();
@@ -268,7 +268,7 @@ fn the_installation_may_be_elsewhere_later() {
         assert_eq!(tailer.view().instances[0].totals.lines, expected);
     }
     tailer.turn(host.now, None);
-    assert!(tailer.phase() == Phase::NoInstallation && tailer.view().instances.is_empty());
+    assert!(tailer.phase() == TailerPhase::NoInstallation && tailer.view().instances.is_empty());
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn only_so_many_files_are_followed_and_places_told() {
         fs::write(host.path(&format!("0x{number:06}.log")), CORRUPT).unwrap();
     }
     // Under a low limit of descriptors they are read in turns.
-    while host.tailer.phase() != Phase::CaughtUp {
+    while host.tailer.phase() != TailerPhase::CaughtUp {
         host.look();
     }
     let view = host.prod();
