@@ -58,6 +58,9 @@ const OF_THE_MOMENT: &[&str] = &[
     "campaign_module_waiting_seconds",
     "campaign_probe_duration_seconds",
     "campaign_scrape_collector_duration_seconds",
+    // Count the scrapes before the first reading of the logs is complete.
+    "campaign_scrape_collector_errors_total{collector=\"logs\",kind=\"busy\"}",
+    "campaign_scrape_collector_errors_total{collector=\"tracking\",kind=\"busy\"}",
     // Counts once a scrape: the log and the tracking log that are directories.
     "campaign_scrape_collector_errors_total{collector=\"logs\",kind=\"parse\"}",
     "campaign_scrape_collector_errors_total{collector=\"tracking\",kind=\"parse\"}",
