@@ -25,7 +25,10 @@ const MAP: &[(&str, &[&str])] = &[
     ("cli", &["catalog", "logging", "serve", "web"]),
     (
         "host",
-        &["catalog", "cli", "collect", "health", "logging", "pool", "render", "serve", "snapshot", "source", "web"],
+        &[
+            "catalog", "cli", "collect", "health", "logging", "pool", "render", "serve", "snapshot", "source", "sync",
+            "web",
+        ],
     ),
     ("lib", &[]),
     ("main", &["catalog", "cli", "collect", "host", "logging", "pool", "render", "serve", "service", "source", "web"]),

@@ -393,8 +393,8 @@ async fn silence_and_slowness_end_at_the_time_limit() {
 
 #[tokio::test]
 async fn what_is_no_http_fails_as_a_body() {
-    let answers: [&'static [u8]; 5] =
-        [b"SSH-2.0-OpenSSH_9.6\r\n", b"\0\0\0\0\0\0\0\0", b"<redir status='OK'/>", b"HTTP/9.9 200 OK\r\n\r\n", b""];
+    let answers: [&'static [u8]; 4] =
+        [b"SSH-2.0-OpenSSH_9.6\r\n", b"\0\0\0\0\0\0\0\0", b"<redir status='OK'/>", b"HTTP/9.9 200 OK\r\n\r\n"];
     for answer in answers {
         let server = Server::answering(answer).await;
         assert_fails(get(&target(server.address)).await, Reason::Body, "");

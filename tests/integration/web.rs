@@ -727,7 +727,7 @@ fn more_scrapes_at_once_than_allowed_get_503() {
     let refused = server.get("/metrics");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
     assert!(refused.text().contains("--web.max-requests"));
-    assert_eq!(server.get("/").status, 200);
+    assert_eq!(server.get("/-/healthy").status, 200);
     gate.notify_one();
     gate.notify_waiters();
     assert!(under_way.iter_mut().all(|client| client.reply(false).status == 200));
