@@ -14,12 +14,13 @@ use crate::catalog::signals::exporter::{EXPORTER_LOG_LINES_DROPPED, EXPORTER_REJ
 use crate::catalog::signals::modules::MODULE_PROCESSES;
 use crate::catalog::signals::probes::{PIPELINED_MODULE, Probe};
 use crate::cli;
+use crate::collect::census;
 use crate::collect::engine::{Engine, Selection, SelectionError};
 use crate::collect::exporter::VERSION;
 use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PROBES, Sources, TRACKING, Walk, probe_once};
-use crate::health::{self, Judgement};
+use crate::health::{self, Doubt, Judgement};
 use crate::logging;
 use crate::pool::PoolError;
 use crate::render::page::{self, PageOptions};
@@ -74,6 +75,8 @@ pub struct Findings {
     pub snapshot: Snapshot,
     /// What each check says.
     pub judgements: Vec<Judgement>,
+    /// What can't be told, and why; the checks that it is about are absent.
+    pub doubts: Vec<Doubt>,
     /// The host's name.
     pub host: String,
     /// Why no installation is in force, and what to do; empty where there is one.
@@ -98,13 +101,25 @@ impl Findings {
     }
 }
 
+/// How many samples were not taken since the exporter started.
+#[derive(Debug, Default)]
+struct Rejected(AtomicU64);
+
+impl Rejected {
+    /// Adds what one look found; the sum.
+    #[expect(clippy::cast_precision_loss, reason = "a count of defects stays far below 2^53")]
+    fn add(&self, times: u64) -> f64 {
+        (self.0.fetch_add(times, Ordering::Relaxed) + times) as f64
+    }
+}
+
 /// A host that is watched until this is dropped.
 ///
 /// Needs a Tokio runtime: the probes have their schedule there.
 pub struct CampaignHost {
     sources: Sources,
     engine: Engine,
-    rejected: AtomicU64,
+    rejected: Rejected,
     name: String,
     config_file: Option<PathBuf>,
     /// The instances whose pipelined ran at the last look.
@@ -177,7 +192,7 @@ impl CampaignHost {
         Ok(Self {
             sources,
             engine,
-            rejected: AtomicU64::new(0),
+            rejected: Rejected::default(),
             name: host_name(&options.procfs),
             config_file: options.config_file.clone(),
             pipelined,
@@ -238,25 +253,21 @@ impl CampaignHost {
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         let installation = self.sources.installation.current();
         let trouble = installation.trouble.as_ref().map_or_else(String::new, |trouble| trouble.message.clone());
-        let context = Context {
-            processes: Walk::of(&self.sources.processes, &installation),
-            installation,
-            now: SystemTime::now(),
-            deadline: Instant::now() + budget,
-        };
-        let now = context.now;
-        let evidence = self.engine.collect(selection, context).await.freeze();
-        self.note_pipelined(&evidence);
-        let judgements = health::judge(&evidence, now);
-        let snapshot = evidence.with(health::samples(&judgements));
-        let rejected = self.rejected.fetch_add(snapshot.rejected(), Ordering::Relaxed) + snapshot.rejected();
+        let mut doubts = Samples::default();
+        census::doubts(&installation, &mut doubts);
+        let (now, deadline) = (SystemTime::now(), Instant::now() + budget);
+        let processes = Walk::of(&self.sources.processes, &installation);
+        let mut evidence = self.engine.collect(selection, Context::new(installation, processes, now, deadline)).await;
+        evidence.append(doubts);
+        let snapshot = health::conclude(evidence);
+        self.note_pipelined(&snapshot);
         let mut own = Samples::default();
-        #[expect(clippy::cast_precision_loss, reason = "a count of defects stays far below 2^53")]
-        own.push(&EXPORTER_REJECTED_SAMPLES, &[], rejected as f64);
+        own.push(&EXPORTER_REJECTED_SAMPLES, &[], self.rejected.add(snapshot.rejected()));
         #[expect(clippy::cast_precision_loss, reason = "a count of lines stays far below 2^53")]
         own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
+        let (judgements, doubts) = (snapshot.judgements().to_vec(), snapshot.doubts().to_vec());
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Findings { snapshot: snapshot.with(own), judgements, host: self.name.clone(), trouble, time }
+        Findings { snapshot: snapshot.with(own), judgements, doubts, host: self.name.clone(), trouble, time }
     }
 
     /// Remembers where pipelined runs, if the look had the processes.
@@ -307,8 +318,9 @@ impl Scrape for CampaignHost {
         // What is written to a log from then on is counted.
         let logs = self.sources.logs.as_ref().is_none_or(Readings::is_placed);
         let placed = logs && self.sources.tracking.as_ref().is_none_or(Readings::is_placed);
-        let placed = placed || self.sources.installation.current().home.is_none();
-        placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
+        let is_known =
+            !census::doubts_of(&self.sources.installation.current()).any(|doubt| doubt.reason.is_of_everything());
+        is_known && placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
     }
 
     fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
@@ -349,4 +361,15 @@ fn encoded(snapshot: Snapshot) -> Result<Vec<u8>, ScrapeError> {
         tracing::error!(%error, "a defect, please report it: the metrics can't be encoded");
         ScrapeError::Failed("A defect of the exporter: its log has the details.".to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_that_were_not_taken_are_summed_up_over_all_looks() {
+        let rejected = Rejected::default();
+        assert_eq!([rejected.add(2), rejected.add(0), rejected.add(3)], [2.0, 2.0, 5.0]);
+    }
 }

@@ -9,8 +9,8 @@
 //! | [`source`] | the only code that touches the machine | `catalog`, `parse` |
 //! | [`source::kit`] | what every source needs, once | `parse`, no other source |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog` |
-//! | [`collect`] | evidence into samples, one file a collector; the engine that runs them | all of the above |
-//! | [`health`] | samples into checks, a pure function | `catalog`, `snapshot` |
+//! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
+//! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | all of the above |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
 //! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |

@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
+use crate::catalog::signals::exporter::DoubtReason;
 use crate::catalog::{MetricDef, MetricKind, Text};
 
 /// The content type of [`Snapshot::encode`].
@@ -40,6 +41,28 @@ pub struct Remark {
     pub detail: String,
 }
 
+/// What one check says of one module.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Judgement {
+    /// The module's name.
+    pub module: String,
+    /// Its Campaign instance.
+    pub instance: String,
+    /// The check's name.
+    pub check: &'static str,
+    /// Whether it passes.
+    pub passes: bool,
+}
+
+/// Something that keeps the exporter from telling whether the modules are well.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Doubt {
+    /// Of what kind.
+    pub reason: DoubtReason,
+    /// What it is about: a path, a file or a collector; no sentence.
+    pub detail: String,
+}
+
 /// One series' value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -63,6 +86,8 @@ pub struct Samples {
     rejected: u64,
     remarks: Vec<Remark>,
     unkept_remarks: u64,
+    judgements: Vec<Judgement>,
+    doubts: Vec<Doubt>,
 }
 
 impl Samples {
@@ -91,12 +116,38 @@ impl Samples {
         self.remarks.push(remark);
     }
 
+    /// Adds what the check called `check` says of a module; none: it can't be told, and the check is absent.
+    pub fn judge(&mut self, check: &'static str, module: &str, instance: &str, verdict: Option<bool>) {
+        if let Some(passes) = verdict {
+            let (module, instance) = (module.to_owned(), instance.to_owned());
+            self.judgements.push(Judgement { module, instance, check, passes });
+        }
+    }
+
+    /// Adds a reason why something can't be told.
+    pub fn doubt(&mut self, reason: DoubtReason, detail: impl Into<String>) {
+        self.doubts.push(Doubt { reason, detail: detail.into() });
+    }
+
+    /// Takes every judgement back: nothing can be judged after all.
+    pub fn withhold_judgements(&mut self) {
+        self.judgements.clear();
+    }
+
+    /// Whether there is a doubt that leaves nothing to be judged.
+    #[must_use]
+    pub fn is_in_doubt_of_everything(&self) -> bool {
+        self.doubts.iter().any(|doubt| doubt.reason.is_of_everything())
+    }
+
     /// Adds everything that `other` holds.
     pub fn append(&mut self, other: Samples) {
         self.rejected += other.rejected;
         let room = MAX_REMARKS.saturating_sub(self.remarks.len());
         self.unkept_remarks += other.unkept_remarks + other.remarks.len().saturating_sub(room) as u64;
         self.remarks.extend(other.remarks.into_iter().take(room));
+        self.judgements.extend(other.judgements);
+        self.doubts.extend(other.doubts);
         for (name, family) in other.families {
             match self.families.entry(name) {
                 Entry::Vacant(place) => {
@@ -130,6 +181,9 @@ impl Samples {
                 self.rejected += (before - family.samples.len()) as u64;
             }
         }
+        self.judgements.sort();
+        self.doubts.sort();
+        self.doubts.dedup();
         self.remarks.sort_by(|a, b| (a.module, &a.instance, a.check).cmp(&(b.module, &b.instance, b.check)));
         Snapshot { samples: self }
     }
@@ -177,6 +231,18 @@ impl Snapshot {
     #[must_use]
     pub fn remarks(&self) -> &[Remark] {
         &self.samples.remarks
+    }
+
+    /// What the checks say, ordered by module, instance and check.
+    #[must_use]
+    pub fn judgements(&self) -> &[Judgement] {
+        &self.samples.judgements
+    }
+
+    /// What can't be told, and why, ordered by reason.
+    #[must_use]
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.samples.doubts
     }
 
     /// How many remarks there were beyond [`MAX_REMARKS`].

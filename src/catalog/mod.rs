@@ -4,6 +4,7 @@
 //! module's name, a metric or a text of the documentation takes it from here.
 
 pub mod alerts;
+pub mod attributes;
 pub mod modules;
 pub mod signals;
 
@@ -98,8 +99,8 @@ pub struct Port {
     pub number: u16,
     /// The transport.
     pub protocol: Protocol,
-    /// The attribute of the module's element that sets it, where one is documented.
-    pub attribute: Option<&'static str>,
+    /// The attribute that sets it, where one is documented.
+    pub attribute: Option<&'static attributes::Attribute>,
     /// The check that judges it.
     pub check: &'static str,
 }
@@ -134,8 +135,6 @@ pub struct Module {
     pub children: &'static [&'static str],
     /// Where it listens.
     pub ports: &'static [Port],
-    /// The documented default of its attribute `args`.
-    pub default_args: &'static str,
 }
 
 /// How a metric's values behave.

@@ -3,6 +3,7 @@
 //! The Portuguese texts are the specification's own, word for word, with mark-up and line breaks taken out; the English
 //! ones are our rendering of the same table. `tests/integration/specification.rs` holds both to their sources.
 
+use super::attributes::{STAT_PORT, WEB_CONTROL_PORT, WEB_HTTP_PORT};
 use super::{Kind, Lang, Link, Module, Port, Protocol, Text};
 
 /// The Campaign instance that shared modules run under, and that a command line without `-instance:` means.
@@ -35,7 +36,6 @@ pub static EXPORT: Module = Module {
     logs: &["export"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Runs an import, and ends by itself.
@@ -53,7 +53,6 @@ pub static IMPORT: Module = Module {
     logs: &["import"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Reads the bounce mails.
@@ -70,7 +69,6 @@ pub static IN_MAIL: Module = Module {
     logs: &["inMail"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Delivers the mails.
@@ -87,7 +85,6 @@ pub static MTA: Module = Module {
     logs: &["mta", "mtachild"],
     children: &["mtachild"],
     ports: &[],
-    default_args: "-tracefilter:nlmta",
 };
 
 /// Keeps the statistics that the mta asks before it connects anywhere.
@@ -103,8 +100,7 @@ pub static STAT: Module = Module {
     links: &[],
     logs: &["stat"],
     children: &[],
-    ports: &[Port { number: 7777, protocol: Protocol::Udp, attribute: Some("port"), check: "port" }],
-    default_args: "",
+    ports: &[Port { number: 7777, protocol: Protocol::Udp, attribute: Some(&STAT_PORT), check: "port" }],
 };
 
 /// Writes the log files of all modules.
@@ -126,7 +122,6 @@ pub static SYSLOGD: Module = Module {
     logs: &["syslogd"],
     children: &[],
     ports: &[Port { number: 6666, protocol: Protocol::Udp, attribute: None, check: "port" }],
-    default_args: "",
 };
 
 /// Collects the tracking logs, and ends by itself.
@@ -146,7 +141,6 @@ pub static TRACKING: Module = Module {
     logs: &["tracking"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Moves tracking entries from shared memory to files.
@@ -171,7 +165,6 @@ pub static TRACKINGLOGD: Module = Module {
     logs: &["trackinglogd"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Starts and restarts all others.
@@ -188,7 +181,6 @@ pub static WATCHDOG: Module = Module {
     logs: &["watchdog"],
     children: &[],
     ports: &[],
-    default_args: "",
 };
 
 /// Serves the console, the web pages and SOAP.
@@ -206,10 +198,9 @@ pub static WEB: Module = Module {
     logs: &["web", "webmdl"],
     children: &[],
     ports: &[
-        Port { number: 8080, protocol: Protocol::Tcp, attribute: Some("httpPort"), check: "http_port" },
-        Port { number: 8005, protocol: Protocol::Tcp, attribute: Some("controlPort"), check: "control_port" },
+        Port { number: 8080, protocol: Protocol::Tcp, attribute: Some(&WEB_HTTP_PORT), check: "http_port" },
+        Port { number: 8005, protocol: Protocol::Tcp, attribute: Some(&WEB_CONTROL_PORT), check: "control_port" },
     ],
-    default_args: "",
 };
 
 /// Runs the workflows.
@@ -234,12 +225,14 @@ pub static WFSERVER: Module = Module {
     logs: &["wfserver", "runwf"],
     children: &["runwf"],
     ports: &[],
-    default_args: "",
 };
 
 /// The modules that the specification has a row for, in its order.
 pub static MODULES: &[&Module] =
     &[&EXPORT, &IMPORT, &IN_MAIL, &MTA, &STAT, &SYSLOGD, &TRACKING, &TRACKINGLOGD, &WATCHDOG, &WEB, &WFSERVER];
+
+/// Shared modules that an instance's own file may start too, as on frontal servers.
+pub static IN_INSTANCE_FILES: &[&str] = &[TRACKINGLOGD.name];
 
 /// Documented resident modules without a row in the specification: they get metrics and the general alerts.
 pub static OTHER_RESIDENTS: &[(&str, Kind)] = &[
@@ -271,12 +264,6 @@ pub fn module(name: &str) -> Option<&'static Module> {
 pub fn residents() -> impl Iterator<Item = (&'static str, Kind)> {
     let rows = MODULES.iter().filter(|module| module.kind.is_resident()).map(|module| (module.name, module.kind));
     rows.chain(OTHER_RESIDENTS.iter().copied())
-}
-
-/// The documented default of the attribute `args` of the module called `name`; empty for one that has none.
-#[must_use]
-pub fn default_args(name: &str) -> &'static str {
-    module(name).map_or("", |module| module.default_args)
 }
 
 /// The address of a page of the documentation in `lang`; `page` is relative to [`DOCUMENTATION`].
@@ -326,15 +313,6 @@ mod tests {
         assert_eq!(module("inMail").map(|module| module.kind), Some(Kind::PerInstance));
         assert_eq!(module("inmail"), None);
         assert_eq!(module("mtachild"), None);
-    }
-
-    #[test]
-    fn only_the_mta_has_arguments_by_default() {
-        for module in MODULES {
-            let expected = if module.name == "mta" { "-tracefilter:nlmta" } else { "" };
-            assert_eq!(default_args(module.name), expected, "{}", module.name);
-        }
-        assert_eq!(default_args("sms"), "");
     }
 
     #[test]

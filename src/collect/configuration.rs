@@ -5,15 +5,18 @@
 use std::time::UNIX_EPOCH;
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
-use crate::catalog::modules::{DEFAULT_INSTANCE, IN_MAIL};
+use crate::catalog::attributes::{
+    Attribute, IN_MAIL_PERIOD, LOG_FILE_SIZE, MTA_CHILD_AGE, MTA_CHILD_MEMORY, MTA_SPARE_SERVERS,
+};
+use crate::catalog::modules::{self, DEFAULT_INSTANCE, IN_MAIL, MTA};
 use crate::catalog::signals::exporter::{
-    CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, INSTALLATION_INFO,
+    CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP,
+    INSTALLATION_INFO,
 };
-use crate::catalog::signals::logs::{
-    DEFAULT_POP_MAIL_PERIOD, DEFAULT_ROTATION_SIZE_BYTES, IN_MAIL_POP_PERIOD, LOG_ROTATION_SIZE, LOGGER,
-    POP_MAIL_PERIOD, ROTATION_SIZE,
-};
+use crate::catalog::signals::logs::{IN_MAIL_POP_PERIOD, LOG_ROTATION_SIZE};
 use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
+use crate::catalog::signals::spool::{MTA_CHILD_MAX_AGE, MTA_CHILDREN_MAX};
+use crate::catalog::{MetricDef, Module};
 use crate::snapshot::{Samples, label_text};
 use crate::source::installation::{Failure, Installation};
 
@@ -37,6 +40,7 @@ impl Collector for Configuration {
             if let Some(since) = state.last_success.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
                 out.push(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &[file], since.as_secs_f64());
             }
+            out.push(&CONFIGURATION_INVALID_VALUES, &[file], float(state.invalid_values as u64));
             if !state.successful {
                 losses.add(state.failure.map_or(ErrorKind::Parse, kind_of), 1);
             }
@@ -46,21 +50,46 @@ impl Collector for Configuration {
         }
         losses.add(ErrorKind::Parse, installation.left_out as u64);
 
-        let rotation = installation.settings(DEFAULT_INSTANCE).mebibytes(LOGGER.name, ROTATION_SIZE);
-        out.push(&LOG_ROTATION_SIZE, &[], float(rotation.unwrap_or(DEFAULT_ROTATION_SIZE_BYTES)));
+        let number = |instance, attribute| installation.settings(instance).number(attribute).map(float);
+        if let Some(size) = number(DEFAULT_INSTANCE, &LOG_FILE_SIZE) {
+            out.push(&LOG_ROTATION_SIZE, &[], size);
+        }
         for ((instance, module), expected) in installation.expected() {
-            let settings = installation.settings(instance).module(module);
-            let labels = [module, instance];
-            out.push(&MODULE_EXPECTED, &labels, f64::from(u8::from(expected)));
-            out.push(&MODULE_MEMORY_WARNING, &labels, float(settings.memory_warning_bytes));
-            out.push(&MODULE_MEMORY_ALERT, &labels, float(settings.memory_alert_bytes));
-            if module == IN_MAIL.name {
-                let period = installation.settings(instance).number(module, POP_MAIL_PERIOD);
-                let period = period.unwrap_or(DEFAULT_POP_MAIL_PERIOD.as_secs());
-                out.push(&IN_MAIL_POP_PERIOD, &[instance], float(period));
+            if let Some(expected) = expected {
+                out.push(&MODULE_EXPECTED, &[module, instance], f64::from(u8::from(expected)));
+            }
+            thresholds(module, instance, installation, out);
+            for (owner, def, attribute) in PER_INSTANCE {
+                if let Some(value) = number(instance, attribute).filter(|_| owner.name == module) {
+                    out.push(def, &[instance], value);
+                }
             }
         }
         Ok(losses.into_outcome())
+    }
+}
+
+/// Settings of single modules that the alert rules go by.
+static PER_INSTANCE: &[(&Module, &MetricDef, &Attribute)] = &[
+    (&IN_MAIL, &IN_MAIL_POP_PERIOD, &IN_MAIL_PERIOD),
+    (&MTA, &MTA_CHILD_MAX_AGE, &MTA_CHILD_AGE),
+    (&MTA, &MTA_CHILDREN_MAX, &MTA_SPARE_SERVERS),
+];
+
+/// The memory thresholds of a module and of its children, which have its own unless the configuration gives them another.
+fn thresholds(module: &str, instance: &str, installation: &Installation, out: &mut Samples) {
+    let settings = installation.settings(instance);
+    let own = settings.module(module);
+    let mut push = |module, warning, alert| {
+        out.push(&MODULE_MEMORY_WARNING, &[module, instance], float(warning));
+        out.push(&MODULE_MEMORY_ALERT, &[module, instance], float(alert));
+    };
+    push(module, own.memory_warning_bytes, own.memory_alert_bytes);
+    for child in modules::module(module).into_iter().flat_map(|module| module.children) {
+        match settings.number(&MTA_CHILD_MEMORY).filter(|_| module == MTA.name) {
+            Some(most) => push(child, most, most),
+            None => push(child, own.memory_warning_bytes, own.memory_alert_bytes),
+        }
     }
 }
 
@@ -108,7 +137,11 @@ mod tests {
     }
 
     fn good() -> FileState {
-        FileState { successful: true, last_success: Some(UNIX_EPOCH + Duration::from_millis(1_500)), failure: None }
+        FileState {
+            successful: true,
+            last_success: Some(UNIX_EPOCH + Duration::from_millis(1_500)),
+            ..FileState::default()
+        }
     }
 
     #[test]
@@ -126,9 +159,17 @@ mod tests {
         assert_eq!(snapshot.value(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &["serverConf.xml"]), Some(1.5));
         assert_eq!(snapshot.value(&MODULE_EXPECTED, &["mta", "prod"]), Some(1.0));
         assert_eq!(snapshot.value(&MODULE_EXPECTED, &["wfserver", "prod"]), Some(0.0));
+        assert_eq!(snapshot.value(&MODULE_EXPECTED, &["stat", "prod"]), None, "the model file decides");
         assert_eq!(snapshot.value(&MODULE_EXPECTED, &["watchdog", "default"]), Some(1.0));
         assert_eq!(snapshot.value(&MODULE_MEMORY_ALERT, &["mta", "prod"]), Some(2_097_152.0));
         assert_eq!(snapshot.value(&MODULE_MEMORY_WARNING, &["mta", "prod"]), Some(1_677_721_600.0));
+        for def in [&MODULE_MEMORY_WARNING, &MODULE_MEMORY_ALERT] {
+            assert_eq!(snapshot.value(def, &["mtachild", "prod"]), Some(134_217_728.0));
+        }
+        assert_eq!(snapshot.value(&MODULE_MEMORY_ALERT, &["runwf", "prod"]), Some(1_887_436_800.0));
+        assert_eq!(snapshot.value(&MTA_CHILD_MAX_AGE, &["prod"]), Some(600.0));
+        assert_eq!(snapshot.value(&MTA_CHILDREN_MAX, &["prod"]), Some(2.0));
+        assert_eq!(snapshot.value(&CONFIGURATION_INVALID_VALUES, &["serverConf.xml"]), Some(0.0));
     }
 
     #[test]
@@ -166,8 +207,8 @@ mod tests {
 
     #[test]
     fn files_that_are_not_in_force_are_counted_by_kind() {
-        let failing = |failure| FileState { successful: false, last_success: None, failure: Some(failure) };
-        let trouble = Trouble { failure: Failure::Permission, message: String::new() };
+        let failing = |failure| FileState { failure: Some(failure), ..FileState::default() };
+        let trouble = Trouble { failure: Failure::Permission, place: String::new(), message: String::new() };
         let (outcome, snapshot) = collected(Installation {
             home: Some(PathBuf::from("/x")),
             files: [
@@ -197,7 +238,7 @@ mod tests {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Gone);
         assert!(error.message.contains("--campaign.home"), "{error}");
-        let trouble = Trouble { failure: Failure::Permission, message: "why".to_owned() };
+        let trouble = Trouble { failure: Failure::Permission, place: String::new(), message: "why".to_owned() };
         let (outcome, _) = collected(Installation { trouble: Some(trouble), ..Installation::default() });
         let error = outcome.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Permission, "why"));

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
 use crate::catalog::modules::residents;
 use crate::catalog::signals::crash::{
-    CORE_FILES, CORE_LAST_SCAN, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
+    CORE_FILES, CORE_LAST_SCAN, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
     SHARED_MEMORY_UNATTACHED, SHARED_MEMORY_USED, SHARED_MEMORY_USER,
 };
+use crate::health;
 use crate::parse::sysvipc::Segments;
 use crate::snapshot::Samples;
 use crate::source::crash::{CorePlaces, Cores, Crashes, SharedMemory};
@@ -130,6 +131,11 @@ impl Crash {
                 out.push(&SHARED_MEMORY_UNATTACHED, &[], float(found.unattached));
                 if let Some(used) = found.used {
                     out.push(&SHARED_MEMORY_USED, &[], float(used));
+                }
+                let users = cx.census().members().filter(|(module, _, _)| *module == SHARED_MEMORY_USER.name);
+                for (module, instance, member) in users {
+                    let verdict = health::shared_memory(member.up, found.segments, found.used);
+                    out.judge(SHARED_MEMORY.name, module, instance, verdict);
                 }
                 losses.add(ErrorKind::Parse, table.broken);
                 None

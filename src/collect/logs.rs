@@ -2,17 +2,19 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, published, show_stored, text};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, module};
 use crate::catalog::signals::logs::{
-    LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_FOLLOWED, LOG_FILES_NOT_FOLLOWED, LOG_GENERATIONS_MISSED,
-    LOG_LAG, LOG_LAST_ERROR, LOG_LAST_FAILED_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS, LOG_MESSAGES, LOG_PROBLEMS,
-    LOG_READ_BYTES, LOG_ROTATIONS, LOG_RUNS, LOG_SIZE, LOG_SKIPPED_BYTES, LOG_UNPARSED_LINES,
+    LAST_RUN, LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_FOLLOWED, LOG_FILES_NOT_FOLLOWED,
+    LOG_GENERATIONS_MISSED, LOG_LAG, LOG_LAST_ERROR, LOG_LAST_FAILED_RUN, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS,
+    LOG_MESSAGES, LOG_PROBLEMS, LOG_READ_BYTES, LOG_ROTATIONS, LOG_RUNS, LOG_SIZE, LOG_SKIPPED_BYTES,
+    LOG_UNPARSED_LINES,
 };
 use crate::catalog::{Kind, Module};
+use crate::health;
 use crate::parse::line::{Level, Problem};
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
@@ -56,6 +58,7 @@ pub fn samples(published: &Published<LogsView>, installation: &Installation, out
     for (instance, log) in absent {
         LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
     }
+    judge(view, out);
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
         out.push(&LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
@@ -72,7 +75,7 @@ static NOTHING: LazyLock<Counts> = LazyLock::new(Counts::default);
 
 /// The logs that the configuration lets expect: those of the modules it starts, and of those that start when needed.
 fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static str)> {
-    let started = installation.expected().into_iter().filter(|(_, starts)| *starts).map(|(of, _)| of);
+    let started = installation.expected().into_iter().filter(|(_, starts)| *starts == Some(true)).map(|(of, _)| of);
     let started = started.filter_map(|(instance, name)| Some((instance, module(name)?)));
     let instances = installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE);
     let utilities = instances.flat_map(|instance| {
@@ -81,6 +84,22 @@ fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static
     });
     let modules: Vec<(&str, &'static Module)> = started.chain(utilities).collect();
     modules.into_iter().flat_map(|(instance, module)| module.logs.iter().map(move |log| (instance, *log)))
+}
+
+/// What the last run of each utility says, by all of its logs.
+fn judge(view: &LogsView, out: &mut Samples) {
+    let mut runs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for log in view.logs.iter().filter(|log| log.present) {
+        let name = text(&log.log);
+        let of_utility = |module: &&&Module| module.name == module_of(&name) && !module.kind.is_resident();
+        if let Some(utility) = MODULES.iter().find(of_utility) {
+            let run = (log.counts.last_message, log.counts.runs.last_errors());
+            runs.entry((utility.name, text(&log.instance).into_owned())).or_default().push(run);
+        }
+    }
+    for ((module, instance), runs) in runs {
+        out.judge(LAST_RUN.name, module, &instance, health::last_run(runs.into_iter()));
+    }
 }
 
 /// Shows a log. One that is expected had its counters at 0 before it was there; of another one that comes they are shown at

@@ -1,5 +1,6 @@
 //! The collectors: one file each, one table of them all, and the engine that runs them.
 
+pub mod census;
 pub mod configuration;
 pub mod crash;
 pub mod engine;
@@ -19,9 +20,10 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use self::census::Census;
 use crate::catalog::signals;
 use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::probes::Probe;
@@ -46,6 +48,20 @@ pub struct Context {
     pub now: SystemTime,
     /// When the scrape's answer is due; long work gives up before it.
     pub deadline: Instant,
+    census: OnceLock<Census>,
+}
+
+impl Context {
+    /// What the collectors of one scrape see.
+    #[must_use]
+    pub fn new(installation: Arc<Installation>, processes: Walk, now: SystemTime, deadline: Instant) -> Self {
+        Self { installation, processes, now, deadline, census: OnceLock::new() }
+    }
+
+    /// Which modules are expected here and which run: found out when the first collector asks.
+    pub fn census(&self) -> &Census {
+        self.census.get_or_init(|| Census::of(&self.installation, &self.processes))
+    }
 }
 
 /// The processes of this moment: `/proc` is read when the first collector asks, on that collector's time.
@@ -197,7 +213,7 @@ impl Context {
     /// A host with nothing on it.
     pub(crate) fn for_tests(deadline: Instant) -> Self {
         let processes = ProcessTable::default().into();
-        Self { installation: Arc::default(), processes, now: SystemTime::UNIX_EPOCH, deadline }
+        Self::new(Arc::default(), processes, SystemTime::UNIX_EPOCH, deadline)
     }
 }
 

@@ -19,6 +19,7 @@ use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome};
 use crate::catalog::modules::MODULES;
 use crate::catalog::signals::ports::{HELD_BY_ANOTHER, HELD_BY_UNKNOWN, PORT_BOUND, PORT_NUMBER, PORT_OWNED};
 use crate::catalog::{Kind, MetricDef, Module, Port, Protocol};
+use crate::health;
 use crate::snapshot::{Remark, Samples};
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss, ProcRoot};
@@ -122,22 +123,21 @@ impl Ports {
         let networks = self.networks(&wanted, now, cx, &mut losses);
         let listeners = self.listeners(&wanted, &networks, &mut losses);
         let mut claimed: Vec<Claimed> = Vec::new();
-        let mut pushed: Vec<(&str, &str, u16, Protocol)> = Vec::new();
+        let mut bound: BTreeMap<_, (PortKey, bool)> = BTreeMap::new();
         for (one, networks) in wanted.iter().zip(&networks) {
             let (module, protocol) = (one.module.name, one.port.protocol);
             out.push(&PORT_NUMBER, &[module, one.instance, one.port.check], f64::from(one.number));
             // Two attributes may name the same port.
-            let series = (module, one.instance, one.number, protocol);
-            if pushed.contains(&series) {
+            if bound.contains_key(&one.series()) {
                 continue;
             }
-            pushed.push(series);
             let Some(networks) = networks else { continue };
             let found: Vec<&Listeners> = networks.iter().filter_map(|network| listeners.get(network)).collect();
             let inodes: Vec<u64> = found.iter().flat_map(|found| found.at(protocol, one.number)).collect();
             if inodes.is_empty() && !found.iter().all(|found| found.can_tell(protocol)) {
                 continue;
             }
+            bound.insert(one.series(), (one.key(), !inodes.is_empty()));
             one.push(&PORT_BOUND, !inodes.is_empty(), out);
             if inodes.is_empty() {
                 continue;
@@ -149,25 +149,25 @@ impl Ports {
             }
         }
         self.settle_claims(&claimed, now, cx, &mut losses, out);
+        for one in &wanted {
+            if let Some((key, bound)) = bound.get(&one.series()) {
+                let verdict = health::port(Some(*bound), self.is_owned(key));
+                out.judge(one.port.check, one.module.name, one.instance, verdict);
+            }
+        }
         Ok(losses.into_outcome())
     }
 
     /// The ports of every module that has to run or does.
     fn wanted<'a>(&self, cx: &'a Context) -> Vec<Wanted<'a>> {
-        let expected = cx.installation.expected();
         let mut wanted = Vec::new();
         for module in MODULES.iter().copied().filter(|module| !module.ports.is_empty()) {
-            let configured = expected.iter().filter(|((_, name), starts)| **starts && *name == module.name);
-            let running =
-                cx.processes.groups.iter().filter(|group| *group.module == *module.name && group.now.live() > 0);
-            let mut instances: Vec<&str> = configured.map(|((instance, _), _)| *instance).collect();
-            instances.extend(running.map(|group| &*group.instance));
-            instances.sort_unstable();
-            instances.dedup();
-            for instance in instances {
-                let pids = pids_of(module, instance, cx);
+            for instance in cx.census().instances_of(module.name) {
+                let of_instance = (module.kind == Kind::PerInstance).then_some(instance);
+                // Of any instance where the module is there once for all.
+                let pids: Vec<u32> = cx.census().pids(module.name, of_instance, &cx.processes).collect();
                 for port in module.ports {
-                    let number = self.number(module, instance, port, cx);
+                    let number = self.number(instance, port, cx);
                     wanted.push(Wanted { module, instance, port, number, pids: pids.clone() });
                 }
             }
@@ -176,9 +176,9 @@ impl Ports {
     }
 
     /// The number of a port. What can be no port is left out, and told, where the configuration is read.
-    fn number(&self, module: &Module, instance: &str, port: &Port, cx: &Context) -> u16 {
+    fn number(&self, instance: &str, port: &Port, cx: &Context) -> u16 {
         let configured = match port.attribute {
-            Some(attribute) => cx.installation.settings(instance).number(module.name, attribute),
+            Some(attribute) => cx.installation.settings(instance).number(attribute),
             None => self.overrides.syslogd.map(u64::from),
         };
         configured.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(port.number)
@@ -299,6 +299,17 @@ impl Ports {
         self.remember(held);
     }
 
+    /// Whether the module holds the port of `key`, as far as that is known.
+    fn is_owned(&self, key: &PortKey) -> Option<bool> {
+        if locked(&self.owned).contains_key(key) {
+            return Some(true);
+        }
+        let held = locked(&self.held);
+        let is_it =
+            |port: &HeldPort| (port.module, port.instance.as_str(), port.port.check) == (key.0, key.1.as_str(), key.2);
+        held.iter().any(is_it).then_some(false)
+    }
+
     /// Remembers what other programs hold, and tells what none holds any more.
     fn remember(&self, now: Vec<HeldPort>) {
         let mut held = locked(&self.held);
@@ -330,18 +341,6 @@ fn same(one: Network, other: Network) -> bool {
     }
 }
 
-/// The living processes of a module: of any instance where the module is there once for all.
-fn pids_of(module: &Module, instance: &str, cx: &Context) -> Vec<u32> {
-    let is_of_module = |group: usize| {
-        cx.processes.groups.get(group).is_some_and(|group| {
-            let of_instance = module.kind != Kind::PerInstance || *group.instance == *instance;
-            *group.module == *module.name && of_instance
-        })
-    };
-    let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
-    alive.filter(|process| is_of_module(process.group)).map(|process| process.pid).collect()
-}
-
 /// Writes a sample of a port.
 fn push(def: &'static MetricDef, labels: (&str, &str, u16, Protocol), value: bool, out: &mut Samples) {
     let (module, instance, number, protocol) = labels;
@@ -353,8 +352,12 @@ impl Wanted<'_> {
         (self.module.name, self.instance.to_owned(), self.port.check)
     }
 
+    fn series(&self) -> (&str, &str, u16, Protocol) {
+        (self.module.name, self.instance, self.number, self.port.protocol)
+    }
+
     fn push(&self, def: &'static MetricDef, value: bool, out: &mut Samples) {
-        push(def, (self.module.name, self.instance, self.number, self.port.protocol), value, out);
+        push(def, self.series(), value, out);
     }
 
     fn held(&self, holder: Option<Holder>) -> HeldPort {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
+use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{
-    MESSAGE_CENTER_PENDING_EVENTS, MESSAGE_CENTER_QUEUE_CAPACITY, MESSAGE_CENTER_QUEUE_FULL, PROBE_DURATION,
+    MESSAGE_CENTER_PENDING_EVENTS, MESSAGE_CENTER_QUEUE_CAPACITY, MESSAGE_CENTER_QUEUE_FULL, PING, PROBE_DURATION,
     PROBE_FAILURE_INFO, PROBE_FAILURES, PROBE_HTTP_STATUS, PROBE_LAST_RUN, PROBE_RUNS, PROBE_SUCCESS,
-    PROBE_TARGET_INFO, REDIRECTION_INFO, Reason,
+    PROBE_TARGET_INFO, Probe, REDIRECTION, REDIRECTION_INFO, Reason, SERVING_MODULE,
 };
+use crate::health;
 use crate::parse::reply::{MessageCenter, Redirection};
 use crate::snapshot::Samples;
 use crate::source::probes::{Probes, Record, Reply, View};
@@ -46,6 +48,14 @@ impl Collector for ProbeResults {
             }
             push(view, out);
             losses.add(ErrorKind::Timeout, u64::from(view.stale));
+        }
+        for (check, probe) in [(&REDIRECTION, Probe::Redirection), (&PING, Probe::Ping)] {
+            let of_this_host = views.iter().filter(|view| view.probe == probe && view.target.this_host);
+            let answers = of_this_host.map(|view| {
+                let last = view.last.as_ref().filter(|_| !view.stale)?;
+                Some(last.failure.is_none())
+            });
+            out.judge(check.name, SERVING_MODULE.name, DEFAULT_INSTANCE, health::answers(answers));
         }
         Ok(losses.into_outcome())
     }

@@ -3,18 +3,24 @@
 //! Knows groups of processes and what the configuration expects; how processes are found is for
 //! `source::processes`, what is healthy is for `health`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use super::census::Member;
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
-use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, residents};
-use crate::catalog::signals::exporter::{PROCESSES_HIDDEN, PROCESSES_IGNORED};
+use crate::catalog::attributes::MTA_CHILD_ARGS;
+use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES};
+use crate::catalog::signals::exporter::{DoubtReason, PROCESSES_HIDDEN, PROCESSES_IGNORED};
 use crate::catalog::signals::modules::{
-    MODULE_CPU, MODULE_LAST_SEEN, MODULE_OPEN_FDS, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_READ_BYTES,
-    MODULE_RESIDENT_MEMORY, MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME, MODULE_STARTS, MODULE_STATES,
-    MODULE_THREADS, MODULE_UP, MODULE_VERBOSE, MODULE_VIRTUAL_MEMORY, MODULE_WAITING, MODULE_WRITTEN_BYTES,
+    AGE, DESCRIPTORS, LOG_PRECISION, MEMORY, MODULE_CPU, MODULE_LAST_SEEN, MODULE_OPEN_FDS, MODULE_OPEN_FDS_RATIO,
+    MODULE_PROCESSES, MODULE_READ_BYTES, MODULE_RESIDENT_MEMORY, MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME,
+    MODULE_STARTS, MODULE_STATES, MODULE_THREADS, MODULE_UP, MODULE_VERBOSE, MODULE_VIRTUAL_MEMORY, MODULE_WAITING,
+    MODULE_WRITTEN_BYTES, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
+use crate::catalog::signals::spool::OWNER;
+use crate::catalog::{CheckDef, Kind};
+use crate::health;
+use crate::parse::conf::Settings;
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
 use crate::source::processes::{Group, NotOurs, ProcessState, ProcessTable};
@@ -53,14 +59,6 @@ impl ProcessCollector {
     }
 }
 
-/// What there is to say of a module and an instance.
-#[derive(Clone, Copy, Default)]
-struct Subject<'a> {
-    group: Option<&'a Group>,
-    /// Whether the configuration starts it.
-    expected: bool,
-}
-
 impl Collector for ProcessCollector {
     /// Partial when something of a process could not be read.
     ///
@@ -68,66 +66,87 @@ impl Collector for ProcessCollector {
     /// When the processes can't be listed, or are hidden: then a module that is not seen may still run, and is neither
     /// up nor down.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        let table = &*cx.processes;
+        let (table, census) = (&*cx.processes, cx.census());
         out.push(&PROCESSES_HIDDEN, &[], float((table.hidden && !table.seen).into()));
         for (reason, processes) in NotOurs::ALL.into_iter().zip(table.ignored) {
             out.push(&PROCESSES_IGNORED, &[reason.label()], float(processes));
             self.tell(reason, processes);
         }
-        let residents: BTreeSet<&str> = residents().map(|(name, _)| name).collect();
-        for ((module, instance), subject) in subjects(&cx.installation, table) {
-            let labels = [module, instance];
-            let present = subject.group.filter(|group| group.now.processes > 0);
-            let is_up = present.is_some_and(|group| group.now.live() > 0);
-            let may_be_down = (present.is_some() || subject.expected) && table.can_tell_of(module, instance);
-            if residents.contains(module) && (is_up || may_be_down) {
-                out.push(&MODULE_UP, &labels, float(is_up.into()));
-                out.push(&MODULE_PROCESSES, &labels, float(present.map_or(0, |group| group.now.processes)));
-            } else if let Some(group) = present {
-                out.push(&MODULE_PROCESSES, &labels, float(group.now.processes));
+        for (module, instance, member) in census.members() {
+            let group = member.group(table).filter(|group| is_there(group, &cx.installation));
+            if group.is_some() || member.expected == Some(true) {
+                show(module, instance, member, group, out);
             }
-            out.push(&MODULE_STARTS, &labels, float(subject.group.map_or(0, |group| group.totals.starts)));
-            if let Some(group) = subject.group {
+            if let Some(group) = group {
                 counters(group, out);
-                if let Some(last_seen) = group.last_seen.filter(|_| residents.contains(module)) {
-                    out.push(&MODULE_LAST_SEEN, &labels, last_seen.as_secs_f64());
+                if let Some(last_seen) = group.last_seen.filter(|_| member.is_resident()) {
+                    out.push(&MODULE_LAST_SEEN, &[module, instance], last_seen.as_secs_f64());
                 }
             }
-            if let Some(group) = present {
+            if let Some(group) = group.filter(|group| group.now.processes > 0) {
                 gauges(group, &cx.installation, out);
             }
+            if member.is_resident() {
+                judge(module, instance, member, cx, out);
+            }
         }
-        ending(table)
+        for (module, instance) in &table.undecided {
+            out.doubt(DoubtReason::ProcessesUndecided, format!("{module}@{instance}"));
+        }
+        // A counter that is 0 before the first start is what makes the first start visible.
+        for instance in cx.installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE) {
+            for utility in MODULES.iter().filter(|module| !module.kind.is_resident()) {
+                if census.member(utility.name, instance).is_none() {
+                    out.push(&MODULE_STARTS, &[utility.name, instance], 0.0);
+                }
+            }
+        }
+        ending(table, out)
     }
 }
 
-/// Every group that was seen, but for what has ended of instances that were removed; every resident that is expected, and
-/// the utilities of every instance: a counter that is 0 before the first start is what makes the first start visible.
-fn subjects<'a>(installation: &'a Installation, table: &'a ProcessTable) -> BTreeMap<(&'a str, &'a str), Subject<'a>> {
+/// Whether a group is shown: not what has ended of instances that were removed.
+fn is_there(group: &Group, installation: &Installation) -> bool {
     let instances = &installation.instances;
-    let is_there = |group: &&Group| {
-        group.now.processes > 0
-            || instances.is_empty()
-            || *group.instance == *DEFAULT_INSTANCE
-            || instances.contains_key(&*group.instance)
-    };
-    let mut subjects: BTreeMap<_, _> = table
-        .groups
-        .iter()
-        .filter(is_there)
-        .map(|group| ((&*group.module, &*group.instance), Subject { group: Some(group), expected: false }))
-        .collect();
-    for ((instance, module), expected) in installation.expected() {
-        if expected {
-            subjects.entry((module, instance)).or_default().expected = true;
-        }
+    group.now.processes > 0
+        || instances.is_empty()
+        || *group.instance == *DEFAULT_INSTANCE
+        || instances.contains_key(&*group.instance)
+}
+
+/// Whether the module lives, and how often it started.
+fn show(module: &str, instance: &str, member: &Member, group: Option<&Group>, out: &mut Samples) {
+    let labels = [module, instance];
+    let processes = group.map_or(0, |group| group.now.processes);
+    let up = member.up.filter(|_| member.is_resident() && (processes > 0 || member.expected == Some(true)));
+    if let Some(up) = up {
+        out.push(&MODULE_UP, &labels, float(up.into()));
     }
-    for instance in installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE) {
-        for utility in MODULES.iter().filter(|module| !module.kind.is_resident()) {
-            subjects.entry((utility.name, instance)).or_default();
-        }
+    if up.is_some() || processes > 0 {
+        out.push(&MODULE_PROCESSES, &labels, float(processes));
     }
-    subjects
+    out.push(&MODULE_STARTS, &labels, float(group.map_or(0, |group| group.totals.starts)));
+}
+
+/// What the checks say that are judged by processes.
+fn judge(module: &str, instance: &str, member: &Member, cx: &Context, out: &mut Samples) {
+    let mut judge = |check: &CheckDef, verdict| out.judge(check.name, module, instance, verdict);
+    judge(&RUNNING, health::running(member.expected, member.up));
+    if member.kind == Some(Kind::Watchdog) && instance == DEFAULT_INSTANCE {
+        let others = cx.census().members().filter(|(_, _, other)| other.kind != Some(Kind::Watchdog));
+        let expected = others.filter(|(_, _, other)| other.expected == Some(true));
+        judge(&STARTS_MODULES, health::starts_modules(expected.map(|(_, _, other)| other.up)));
+    }
+    let Some(group) = member.group(&cx.processes).filter(|group| group.now.processes > 0) else { return };
+    let (now, settings) = (&group.now, cx.installation.settings(instance));
+    judge(&MEMORY, health::memory(now.resident_bytes_max, settings.module(module).memory_alert_bytes));
+    if let (Some(kind), Ok(moment)) = (member.kind, cx.now.duration_since(UNIX_EPOCH)) {
+        judge(&AGE, health::age(kind, now.oldest_start, moment));
+    }
+    let [stopped, zombies] = [ProcessState::Stopped, ProcessState::Zombie].map(|state| now.states[state as usize]);
+    judge(&RESPONSIVE, health::responsive(now.processes, stopped, zombies, now.waiting));
+    judge(&DESCRIPTORS, health::descriptors(now.descriptor_ratio));
+    judge(&LOG_PRECISION, Some(!is_raised(group, settings)));
 }
 
 fn counters(group: &Group, out: &mut Samples) {
@@ -160,19 +179,33 @@ fn gauges(group: &Group, installation: &Installation, out: &mut Samples) {
         out.push(&MODULE_STATES, &[module, instance, state.label()], float(processes));
     }
     out.push(&MODULE_WAITING, &labels, now.waiting.as_secs_f64());
-    let raised = !now.command_lines.is_empty() && {
-        let configured = installation.settings(instance).module(module).args;
-        now.command_lines.iter().any(|line| line.raised_precision(&configured))
-    };
+    let raised = is_raised(group, installation.settings(instance));
     out.push(&MODULE_VERBOSE, &labels, float(raised.into()));
 }
 
-fn ending(table: &ProcessTable) -> Result<Outcome, CollectError> {
+/// Whether a process logs more than the configuration asks for.
+fn is_raised(group: &Group, settings: &Settings) -> bool {
+    let configured = configured_args(settings, &group.module);
+    group.now.command_lines.iter().any(|line| line.raised_precision(configured))
+}
+
+/// The arguments that the configuration gives to `module`, which may be another's child.
+fn configured_args<'a>(settings: &'a Settings, module: &str) -> &'a str {
+    let parent = MODULES.iter().find(|parent| parent.children.contains(&module));
+    match parent {
+        Some(parent) if parent.name == OWNER.name => settings.text(&MTA_CHILD_ARGS),
+        _ => settings.module(module).args,
+    }
+}
+
+fn ending(table: &ProcessTable, out: &mut Samples) -> Result<Outcome, CollectError> {
     if let Some(failure) = &table.failure {
+        out.doubt(DoubtReason::ProcessesUnlisted, "/proc");
         let kind = if failure.denied { ErrorKind::Permission } else { ErrorKind::Gone };
         return Err(CollectError { kind, message: failure.message.clone() });
     }
     if !table.can_tell() {
+        out.doubt(DoubtReason::ProcessesHidden, "/proc");
         let message = "proc hides other users' processes and shows none of Campaign: whether modules run can't be \
             told; run the exporter as Campaign's user, or mount proc with gid= of a group that the exporter is in";
         return Err(CollectError { kind: ErrorKind::Permission, message: message.to_owned() });

@@ -14,10 +14,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
+use crate::catalog::attributes::MTA_WORKING_PATH;
 use crate::catalog::signals::spool::{
-    DEFAULT_WORKING_PATH, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN,
-    MTA_SPOOL_OLDEST, OWNER, WORKING_PATH,
+    CHILDREN, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN, MTA_SPOOL_OLDEST, OWNER,
 };
+use crate::health;
 use crate::parse::variables::expand;
 use crate::snapshot::Samples;
 use crate::source::kit::background::Background;
@@ -75,6 +76,9 @@ impl Spool {
             for (instance, folder) in &folders {
                 // What was found where the folder was before says nothing of the one where it is now.
                 if let Some(found) = done.output.get(instance).filter(|_| done.input.get(instance) == Some(folder)) {
+                    if let Ok(found) = found {
+                        out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found.files, cx));
+                    }
                     self.show(instance, folder, found, &mut losses, out);
                 }
             }
@@ -84,21 +88,13 @@ impl Spool {
 
     /// The folder of every instance whose mta has to run or does.
     fn folders(&self, cx: &Context) -> Folders {
-        let expected = cx.installation.expected();
-        let configured = expected.iter().filter(|((_, name), starts)| **starts && *name == OWNER.name);
-        let groups = cx.processes.groups.iter();
-        let running = groups.filter(|group| *group.module == *OWNER.name && group.now.live() > 0);
-        let instances: BTreeSet<&str> =
-            configured.map(|((instance, _), _)| *instance).chain(running.map(|group| &*group.instance)).collect();
-        let folders =
-            instances.into_iter().filter_map(|instance| Some((instance.to_owned(), self.folder(instance, cx)?)));
-        folders.collect()
+        let instances = cx.census().instances_of(OWNER.name);
+        instances.filter_map(|instance| Some((instance.to_owned(), self.folder(instance, cx)?))).collect()
     }
 
     /// The folder of an instance; none, and a line in the log, where it can't be told.
     fn folder(&self, instance: &str, cx: &Context) -> Option<PathBuf> {
-        let configured = cx.installation.settings(instance).value(OWNER.name, WORKING_PATH);
-        let template = configured.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(DEFAULT_WORKING_PATH);
+        let template = cx.installation.settings(instance).text(&MTA_WORKING_PATH);
         let home = cx.installation.home.as_deref();
         let path = expand(template, |name| match name {
             INSTALLATION_VARIABLE => home.map(|home| home.as_os_str().as_bytes()),
@@ -115,7 +111,8 @@ impl Spool {
         };
         // Without an installation there is another alert, and no configuration to correct.
         if home.is_some() && self.log.is_news(instance, Some(&problem)) {
-            tracing::warn!(instance, "no mails are counted: {WORKING_PATH} {template:?} can't be followed: {problem}");
+            let name = MTA_WORKING_PATH.name;
+            tracing::warn!(instance, "no mails are counted: {name} {template:?} can't be followed: {problem}");
         }
         None
     }
@@ -158,6 +155,13 @@ impl Spool {
             tracing::warn!(instance, ?folder, "the folder of mails that wait {problem}");
         }
     }
+}
+
+/// What the check of the mta's children says while `files` wait.
+fn children(instance: &str, files: u64, cx: &Context) -> Option<bool> {
+    let up = cx.census().member(OWNER.name, instance).and_then(|mta| mta.up);
+    let living = |child: &&str| cx.processes.group(child, instance).map_or(0, |group| group.now.live());
+    health::children(up, files, OWNER.children.iter().map(living).sum())
 }
 
 impl Collector for Spool {

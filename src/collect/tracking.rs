@@ -4,12 +4,14 @@
 //! `source::tailer::tracking`, what is healthy is for `health`.
 
 use super::{CollectError, Collector, Context, Losses, Outcome, float, published, show_stored, text};
+use crate::catalog::attributes::TRACKING_LOGS_SIZE;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::tracking::{
-    COLLECTOR, CORRUPT_LINE, DEFAULT_SIZE_LIMIT_BYTES, LOG_INTEGRITY, SIZE_LIMIT, TRACKING_LOG_BYTES,
-    TRACKING_LOG_CORRUPT_FILES, TRACKING_LOG_CORRUPT_LINES, TRACKING_LOG_FILES, TRACKING_LOG_FILES_NOT_FOLLOWED,
-    TRACKING_LOG_LINES, TRACKING_LOG_NEWEST, TRACKING_LOG_SIZE_LIMIT, TRACKING_LOG_SKIPPED_BYTES, WRITER,
+    COLLECTOR, CORRUPT_LINE, LOG_INTEGRITY, TRACKING_LOG_BYTES, TRACKING_LOG_CORRUPT_FILES, TRACKING_LOG_CORRUPT_LINES,
+    TRACKING_LOG_FILES, TRACKING_LOG_FILES_NOT_FOLLOWED, TRACKING_LOG_LINES, TRACKING_LOG_NEWEST,
+    TRACKING_LOG_SIZE_LIMIT, TRACKING_LOG_SKIPPED_BYTES, WRITER,
 };
+use crate::health;
 use crate::snapshot::{Remark, Samples};
 use crate::source::installation::Installation;
 use crate::source::tailer::tracking::{FOLDER, InstanceTracking, Tracking, TrackingView};
@@ -46,6 +48,8 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
     for one in &view.instances {
         push(one, installation, out);
     }
+    let corrupt = view.instances.iter().map(|one| one.corrupt_files);
+    out.judge(LOG_INTEGRITY.name, WRITER.name, DEFAULT_INSTANCE, health::log_integrity(corrupt));
     for ((instance, trouble), times) in &view.troubles {
         out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
         losses.add((*trouble).into(), *times);
@@ -60,8 +64,7 @@ fn push(view: &InstanceTracking, installation: &Installation, out: &mut Samples)
     let instance = text(&view.instance);
     let labels = [&*instance];
     // One writer for all instances, and so one configuration.
-    let limit = installation.settings(DEFAULT_INSTANCE).mebibytes(WRITER.name, SIZE_LIMIT);
-    let limit = limit.unwrap_or(DEFAULT_SIZE_LIMIT_BYTES);
+    let limit = installation.settings(DEFAULT_INSTANCE).number(&TRACKING_LOGS_SIZE).unwrap_or_default();
     out.push(&TRACKING_LOG_FILES, &labels, float(view.files));
     out.push(&TRACKING_LOG_BYTES, &labels, float(view.bytes));
     out.push(&TRACKING_LOG_SIZE_LIMIT, &labels, float(limit));

@@ -1,46 +1,32 @@
 //! Campaign's XML configuration -> settings, and their overlay: defaults < `serverConf.xml` < instance file.
 //!
-//! Knows bytes and attributes; where the files are and when they change is for `source::installation`.
+//! Knows bytes and the attributes of `catalog::attributes`; where the files are and when they change is for
+//! `source::installation`.
 //!
 //! # Format
 //! The page *The server configuration file* of the product documentation: a root element `serverconf`, in either
 //! case; below it an element for each module, with attributes and with elements of its own (`mta/child`). A value
-//! that is absent or empty means the documented default. Where an element occurs twice, its attributes are taken
-//! together, and the later of two equal ones holds. Sizes in "Mb" are mebibytes: 1024 × 1024 bytes, the unit that
-//! the kernel's figures are compared in.
+//! that is absent or empty means the documented default (arguments that are empty are none). A value that can't be read counts as absent, and is warned of.
+//! Where an element occurs twice, its attributes are taken together, and the later of two equal ones holds.
 //!
 //! # Limits
-//! A document type is refused, so no entity can grow or reach out. Elements below [`MAX_DEPTH`], elements and
-//! attributes beyond [`MAX_ELEMENTS`] and [`MAX_ATTRIBUTES`], names and values that are longer than the limits are
-//! left out with a warning. Attributes that hold a secret are never kept.
+//! A document type is refused, so no entity can grow or reach out. Nothing is kept but the attributes that the catalog
+//! has: neither secrets nor the size of a file reach the exporter's memory for longer than it takes to read it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod text;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use roxmltree::Node;
 
 use super::xml::{self, XmlError};
 
-use crate::catalog::modules::{default_args, module, residents};
-
-/// How deep below the root an element may be; the documented ones are at most 3 deep.
-pub const MAX_DEPTH: usize = 8;
-
-/// The most modules, the direct children of the root, that are kept of one file.
-pub const MAX_MODULES: usize = 1_000;
-
-/// The most elements of different paths that are kept of one file.
-pub const MAX_ELEMENTS: usize = 5_000;
-
-/// The most attributes that are kept of one file.
-pub const MAX_ATTRIBUTES: usize = 10_000;
-
-/// The most bytes that the name of an element or an attribute may have.
-pub const MAX_NAME_BYTES: usize = 256;
+use crate::catalog::attributes::{
+    ARGS, AUTO_START, Attribute, DISABLED, MEMORY_ALERT, MEMORY_WARNING, Place, ValueKind, attribute, element,
+};
+use crate::catalog::modules::residents;
 
 /// The most bytes that a value may have.
 pub const MAX_VALUE_BYTES: usize = 4_096;
@@ -48,17 +34,13 @@ pub const MAX_VALUE_BYTES: usize = 4_096;
 /// The most warnings that are kept of one file.
 pub const MAX_WARNINGS: usize = 20;
 
+/// How deep below the root the elements are that an attribute of the catalog stands on.
+const DEPTH: usize = 2;
+
 /// What the XML reader may build before the file is refused: it keeps a file of 8 MiB from taking hundreds.
 const MAX_NODES: u32 = 200_000;
 
 const ROOT: &str = "serverconf";
-
-const AUTO_START: &str = "autoStart";
-const ARGS: &str = "args";
-const RUN_LEVEL: &str = "runLevel";
-const RESTART_TIME: &str = "processRestartTime";
-const MEMORY_WARNING: &str = "maxProcessMemoryWarningMb";
-const MEMORY_ALERT: &str = "maxProcessMemoryAlertMb";
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -164,19 +146,32 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What one file says.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ServerConf {
-    elements: BTreeMap<Box<str>, BTreeMap<Box<str>, Box<str>>>,
-    warnings: Vec<Warning>,
-    more_warnings: usize,
+/// What an attribute says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    /// Nothing: the default holds.
+    Empty,
+    Flag(bool),
+    /// In bytes, seconds or as it is.
+    Number(u64),
+    Text(Box<str>),
 }
 
-/// Shows no values: configuration files hold credentials.
+/// What one file says, as far as the exporter uses it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ServerConf {
+    /// By element and attribute, both as the catalog writes them; a few dozen at most.
+    values: Vec<(&'static str, &'static str, Value)>,
+    elements: BTreeSet<&'static str>,
+    warnings: Vec<Warning>,
+    warned: usize,
+    invalid: usize,
+}
+
+/// Shows no values: nobody knows what an argument holds.
 impl fmt::Debug for ServerConf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.elements.iter().map(|(path, attributes)| (path, attributes.keys().collect::<Vec<_>>()));
-        f.debug_map().entries(names).finish()
+        f.debug_set().entries(self.values.iter().map(|(element, attribute, _)| (element, attribute))).finish()
     }
 }
 
@@ -188,7 +183,7 @@ impl ServerConf {
     /// When the file can't be used as a whole, see [`ConfError`]. Single values that are not understood are no error
     /// but [`ServerConf::warnings`].
     pub fn parse(bytes: &[u8]) -> Result<ServerConf, ConfError> {
-        let text = decode(bytes)?;
+        let text = text::decode(bytes)?;
         let document = xml::document(&text, MAX_NODES).map_err(|error| match error {
             XmlError::TooMuch { what, offset } => ConfError::TooMuch { at: Position::in_text(&text, offset), what },
             XmlError::Malformed(error) => malformed(&text, &error),
@@ -199,21 +194,36 @@ impl ServerConf {
             let at = Position::in_text(&text, root.range().start);
             return Err(ConfError::Root { at, found: excerpt(found) });
         }
-        let mut reader = Reader { text: &text, conf: ServerConf::default(), attributes: 0, modules: 0 };
+        let mut reader = Reader { text: &text, conf: ServerConf::default() };
         reader.children(root, "", 1);
         Ok(reader.conf)
     }
 
-    /// The value of `attribute` of the element `path` (`mta/child`, from below the root), as it is written.
-    #[must_use]
-    pub fn value(&self, path: &str, attribute: &str) -> Option<&str> {
-        self.elements.get(path)?.get(attribute).map(AsRef::as_ref)
-    }
-
-    /// Whether the file has the element `path`.
+    /// Whether the file has the element `path` (`mta/child`, from below the root); only for elements of the catalog.
     #[must_use]
     pub fn mentions(&self, path: &str) -> bool {
-        self.elements.contains_key(path)
+        self.elements.contains(path)
+    }
+
+    /// Whether the file itself has the watchdog start `module`.
+    #[must_use]
+    pub fn starts(&self, module: &str) -> bool {
+        self.value(module, AUTO_START.name) == Some(&Value::Flag(true))
+    }
+
+    fn value(&self, element: &str, attribute: &str) -> Option<&Value> {
+        self.values.iter().find(|(path, name, _)| *path == element && *name == attribute).map(|(_, _, value)| value)
+    }
+
+    fn set(&mut self, element: &'static str, attribute: &'static str, value: Value) {
+        self.values.retain(|(path, name, _)| *path != element || *name != attribute);
+        self.values.push((element, attribute, value));
+    }
+
+    /// How many values could not be read: those of below or the defaults hold in their place.
+    #[must_use]
+    pub fn invalid_values(&self) -> usize {
+        self.invalid
     }
 
     /// What was not understood, at most [`MAX_WARNINGS`], in the order of the file.
@@ -225,7 +235,7 @@ impl ServerConf {
     /// How many warnings there are beyond those.
     #[must_use]
     pub fn more_warnings(&self) -> usize {
-        self.more_warnings
+        self.warned - self.warnings.len()
     }
 }
 
@@ -246,43 +256,45 @@ impl Settings {
 
     /// The settings of `module`: the documented defaults where no file speaks of it.
     #[must_use]
-    pub fn module(&self, module: &str) -> ModuleSettings {
-        let defaults = ModuleSettings::default();
-        let size = |attribute, default| self.typed(module, attribute, mebibytes).unwrap_or(default);
+    pub fn module(&self, module: &str) -> ModuleSettings<'_> {
+        let number = |general: &'static Attribute| {
+            self.number_of(module, general).or_else(|| default_number(general)).unwrap_or_default()
+        };
         ModuleSettings {
             auto_start: self.auto_start(module),
-            args: self.value(module, ARGS).unwrap_or_else(|| default_args(module)).to_owned(),
-            memory_warning_bytes: size(MEMORY_WARNING, defaults.memory_warning_bytes),
-            memory_alert_bytes: size(MEMORY_ALERT, defaults.memory_alert_bytes),
-            run_level: self.typed(module, RUN_LEVEL, number).unwrap_or(defaults.run_level),
-            restart_time: self.typed(module, RESTART_TIME, time_of_day).unwrap_or(defaults.restart_time),
+            args: self.text_of(module, attribute(module, ARGS.name).unwrap_or(&ARGS)),
+            memory_warning_bytes: number(&MEMORY_WARNING),
+            memory_alert_bytes: number(&MEMORY_ALERT),
         }
     }
 
-    /// Whether the watchdog starts `module`: [`ModuleSettings::auto_start`] alone.
+    /// Whether the watchdog starts `module`; none where no file says so and the default is not documented.
     #[must_use]
-    pub fn auto_start(&self, module: &str) -> bool {
-        self.typed(module, AUTO_START, boolean).unwrap_or_default()
+    pub fn auto_start(&self, module: &str) -> Option<bool> {
+        match self.value(module, AUTO_START.name) {
+            Some(Value::Flag(starts)) => Some(*starts),
+            _ => flag(attribute(module, AUTO_START.name).unwrap_or(&AUTO_START).default),
+        }
     }
 
-    /// The value in force of `attribute` of the element `path` (`mta/child`, from below the root), as it is written;
-    /// none where no file sets it.
+    /// Whether the instance's own file has the watchdog start `module`, whatever `serverConf.xml` says.
     #[must_use]
-    pub fn value(&self, path: &str, attribute: &str) -> Option<&str> {
-        self.layers().find_map(|layer| layer.value(path, attribute))
+    pub fn starts_by_itself(&self, module: &str) -> bool {
+        self.instance.as_ref().is_some_and(|file| file.starts(module))
     }
 
-    /// [`Settings::value`] as a number; none also where it is empty, which means the default. A value that is no
-    /// number is passed over for the one below it.
+    /// The value in force of a number: in bytes, in seconds or as it is; none where there is neither value nor default.
     #[must_use]
-    pub fn number(&self, path: &str, attribute: &str) -> Option<u64> {
-        self.typed(path, attribute, number)
+    pub fn number(&self, attribute: &'static Attribute) -> Option<u64> {
+        let Place::Element(path) = attribute.place else { return None };
+        self.number_of(path, attribute).or_else(|| default_number(attribute))
     }
 
-    /// [`Settings::number`] of mebibytes, in bytes.
+    /// The value in force of a text, without spaces around it; the default where it is absent or empty.
     #[must_use]
-    pub fn mebibytes(&self, path: &str, attribute: &str) -> Option<u64> {
-        self.typed(path, attribute, mebibytes)
+    pub fn text(&self, attribute: &'static Attribute) -> &str {
+        let Place::Element(path) = attribute.place else { return "" };
+        Some(self.text_of(path, attribute).trim()).filter(|text| !text.is_empty()).unwrap_or(attribute.default)
     }
 
     /// Whether one of the files has the element `path`.
@@ -295,188 +307,117 @@ impl Settings {
         [&self.instance, &self.server].into_iter().flatten().map(Arc::as_ref)
     }
 
-    fn typed<T>(&self, path: &str, attribute: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        for value in self.layers().filter_map(|layer| layer.value(path, attribute)) {
-            if value.trim().is_empty() {
-                return None;
-            }
-            if let Some(value) = read(value) {
-                return Some(value);
-            }
+    fn value(&self, path: &str, name: &str) -> Option<&Value> {
+        self.layers().find_map(|layer| layer.value(path, name))
+    }
+
+    fn number_of(&self, path: &str, attribute: &Attribute) -> Option<u64> {
+        match self.value(path, attribute.name) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
         }
-        None
+    }
+
+    fn text_of(&self, path: &str, attribute: &'static Attribute) -> &str {
+        match self.value(path, attribute.name) {
+            Some(Value::Text(text)) => text,
+            _ => attribute.default,
+        }
     }
 }
 
 /// What the configuration says of one module, with the documented defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleSettings {
-    /// Whether the watchdog starts it.
-    pub auto_start: bool,
+pub struct ModuleSettings<'a> {
+    /// Whether the watchdog starts it; none where that can't be told.
+    pub auto_start: Option<bool>,
     /// Arguments added to its command line.
-    pub args: String,
+    pub args: &'a str,
     /// `maxProcessMemoryWarningMb`, in bytes.
     pub memory_warning_bytes: u64,
     /// `maxProcessMemoryAlertMb`, in bytes.
     pub memory_alert_bytes: u64,
-    /// `runLevel`: the watchdog starts modules in this order.
-    pub run_level: u64,
-    /// `processRestartTime`: when it is restarted each day, from midnight, in the server's time zone.
-    pub restart_time: Duration,
 }
 
-/// The documented defaults of a module that has none of its own.
-impl Default for ModuleSettings {
-    fn default() -> Self {
-        ModuleSettings {
-            auto_start: false,
-            args: String::new(),
-            memory_warning_bytes: 1600 * MEBIBYTE,
-            memory_alert_bytes: 1800 * MEBIBYTE,
-            run_level: 10,
-            restart_time: Duration::from_secs(6 * 60 * 60),
-        }
-    }
-}
-
-/// Copies a document into a [`ServerConf`], within the limits.
+/// Copies a document into a [`ServerConf`].
 struct Reader<'a> {
     text: &'a str,
     conf: ServerConf,
-    attributes: usize,
-    modules: usize,
 }
 
 impl Reader<'_> {
     /// Reads the elements directly below `parent`, whose path is `above`; they are `depth` below the root.
     fn children(&mut self, parent: Node<'_, '_>, above: &str, depth: usize) {
-        for element in parent.children().filter(Node::is_element) {
-            let name = element.tag_name().name();
-            let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
-            if self.has_no_room_for(element, &path, depth) {
-                continue;
-            }
+        for node in parent.children().filter(Node::is_element) {
+            let name = node.tag_name().name();
             if depth == 1 {
-                self.modules += usize::from(!self.conf.mentions(&path));
-                self.look_for_another_spelling(element, name);
+                self.look_for_another_spelling(node, name);
             }
-            self.conf.elements.entry(path.clone().into_boxed_str()).or_default();
-            self.attributes_of(element, &path, depth);
-            self.children(element, &path, depth + 1);
+            let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+            let Some(known) = element(&path) else { continue };
+            self.conf.elements.insert(known);
+            self.attributes_of(node, known);
+            if depth < DEPTH {
+                self.children(node, known, depth + 1);
+            }
         }
-    }
-
-    fn has_no_room_for(&mut self, element: Node<'_, '_>, path: &str, depth: usize) -> bool {
-        let name = element.tag_name().name();
-        let what = if depth > MAX_DEPTH {
-            "is nested too deeply"
-        } else if name.len() > MAX_NAME_BYTES {
-            "has too long a name"
-        } else if self.conf.mentions(path) {
-            return false;
-        } else if depth == 1 && self.modules >= MAX_MODULES {
-            "is one module too many"
-        } else if self.conf.elements.len() >= MAX_ELEMENTS {
-            "is one element too many"
-        } else {
-            return false;
-        };
-        self.warn(element.range().start, || format!("<{}> {what} and is left out", excerpt(name)));
-        true
     }
 
     /// XML tells cases apart, and what Campaign makes of another one is not documented: say so instead of guessing.
-    fn look_for_another_spelling(&mut self, element: Node<'_, '_>, name: &str) {
+    fn look_for_another_spelling(&mut self, node: Node<'_, '_>, name: &str) {
         let meant = residents().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(name));
         if let Some(meant) = meant.filter(|meant| *meant != name) {
-            self.warn(element.range().start, || format!("<{name}> is not taken for the module, which is <{meant}>"));
+            self.warn(node.range().start, || format!("<{name}> is not taken for the module, which is <{meant}>"));
         }
     }
 
-    fn attributes_of(&mut self, element: Node<'_, '_>, path: &str, depth: usize) {
-        for attribute in element.attributes() {
-            let (name, value) = (attribute.name(), attribute.value());
-            let start = attribute.range().start;
-            if holds_a_secret(name) {
+    fn attributes_of(&mut self, node: Node<'_, '_>, path: &'static str) {
+        for written in node.attributes() {
+            let Some(known) = attribute(path, written.name()) else { continue };
+            let text = written.value();
+            if let Some(value) = read(known.kind, text) {
+                self.conf.set(path, known.name, value);
                 continue;
             }
-            if name.len() > MAX_NAME_BYTES || value.len() > MAX_VALUE_BYTES || self.attributes >= MAX_ATTRIBUTES {
-                let what = if self.attributes >= MAX_ATTRIBUTES { "one too many" } else { "too long" };
-                self.warn(start, || format!("the attribute {} is {what} and is left out", excerpt(name)));
-                continue;
-            }
-            let expected = if depth == 1 { expected_of(path, name) } else { None };
-            if let Some(expected) = expected.filter(|expected| !value.trim().is_empty() && !expected.holds(value)) {
-                self.warn(start, || {
-                    let (value, what) = (excerpt(value), expected.what());
-                    format!("{name}={value:?} of <{path}> is not {what}; the value below it or the default holds")
-                });
-                continue;
-            }
-            let Some(attributes) = self.conf.elements.get_mut(path) else { continue };
-            if attributes.insert(name.into(), value.into()).is_none() {
-                self.attributes += 1;
-            }
+            self.conf.invalid += 1;
+            self.warn(written.range().start, || {
+                let (name, what) = (known.name, known.kind.what());
+                if text.len() > MAX_VALUE_BYTES {
+                    return format!("{name} of <{path}> has more than {MAX_VALUE_BYTES} bytes and is left out");
+                }
+                format!("{name}={:?} of <{path}> is not {what}; the value below it or the default holds", excerpt(text))
+            });
+        }
+        let is_disabled = node.has_attribute(DISABLED) && !node.has_attribute(AUTO_START.name);
+        if is_disabled && attribute(path, AUTO_START.name).is_some() {
+            self.conf.set(path, AUTO_START.name, Value::Flag(false));
         }
     }
 
     fn warn(&mut self, offset: usize, message: impl FnOnce() -> String) {
+        self.conf.warned += 1;
         if self.conf.warnings.len() < MAX_WARNINGS {
             let line = Position::in_text(self.text, offset).line;
             self.conf.warnings.push(Warning { line, message: message() });
-        } else {
-            self.conf.more_warnings += 1;
         }
     }
 }
 
-/// The types of the attributes that the exporter itself goes by.
-#[derive(Clone, Copy)]
-enum Expected {
-    Boolean,
-    Number,
-    Mebibytes,
-    TimeOfDay,
-    Port,
-}
-
-impl Expected {
-    fn holds(self, value: &str) -> bool {
-        match self {
-            Expected::Boolean => boolean(value).is_some(),
-            Expected::Number => number(value).is_some(),
-            Expected::Mebibytes => mebibytes(value).is_some(),
-            Expected::TimeOfDay => time_of_day(value).is_some(),
-            Expected::Port => number(value).is_some_and(|port| u16::try_from(port).is_ok()),
-        }
+/// The value that `text` is; none when it is of another kind or too long.
+fn read(kind: ValueKind, text: &str) -> Option<Value> {
+    if text.len() > MAX_VALUE_BYTES {
+        return None;
     }
-
-    fn what(self) -> &'static str {
-        match self {
-            Expected::Boolean => "true or false",
-            Expected::Number => "a whole number",
-            Expected::Mebibytes => "a whole number of mebibytes",
-            Expected::TimeOfDay => "a time as HH:MM:SS",
-            Expected::Port => "a port number",
-        }
+    match kind {
+        ValueKind::Text => Some(Value::Text(text.into())),
+        _ if text.trim().is_empty() => Some(Value::Empty),
+        ValueKind::Flag => flag(text).map(Value::Flag),
+        _ => number(kind, text).map(Value::Number),
     }
 }
 
-fn expected_of(element: &str, attribute: &str) -> Option<Expected> {
-    match attribute {
-        AUTO_START => Some(Expected::Boolean),
-        RUN_LEVEL => Some(Expected::Number),
-        RESTART_TIME => Some(Expected::TimeOfDay),
-        MEMORY_WARNING | MEMORY_ALERT => Some(Expected::Mebibytes),
-        _ => {
-            let ports = module(element)?.ports;
-            ports.iter().any(|port| port.attribute == Some(attribute)).then_some(Expected::Port)
-        }
-    }
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    let is_one_of = |spellings: [&str; 2]| spellings.iter().any(|known| value.trim().eq_ignore_ascii_case(known));
+fn flag(text: &str) -> Option<bool> {
+    let is_one_of = |spellings: [&str; 2]| spellings.iter().any(|known| text.trim().eq_ignore_ascii_case(known));
     if is_one_of(["true", "1"]) {
         Some(true)
     } else if is_one_of(["false", "0"]) {
@@ -486,102 +427,17 @@ fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-fn number(value: &str) -> Option<u64> {
-    value.trim().parse().ok()
-}
-
-/// In bytes.
-fn mebibytes(value: &str) -> Option<u64> {
-    number(value)?.checked_mul(MEBIBYTE)
-}
-
-/// From midnight; the seconds may be missing.
-fn time_of_day(value: &str) -> Option<Duration> {
-    let mut parts = value.trim().split(':');
-    let mut part = |below: u64| parts.next().map(|part| number(part).filter(|number| *number < below));
-    let (hours, minutes) = (part(24)??, part(60)??);
-    let seconds = part(60).unwrap_or(Some(0))?;
-    parts.next().is_none().then(|| Duration::from_secs((hours * 60 + minutes) * 60 + seconds))
-}
-
-/// Passwords and the like have no business in the exporter's memory.
-fn holds_a_secret(attribute: &str) -> bool {
-    let attribute = attribute.to_ascii_lowercase();
-    ["password", "passwd", "passphrase", "secret"].iter().any(|word| attribute.contains(word))
-}
-
-/// The file's text, without a byte order mark.
-fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ConfError> {
-    let (encoding, content, remedy) = match Encoding::for_bom(bytes) {
-        Some((encoding, mark)) => (encoding, &bytes[mark..], "save it in the encoding of its byte order mark"),
-        None => {
-            let (encoding, remedy) = declared_encoding(bytes)?;
-            (encoding, bytes, remedy)
-        }
-    };
-    if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(content) {
-        return Ok(text);
+fn number(kind: ValueKind, text: &str) -> Option<u64> {
+    let number: u64 = text.trim().parse().ok()?;
+    match kind {
+        ValueKind::Mebibytes => number.checked_mul(MEBIBYTE),
+        ValueKind::Port => u16::try_from(number).ok().map(u64::from),
+        _ => Some(number),
     }
-    let (before, position) = decoded_up_to_the_error(encoding, content);
-    let offset = bytes.len() - content.len() + position;
-    Err(ConfError::Encoding { at: Position::at_end_of(&before), offset, encoding: encoding.name(), remedy })
 }
 
-/// The encoding of a file without byte order mark, and the remedy when the bytes turn out not to be in it.
-fn declared_encoding(bytes: &[u8]) -> Result<(&'static Encoding, &'static str), ConfError> {
-    // Appendix F of the XML recommendation: how `<?` looks in UTF-16.
-    if bytes.starts_with(b"<\0?\0") {
-        return Ok((UTF_16LE, "save it as UTF-16 throughout"));
-    }
-    if bytes.starts_with(b"\0<\0?") {
-        return Ok((UTF_16BE, "save it as UTF-16 throughout"));
-    }
-    let Some((label, offset)) = declared_label(bytes) else {
-        return Ok((UTF_8, "declare what it is saved in, such as <?xml version='1.0' encoding='ISO-8859-15'?>"));
-    };
-    let Some(encoding) = Encoding::for_label_no_replacement(label) else {
-        // Everything before is ASCII, else the declaration would not have been found: bytes are characters.
-        let label = excerpt(&String::from_utf8_lossy(label));
-        let text = String::from_utf8_lossy(&bytes[..offset]);
-        return Err(ConfError::UnknownEncoding { at: Position::at_end_of(&text), label });
-    };
-    // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
-    let encoding = if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding };
-    Ok((encoding, "save it in the encoding that its first line declares, or declare the one it is saved in"))
-}
-
-/// The value of `encoding` in the XML declaration, and where it starts.
-fn declared_label(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    const NAME: &[u8] = b"encoding";
-    let head = &bytes[..bytes.len().min(1024)];
-    if !head.starts_with(b"<?xml") {
-        return None;
-    }
-    let head = &head[..head.windows(2).position(|pair| pair == b"?>")?];
-    let mut at = head.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
-    let skip_spaces = |at: usize| at + head[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    at = skip_spaces(at);
-    if head.get(at) != Some(&b'=') {
-        return None;
-    }
-    at = skip_spaces(at + 1);
-    let quote = *head.get(at).filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let value = &head[at + 1..];
-    let end = value.iter().position(|byte| *byte == quote)?;
-    Some((&value[..end], at + 1))
-}
-
-/// What comes before the first malformed byte, and where that is.
-fn decoded_up_to_the_error(encoding: &'static Encoding, content: &[u8]) -> (String, usize) {
-    let mut decoder = encoding.new_decoder_without_bom_handling();
-    let room = decoder.max_utf8_buffer_length_without_replacement(content.len()).unwrap_or(content.len());
-    let mut before = String::with_capacity(room);
-    let (result, read) = decoder.decode_to_string_without_replacement(content, &mut before, true);
-    let malformed = match result {
-        DecoderResult::Malformed(length, beyond) => usize::from(length) + usize::from(beyond),
-        DecoderResult::InputEmpty | DecoderResult::OutputFull => 0,
-    };
-    (before, read.saturating_sub(malformed))
+fn default_number(attribute: &Attribute) -> Option<u64> {
+    number(attribute.kind, attribute.default)
 }
 
 fn malformed(text: &str, error: &roxmltree::Error) -> ConfError {
@@ -618,6 +474,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::attributes::{
+        ATTRIBUTES, IN_MAIL_PERIOD, MTA_CHILD_AGE, MTA_CHILD_ARGS, MTA_CHILD_MEMORY, MTA_SPARE_SERVERS,
+        MTA_WORKING_PATH, PIPELINED_DUMP_PERIOD, STAT_PORT, WEB_HTTP_PORT,
+    };
 
     fn fixture(path: &str) -> Vec<u8> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/conf").join(path);
@@ -636,6 +496,10 @@ mod tests {
     fn settings(server: &str, instance: &str) -> Settings {
         let layer = |xml: &str| (!xml.is_empty()).then(|| Arc::new(parsed(xml)));
         Settings::overlay(layer(server), layer(instance))
+    }
+
+    fn args(conf: ServerConf) -> String {
+        Settings::overlay(None, Some(Arc::new(conf))).module("mta").args.to_owned()
     }
 
     fn warnings(conf: &ServerConf) -> Vec<String> {
@@ -660,7 +524,7 @@ mod tests {
         ];
         for (name, text) in table {
             let conf = ServerConf::parse(&fixture(&format!("encodings/{name}"))).unwrap();
-            assert_eq!(conf.value("mta", "comment"), Some(text), "{name}");
+            assert_eq!(args(conf), text, "{name}");
         }
         assert_eq!(fixtures("encodings").len(), table.len(), "a fixture is not in the table");
     }
@@ -733,21 +597,35 @@ mod tests {
     #[test]
     fn absent_settings_have_the_documented_defaults() {
         let settings = settings("<serverconf/>", "");
-        let web = settings.module("web");
-        let six = Duration::from_secs(6 * 60 * 60);
-        let (warning, alert) = (1600 * 1024 * 1024, 1800 * 1024 * 1024);
-        let expected = ModuleSettings {
-            auto_start: false,
-            args: String::new(),
-            memory_warning_bytes: warning,
-            memory_alert_bytes: alert,
-            run_level: 10,
-            restart_time: six,
-        };
-        assert_eq!(web, expected);
-        assert_eq!(settings.module("mta"), ModuleSettings { args: "-tracefilter:nlmta".to_owned(), ..expected });
-        assert_eq!(settings.number("web", "httpPort"), None);
+        let (memory_warning_bytes, memory_alert_bytes) = (1600 * MEBIBYTE, 1800 * MEBIBYTE);
+        let web = ModuleSettings { auto_start: Some(false), args: "", memory_warning_bytes, memory_alert_bytes };
+        assert_eq!(settings.module("web"), web);
+        assert_eq!(settings.module("mta"), ModuleSettings { args: "-tracefilter:nlmta", ..web });
         assert_eq!(Settings::default().module("web"), web);
+        for attribute in ATTRIBUTES.iter().filter(|attribute| matches!(attribute.place, Place::Element(_))) {
+            match attribute.kind {
+                ValueKind::Text => assert_eq!(settings.text(attribute), attribute.default),
+                _ => assert_eq!(settings.number(attribute), default_number(attribute), "{}", attribute.name),
+            }
+        }
+        assert_eq!((settings.number(&STAT_PORT), settings.number(&PIPELINED_DUMP_PERIOD)), (Some(7777), None));
+    }
+
+    #[test]
+    fn whether_stat_starts_is_not_known_where_no_file_says_so() {
+        assert_eq!(settings("<serverconf/>", "").auto_start("stat"), None);
+        assert_eq!(settings("<serverconf><stat/></serverconf>", "").auto_start("stat"), None);
+        assert_eq!(settings("<serverconf><stat autoStart='false'/></serverconf>", "").auto_start("stat"), Some(false));
+    }
+
+    #[test]
+    fn a_module_that_was_disabled_is_not_started_whatever_the_layer_below_says() {
+        let server = "<serverconf><mta autoStart='true'/><stat autoStart='true'/><web autoStart='true'/></serverconf>";
+        let instance = "<serverconf><mta _autoStart='true'/><stat _autoStart='false'/><web _autoStart='true' autoStart='1'/></serverconf>";
+        let settings = settings(server, instance);
+        let starts = ["mta", "stat", "web"].map(|module| settings.auto_start(module));
+        assert_eq!(starts, [Some(false), Some(false), Some(true)]);
+        assert!(settings.starts_by_itself("web") && !settings.starts_by_itself("mta"));
     }
 
     #[test]
@@ -755,54 +633,66 @@ mod tests {
         let layer = |name: &str| Some(Arc::new(ServerConf::parse(&fixture(&format!("installation/{name}"))).unwrap()));
         let settings = Settings::overlay(layer("serverConf.xml"), layer("config-prod.xml"));
         let mta = settings.module("mta");
-        assert!(mta.auto_start);
+        assert_eq!(mta.auto_start, Some(true));
         assert_eq!(mta.memory_warning_bytes, 1900 * MEBIBYTE);
         assert_eq!(mta.memory_alert_bytes, 2048 * MEBIBYTE);
-        assert_eq!(settings.value("mta", "statServerAddress"), Some("localhost"));
-        assert_eq!(settings.number("mta/child", "maxAgeSec"), Some(900));
-        assert_eq!(settings.number("mta/child", "maxWorkingSetMb"), Some(128));
-        assert_eq!(settings.number("mta/master", "maxSpareServers"), Some(2));
-        let wfserver = settings.module("wfserver");
-        assert_eq!((wfserver.run_level, wfserver.restart_time), (9, Duration::from_secs(19_800)));
-        assert!(settings.auto_start("inMail") && settings.auto_start("stat"));
-        assert!(!settings.auto_start("web"));
+        assert_eq!(settings.number(&MTA_CHILD_AGE), Some(900));
+        assert_eq!(settings.number(&MTA_CHILD_MEMORY), Some(128 * MEBIBYTE));
+        assert_eq!(settings.number(&MTA_SPARE_SERVERS), Some(2));
+        assert_eq!(
+            ["inMail", "stat", "web"].map(|name| settings.auto_start(name)),
+            [Some(true), Some(true), Some(false)]
+        );
         let default = Settings::overlay(layer("serverConf.xml"), layer("config-default.xml"));
         assert_eq!(default.module("web").args, "-tomcat -autorepair");
-        assert_eq!(default.number("web", "httpPort"), Some(8080));
+        assert_eq!(default.number(&WEB_HTTP_PORT), Some(8080));
         assert!(default.mentions("trackinglogd") && !settings.mentions("trackinglogd"));
     }
 
     #[test]
     fn an_empty_value_means_the_default_and_hides_the_one_below() {
         let settings = settings(
-            "<serverconf><mta args='-verbose' maxProcessMemoryAlertMb='9' autoStart='1'/><stat port='7000'/></serverconf>",
-            "<serverconf><mta args='' maxProcessMemoryAlertMb=' ' autoStart=''/><stat port=''/></serverconf>",
+            "<serverconf><mta args='-verbose' workingPath='/x' maxProcessMemoryAlertMb='9' autoStart='1'/><stat port='7000'/></serverconf>",
+            "<serverconf><mta args='' workingPath=' ' maxProcessMemoryAlertMb=' ' autoStart=''/><stat port=''/></serverconf>",
         );
         let mta = settings.module("mta");
-        assert_eq!((mta.args.as_str(), mta.memory_alert_bytes, mta.auto_start), ("", 1800 * MEBIBYTE, false));
-        assert_eq!(settings.number("stat", "port"), None);
+        assert_eq!((mta.args, mta.memory_alert_bytes, mta.auto_start), ("", 1800 * MEBIBYTE, Some(false)));
+        assert_eq!(settings.number(&STAT_PORT), Some(7777));
+        assert_eq!(settings.text(&MTA_WORKING_PATH), MTA_WORKING_PATH.default);
     }
 
     #[test]
-    fn values_that_are_not_understood_leave_the_one_below_in_force() {
+    fn values_that_are_not_understood_leave_the_one_below_in_force_and_are_counted() {
         let server = "<serverconf><mta autoStart='true' maxProcessMemoryAlertMb='3'/></serverconf>";
-        let instance = "<serverconf>\n<mta autoStart='maybe'\n maxProcessMemoryAlertMb='lots'\n maxProcessMemoryWarningMb='-1'\n \
-            runLevel='1.5' processRestartTime='25:00:00'/></serverconf>";
-        let mta = settings(server, instance).module("mta");
-        assert!(mta.auto_start);
+        let instance = "<serverconf>\n<mta autoStart='maybe'\n maxProcessMemoryAlertMb='10 MB'\n maxProcessMemoryWarningMb='-1'>\n\
+            <child maxAgeSec='1.5'/></mta>\n<web httpPort='65536'/><inMail popMailPeriodSec='five'/></serverconf>";
+        let settings = settings(server, instance);
+        let mta = settings.module("mta");
+        assert_eq!(mta.auto_start, Some(true));
         assert_eq!((mta.memory_alert_bytes, mta.memory_warning_bytes), (3 * MEBIBYTE, 1600 * MEBIBYTE));
-        assert_eq!((mta.run_level, mta.restart_time), (10, Duration::from_secs(21_600)));
+        let numbers = [&MTA_CHILD_AGE, &WEB_HTTP_PORT, &IN_MAIL_PERIOD].map(|attribute| settings.number(attribute));
+        assert_eq!(numbers, [Some(600), Some(8080), Some(300)]);
         let held = "; the value below it or the default holds";
         let expected = [
             format!("line 2: autoStart=\"maybe\" of <mta> is not true or false{held}"),
-            format!("line 3: maxProcessMemoryAlertMb=\"lots\" of <mta> is not a whole number of mebibytes{held}"),
+            format!("line 3: maxProcessMemoryAlertMb=\"10 MB\" of <mta> is not a whole number of mebibytes{held}"),
             format!("line 4: maxProcessMemoryWarningMb=\"-1\" of <mta> is not a whole number of mebibytes{held}"),
-            format!("line 5: runLevel=\"1.5\" of <mta> is not a whole number{held}"),
-            format!("line 5: processRestartTime=\"25:00:00\" of <mta> is not a time as HH:MM:SS{held}"),
+            format!("line 5: maxAgeSec=\"1.5\" of <mta/child> is not a whole number of seconds{held}"),
+            format!("line 6: httpPort=\"65536\" of <web> is not a port number{held}"),
+            format!("line 6: popMailPeriodSec=\"five\" of <inMail> is not a whole number of seconds{held}"),
         ];
-        assert_eq!(warnings(&parsed(instance)), expected);
+        let conf = parsed(instance);
+        assert_eq!(warnings(&conf), expected);
+        assert_eq!(conf.invalid_values(), expected.len());
         let huge = parsed("<serverconf><mta maxProcessMemoryAlertMb='18446744073709551615'/></serverconf>");
-        assert_eq!((huge.value("mta", MEMORY_ALERT), huge.warnings().len()), (None, 1));
+        assert_eq!((huge.value("mta", MEMORY_ALERT.name), huge.invalid_values()), (None, 1));
+    }
+
+    #[test]
+    fn another_spelling_of_a_module_is_warned_of_and_not_taken() {
+        let conf = parsed("<serverconf>\n<inmail autoStart='true'/></serverconf>");
+        assert_eq!(warnings(&conf), ["line 2: <inmail> is not taken for the module, which is <inMail>"]);
+        assert_eq!((conf.starts("inMail"), conf.invalid_values()), (false, 0));
     }
 
     #[test]
@@ -816,66 +706,37 @@ mod tests {
             ("yes", None),
             ("", None),
         ] {
-            assert_eq!(boolean(value), read, "{value}");
+            assert_eq!(flag(value), read, "{value}");
         }
-        for (value, seconds) in [
-            ("06:00:00", Some(21_600)),
-            ("6:5", Some(21_900)),
-            ("23:59:59", Some(86_399)),
-            ("24:00:00", None),
-            ("06", None),
-            ("06:00:00:00", None),
-            ("06:00:xx", None),
-            ("", None),
-        ] {
-            assert_eq!(time_of_day(value), seconds.map(Duration::from_secs), "{value}");
-        }
-    }
-
-    #[test]
-    fn a_number_that_is_none_is_passed_over() {
-        let settings = settings("<serverconf><a port='12'/></serverconf>", "<serverconf><a port='x'/></serverconf>");
-        assert_eq!(settings.number("a", "port"), Some(12));
-        assert_eq!(settings.value("a", "port"), Some("x"));
     }
 
     #[test]
     fn of_elements_that_occur_twice_the_later_attribute_holds() {
-        let conf =
-            parsed("<serverconf><mta a='1' b='1'><c d='1'/></mta><web/><mta b='2'><c e='2'/></mta></serverconf>");
-        let values =
-            [("mta", "a"), ("mta", "b"), ("mta/c", "d"), ("mta/c", "e")].map(|(path, name)| conf.value(path, name));
-        assert_eq!(values, [Some("1"), Some("2"), Some("1"), Some("2")]);
+        let settings = settings(
+            "<serverconf><mta args='a' autoStart='1'><child maxAgeSec='1'/></mta><web/><mta args='b'><child extraArgs='c'/></mta></serverconf>",
+            "",
+        );
+        let mta = settings.module("mta");
+        assert_eq!((mta.args, mta.auto_start), ("b", Some(true)));
+        assert_eq!((settings.number(&MTA_CHILD_AGE), settings.text(&MTA_CHILD_ARGS)), (Some(1), "c"));
     }
 
     #[test]
-    fn secrets_are_neither_kept_nor_shown() {
+    fn only_what_the_exporter_uses_is_kept_and_no_value_is_shown() {
         let conf = ServerConf::parse(&fixture("installation/serverConf.xml")).unwrap();
-        let path = "shared/dataStore/dataSource/dbcnx";
-        assert_eq!(conf.value(path, "provider"), Some("DB"));
-        assert_eq!(conf.value(path, "password"), None);
+        assert!(!conf.mentions("shared") && conf.mentions("mta/child"));
         let shown = format!("{conf:?}");
-        assert!(shown.contains("statServerAddress"));
-        assert!(!shown.contains("localhost") && !shown.contains("c2VjcmV0"), "{shown}");
-    }
-
-    #[test]
-    fn what_is_kept_of_a_file_is_bounded_and_said() {
-        let many: String = (0..MAX_MODULES + 30).map(|number| format!("<m{number} a='1'/>\n")).collect();
-        let conf = parsed(&format!("<serverconf>\n{many}</serverconf>"));
-        assert_eq!(conf.elements.len(), MAX_MODULES);
-        assert_eq!((conf.warnings().len(), conf.more_warnings()), (MAX_WARNINGS, 30 - MAX_WARNINGS));
-        assert_eq!(conf.warnings()[0].to_string(), "line 1002: <m1000> is one module too many and is left out");
-
-        let deep = format!("<serverconf>{}{}</serverconf>", "<a>".repeat(50_000), "</a>".repeat(50_000));
-        let conf = parsed(&deep);
-        assert_eq!(conf.elements.len(), MAX_DEPTH);
-        assert_eq!(warnings(&conf), ["line 1: <a> is nested too deeply and is left out"]);
-
+        assert!(shown.contains("maxAgeSec") && !shown.contains("password") && !shown.contains("tomcat"), "{shown}");
+        let many: String =
+            (0..9_000).map(|number| format!("<m{number} autoStart='1'/><mta x{number}='1'/>\n")).collect();
+        assert!(parsed(&format!("<serverconf>\n{many}</serverconf>")).values.is_empty());
         let long = "x".repeat(MAX_VALUE_BYTES + 1);
-        let conf = parsed(&format!("<serverconf><mta a='{long}' b='1'/><{long}/></serverconf>"));
-        assert_eq!((conf.value("mta", "a"), conf.value("mta", "b"), conf.elements.len()), (None, Some("1"), 1));
-        assert_eq!(conf.warnings().len(), 2);
+        let conf = parsed(&format!("<serverconf><mta args='{long}' autoStart='1'/></serverconf>"));
+        assert_eq!(warnings(&conf), ["line 1: args of <mta> has more than 4096 bytes and is left out"]);
+        assert_eq!((conf.values.len(), conf.invalid_values()), (1, 1));
+        let many = "<mta autoStart='x'/>".repeat(MAX_WARNINGS + 3);
+        let conf = parsed(&format!("<serverconf>{many}</serverconf>"));
+        assert_eq!((conf.warnings().len(), conf.more_warnings()), (MAX_WARNINGS, 3));
     }
 
     #[test]
@@ -904,7 +765,7 @@ mod tests {
             let at = at.min(file.len() - 8);
             file.splice(at..at + bytes.len(), bytes);
             if let Ok(conf) = ServerConf::parse(&file) {
-                prop_assert!(conf.elements.len() < 30);
+                prop_assert!(conf.values.len() < 30);
                 let _ = Settings::overlay(Some(Arc::new(conf)), None).module("mta");
             }
         }
@@ -912,9 +773,9 @@ mod tests {
         #[test]
         fn what_is_written_is_read(value in "[a-zA-Z0-9 é€<>&\"'/:*-]{0,40}", number in any::<u32>()) {
             let escaped = value.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-            let settings = settings(&format!("<serverconf><mta args=\"{escaped}\" runLevel=\"{number}\"/></serverconf>"), "");
+            let settings = settings(&format!("<serverconf><mta args=\"{escaped}\"><child maxAgeSec=\"{number}\"/></mta></serverconf>"), "");
             prop_assert_eq!(settings.module("mta").args, value);
-            prop_assert_eq!(settings.module("mta").run_level, u64::from(number));
+            prop_assert_eq!(settings.number(&MTA_CHILD_AGE), Some(u64::from(number)));
         }
     }
 }

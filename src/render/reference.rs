@@ -2,6 +2,7 @@
 //!
 //! Knows Markdown; what there is to document is for the catalog.
 
+use crate::catalog::attributes::{ATTRIBUTES, Attribute, Place};
 use crate::catalog::signals::{THEMES, Theme};
 use crate::catalog::{AlertDef, CheckDef, Lang, MetricDef, MetricKind};
 
@@ -18,6 +19,14 @@ values, the `scope` and the `troubleshooting` that the documentation gives for t
 page, and in `documentation` the pages that the text refers to (or else the page about the log files).
 ";
 
+const ATTRIBUTES_OPENING: &str = "
+## Campaign's settings
+
+What the exporter goes by in `conf/serverConf.xml` and `conf/config-<instance>.xml`, where a value of the instance's file
+wins. A value that is empty means the default; one that can't be read counts as absent, is warned of with file and line, and
+counted in `campaign_configuration_invalid_values`.
+";
+
 /// The reference, in English.
 #[must_use]
 pub fn render() -> String {
@@ -25,6 +34,12 @@ pub fn render() -> String {
     for theme in THEMES {
         push_theme(&mut text, theme);
     }
+    text.push_str(ATTRIBUTES_OPENING);
+    push_table(
+        &mut text,
+        ["Element", "Attribute", "Holds", "Default", "What for"],
+        ATTRIBUTES.iter().map(attribute_row),
+    );
     text
 }
 
@@ -48,6 +63,16 @@ fn metric_row(metric: &MetricDef) -> [String; 4] {
     };
     let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
     [format!("`{}`", metric.name), kind.to_owned(), labels.join(", "), metric.help.to_owned()]
+}
+
+fn attribute_row(attribute: &&Attribute) -> [String; 5] {
+    let place = match attribute.place {
+        Place::EveryResident => "every module".to_owned(),
+        Place::Element(path) => format!("`{path}`"),
+    };
+    let default = if attribute.default.is_empty() { String::new() } else { format!("`{}`", attribute.default) };
+    let (kind, purpose) = (attribute.kind.what().to_owned(), attribute.purpose.to_owned());
+    [place, format!("`{}`", attribute.name), kind, default, purpose]
 }
 
 fn check_row(check: &CheckDef) -> [String; 2] {

@@ -34,7 +34,7 @@ use std::{io, thread};
 use tracing::Level;
 
 use crate::catalog::Kind;
-use crate::catalog::modules::{DEFAULT_INSTANCE, module, residents};
+use crate::catalog::modules::{DEFAULT_INSTANCE, IN_INSTANCE_FILES, module, residents};
 use crate::parse::conf::Settings;
 use crate::sync::locked;
 
@@ -79,6 +79,8 @@ pub struct FileState {
     pub last_success: Option<SystemTime>,
     /// Why the file as it is now is not in force.
     pub failure: Option<Failure>,
+    /// How many values of the content in force can't be read.
+    pub invalid_values: usize,
 }
 
 /// Why something of the installation can't be used.
@@ -97,6 +99,8 @@ pub enum Failure {
 pub struct Trouble {
     /// Of what kind.
     pub failure: Failure,
+    /// Where: a folder, or the folders that were tried.
+    pub place: String,
     /// What is wrong, where, and the remedy.
     pub message: String,
 }
@@ -108,19 +112,21 @@ impl Installation {
         self.instances.get(instance).unwrap_or(&self.shared)
     }
 
-    /// For each instance and resident module, in this order, whether the configuration starts it.
+    /// For each instance and resident module, in this order, whether the configuration starts it; none where no file
+    /// says so and the default is not documented.
     ///
-    /// A shared module lives in the instance `default` alone, a module with a process for each instance in all others.
+    /// A shared module lives in the instance `default` alone, but for those that an instance's own file may start too; a
+    /// module with a process for each instance in all others.
     /// Modules with a row in the specification are always judged, the other residents where a file mentions them. The
     /// watchdog is not configured: it is expected when any other module is.
     #[must_use]
-    pub fn expected(&self) -> BTreeMap<(&str, &'static str), bool> {
+    pub fn expected(&self) -> BTreeMap<(&str, &'static str), Option<bool>> {
         let mut expected = BTreeMap::new();
         for (instance, settings) in &self.instances {
             let is_default = instance == DEFAULT_INSTANCE;
             for (name, kind) in residents() {
                 let lives_here = match kind {
-                    Kind::Shared => is_default,
+                    Kind::Shared => is_default || IN_INSTANCE_FILES.contains(&name) && settings.starts_by_itself(name),
                     Kind::PerInstance => !is_default,
                     Kind::Watchdog | Kind::Utility => false,
                 };
@@ -130,7 +136,7 @@ impl Installation {
             }
         }
         if !self.instances.is_empty() {
-            let anything = expected.values().any(|expected| *expected);
+            let anything = Some(expected.values().any(|expected| *expected == Some(true)));
             for (name, _) in residents().filter(|(_, kind)| *kind == Kind::Watchdog) {
                 expected.insert((DEFAULT_INSTANCE, name), anything);
             }

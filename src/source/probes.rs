@@ -16,10 +16,10 @@ use tokio::task::JoinSet;
 use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
 use super::installation::Installation;
 use super::kit::files::open_regular;
+use crate::catalog::attributes::{Attribute, PIPELINED_PORT};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::probes::{
-    LOCAL_TARGET, PIPELINED_MODULE, PIPELINED_PORT, PIPELINED_PORT_ATTRIBUTE, Probe, Reason, SERVING_MODULE,
-    SERVING_PORT_CHECK,
+    LOCAL_TARGET, PIPELINED_MODULE, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK,
 };
 use crate::parse::conf::Settings;
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
@@ -212,10 +212,10 @@ pub fn local_targets(installation: &Installation, runs: impl Fn(&str) -> bool) -
     let redirection = serving_port(installation).map(|port| Target::local(LOCAL_TARGET, port, Probe::Redirection));
     let mut targets: Vec<Target> = redirection.into_iter().collect();
     for (instance, settings) in &installation.instances {
-        if !settings.auto_start(PIPELINED_MODULE) && !runs(instance) {
+        if settings.auto_start(PIPELINED_MODULE) != Some(true) && !runs(instance) {
             continue;
         }
-        let port = configured_port(settings, PIPELINED_MODULE, PIPELINED_PORT_ATTRIBUTE, PIPELINED_PORT);
+        let port = configured_port(settings, &PIPELINED_PORT);
         // Two with the same port can't both have it.
         let is_new = |port: &u16| !targets.iter().any(|target| target.base.port == *port);
         if let Some(port) = port.filter(is_new) {
@@ -229,21 +229,18 @@ pub fn local_targets(installation: &Installation, runs: impl Fn(&str) -> bool) -
 fn serving_port(installation: &Installation) -> Option<u16> {
     let settings = installation.instances.get(DEFAULT_INSTANCE)?;
     let port = SERVING_MODULE.ports.iter().find(|port| port.check == SERVING_PORT_CHECK)?;
-    if !settings.auto_start(SERVING_MODULE.name) {
+    if settings.auto_start(SERVING_MODULE.name) != Some(true) {
         return None;
     }
     match port.attribute {
-        Some(attribute) => configured_port(settings, SERVING_MODULE.name, attribute, port.number),
+        Some(attribute) => configured_port(settings, attribute),
         None => Some(port.number),
     }
 }
 
 /// None where the configuration says 0.
-fn configured_port(settings: &Settings, module: &str, attribute: &str, default: u16) -> Option<u16> {
-    match settings.number(module, attribute) {
-        Some(number) => u16::try_from(number).ok().filter(|number| *number != 0),
-        None => Some(default),
-    }
+fn configured_port(settings: &Settings, attribute: &'static Attribute) -> Option<u16> {
+    settings.number(attribute).and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0)
 }
 
 impl Probes {

@@ -218,12 +218,8 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn collect(probes: &Arc<Probes>) -> (Outcome, Snapshot) {
-    let context = Context {
-        installation: Arc::default(),
-        processes: ProcessTable::default().into(),
-        now: SystemTime::now(),
-        deadline: Instant::now() + PATIENCE,
-    };
+    let processes = ProcessTable::default().into();
+    let context = Context::new(Arc::default(), processes, SystemTime::now(), Instant::now() + PATIENCE);
     let mut samples = Samples::default();
     let outcome = ProbeResults::new(Arc::clone(probes)).collect(&context, &mut samples).unwrap();
     PipelinedStatus::new(Arc::clone(probes)).collect(&context, &mut samples).unwrap();

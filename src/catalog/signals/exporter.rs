@@ -10,10 +10,14 @@ define_metrics! {
         "1 when the Campaign configuration file as it is now is in force, 0 when it can't be read: the last good content stays in force.";
     CONFIGURATION_LAST_RELOAD_TIMESTAMP: Gauge "campaign_configuration_last_reload_timestamp_seconds" [file]
         "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
+    CONFIGURATION_INVALID_VALUES: Gauge "campaign_configuration_invalid_values" [file]
+        "Values of the Campaign configuration file that can't be read (a number that is none, a size with its unit): the one of serverConf.xml or the default holds in their place. The exporter's log names file and line.";
     PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
         "1 when Campaign's processes may be hidden from the exporter and none was ever seen, so that a module that is not seen may still run: /proc is mounted with hidepid, or the exporter is alone in a container; else 0.";
     PROCESSES_IGNORED: Gauge "campaign_processes_ignored" [reason]
         "Processes called nlserver that are not counted, by reason: other_user (not the user that the installation belongs to), other_installation (another executable), other_namespace (a container or another root directory), undecided (what the exporter may read does not tell whose they are).";
+    HEALTH_UNKNOWN: Gauge "campaign_health_unknown" [reason]
+        "How many things keep the exporter from telling whether the modules are well, by reason: no_installation, installation_unreadable, configuration_unreadable, processes_hidden, processes_unlisted, processes_undecided, collector_failed. What can't be told is absent from campaign_module_check.";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
     HOST_TIME: Gauge "campaign_host_time_seconds" []
@@ -46,6 +50,58 @@ define_metrics! {
         "The exporter's own limit of open file descriptors.";
     PROCESS_THREADS: Gauge "process_threads" []
         "Threads of the exporter itself.";
+}
+
+/// Why the exporter can't tell whether the modules are well: the label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DoubtReason {
+    /// No Campaign installation is found.
+    NoInstallation,
+    /// There may be one, and its folders can't be read.
+    InstallationUnreadable,
+    /// A configuration file as it is now is not in force.
+    ConfigurationUnreadable,
+    /// `/proc` hides other users' processes, and shows none of Campaign's.
+    ProcessesHidden,
+    /// The processes can't be listed.
+    ProcessesUnlisted,
+    /// Whose some processes are can't be told, nor whether their modules run.
+    ProcessesUndecided,
+    /// A collector did not do its work.
+    CollectorFailed,
+}
+
+impl DoubtReason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [DoubtReason; 7] = [
+        DoubtReason::NoInstallation,
+        DoubtReason::InstallationUnreadable,
+        DoubtReason::ConfigurationUnreadable,
+        DoubtReason::ProcessesHidden,
+        DoubtReason::ProcessesUnlisted,
+        DoubtReason::ProcessesUndecided,
+        DoubtReason::CollectorFailed,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            DoubtReason::NoInstallation => "no_installation",
+            DoubtReason::InstallationUnreadable => "installation_unreadable",
+            DoubtReason::ConfigurationUnreadable => "configuration_unreadable",
+            DoubtReason::ProcessesHidden => "processes_hidden",
+            DoubtReason::ProcessesUnlisted => "processes_unlisted",
+            DoubtReason::ProcessesUndecided => "processes_undecided",
+            DoubtReason::CollectorFailed => "collector_failed",
+        }
+    }
+
+    /// Whether nothing at all can be judged while it holds.
+    #[must_use]
+    pub const fn is_of_everything(self) -> bool {
+        matches!(self, DoubtReason::NoInstallation | DoubtReason::InstallationUnreadable)
+    }
 }
 
 /// The checks of this theme.

@@ -1,7 +1,5 @@
 //! The modules' logs: what they say, and how well they are read.
 
-use std::time::Duration;
-
 use super::{Theme, define_metrics};
 use crate::catalog::modules::SYSLOGD;
 use crate::catalog::{CheckDef, Module, Text, alerts};
@@ -51,20 +49,8 @@ define_metrics! {
         "1 when the collector's positions and counters (logs, tracking) were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
 }
 
-/// The attribute of inMail's element that says how often it reads the bounce mailbox, in seconds.
-pub const POP_MAIL_PERIOD: &str = "popMailPeriodSec";
-
-/// The documented default of [`POP_MAIL_PERIOD`].
-pub const DEFAULT_POP_MAIL_PERIOD: Duration = Duration::from_secs(300);
-
 /// The module that writes the log files, and moves them away.
 pub static LOGGER: &Module = &SYSLOGD;
-
-/// The attribute of its element that limits their size, in mebibytes.
-pub const ROTATION_SIZE: &str = "maxFileSizeMb";
-
-/// The documented default of [`ROTATION_SIZE`], in bytes.
-pub const DEFAULT_ROTATION_SIZE_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Modules that start when needed have no process to watch: their log tells how it went.
 pub static LAST_RUN: CheckDef = CheckDef {

@@ -27,9 +27,9 @@ define_metrics! {
     MODULE_RESIDENT_MEMORY_MAX: Gauge "campaign_module_process_resident_memory_max_bytes" [module, campaign_instance]
         "Resident memory of the module's largest process, in bytes: what the configured thresholds are meant for.";
     MODULE_MEMORY_WARNING: Gauge "campaign_module_memory_warning_bytes" [module, campaign_instance]
-        "The configured maxProcessMemoryWarningMb of the module, in bytes.";
+        "The configured maxProcessMemoryWarningMb of the module, in bytes. Of runwf that of wfserver; of mtachild the configured maxWorkingSetMb.";
     MODULE_MEMORY_ALERT: Gauge "campaign_module_memory_alert_bytes" [module, campaign_instance]
-        "The configured maxProcessMemoryAlertMb of the module, in bytes.";
+        "The configured maxProcessMemoryAlertMb of the module, in bytes. Of runwf that of wfserver; of mtachild the configured maxWorkingSetMb.";
     MODULE_THREADS: Gauge "campaign_module_threads" [module, campaign_instance]
         "Threads, summed over the module's processes.";
     MODULE_OPEN_FDS: Gauge "campaign_module_open_fds" [module, campaign_instance]

@@ -122,14 +122,8 @@ impl Reason {
 /// The label `target` of the probe that needs no configuration: the redirection server of this host.
 pub const LOCAL_TARGET: &str = "localhost";
 
-/// The module whose status page the probe [`Probe::Pipelined`] asks for, the attribute with the port of that page, and
-/// its documented default; 0: there is no page.
+/// The module whose status page the probe [`Probe::Pipelined`] asks for.
 pub const PIPELINED_MODULE: &str = "pipelined";
-/// See [`PIPELINED_MODULE`].
-pub const PIPELINED_PORT_ATTRIBUTE: &str = "monitorServerPort";
-/// See [`PIPELINED_MODULE`].
-pub const PIPELINED_PORT: u16 = 7781;
-
 /// The module that serves the end points of a host.
 pub static SERVING_MODULE: &Module = &WEB;
 

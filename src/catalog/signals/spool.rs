@@ -11,16 +11,14 @@ define_metrics! {
         "When the oldest file in the mta's workingPath was last written, in seconds since 1970-01-01 UTC. Absent when none waits.";
     MTA_SPOOL_LAST_SCAN: Gauge "campaign_mta_spool_last_scan_timestamp_seconds" [campaign_instance]
         "When the mta's workingPath was last read to its end, in seconds since 1970-01-01 UTC: in the background, the more seldom the longer it takes.";
+    MTA_CHILD_MAX_AGE: Gauge "campaign_mta_child_max_age_seconds" [campaign_instance]
+        "The configured maxAgeSec of the mta's children (mtachild), in seconds: how long one is meant to live.";
+    MTA_CHILDREN_MAX: Gauge "campaign_mta_spare_servers_max" [campaign_instance]
+        "The configured maxSpareServers of the mta: how many spare children (mtachild) it keeps.";
 }
 
 /// The module whose folder it is.
 pub static OWNER: &Module = &MTA;
-
-/// The attribute of its element that names the folder.
-pub const WORKING_PATH: &str = "workingPath";
-
-/// The documented default of [`WORKING_PATH`].
-pub const DEFAULT_WORKING_PATH: &str = "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/";
 
 /// The variable that stands for the installation.
 pub const INSTALLATION_VARIABLE: &str = "XTK_INSTALL_DIR";

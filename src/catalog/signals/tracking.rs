@@ -31,12 +31,6 @@ pub const COLLECTOR: &str = TRACKING.name;
 /// The module that writes the files.
 pub static WRITER: &Module = &TRACKINGLOGD;
 
-/// The attribute of its element that limits them, in mebibytes.
-pub const SIZE_LIMIT: &str = "maxLogsSizeOnDiskMb";
-
-/// The documented default of [`SIZE_LIMIT`], in bytes.
-pub const DEFAULT_SIZE_LIMIT_BYTES: u64 = 500 * 1024 * 1024;
-
 /// Every line is one that the tracking job can read.
 pub static LOG_INTEGRITY: CheckDef = CheckDef {
     name: "log_integrity",

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 use super::{Collector, Context, ErrorKind};
+use crate::catalog::signals::exporter::DoubtReason;
 use crate::pool::{Pool, PoolError};
 use crate::snapshot::Samples;
 use crate::source::kit::LogOnChange;
@@ -184,6 +185,9 @@ impl Engine {
 
     fn add(&self, slot: &Slot, run: Run, samples: &mut Samples) {
         slot.report(run.trouble.is_none(), run.duration, samples);
+        if run.trouble.as_ref().is_some_and(|trouble| trouble.failed) {
+            samples.doubt(DoubtReason::CollectorFailed, slot.name);
+        }
         self.tell(slot, run.trouble);
         samples.append(run.samples);
     }
@@ -195,6 +199,7 @@ impl Engine {
             self.tell(slot, Some(Trouble { failed: true, message }));
         }
         slot.report(false, waited, samples);
+        samples.doubt(DoubtReason::CollectorFailed, slot.name);
     }
 
     fn add_busy(&self, slot: &Slot, samples: &mut Samples) {
@@ -202,6 +207,7 @@ impl Engine {
         let message = format!("an earlier run has not ended yet ({})", ErrorKind::Busy.label());
         self.tell(slot, Some(Trouble { failed: true, message }));
         slot.report(false, Duration::ZERO, samples);
+        samples.doubt(DoubtReason::CollectorFailed, slot.name);
     }
 
     /// Logs what a collector's run was like, once when that changes.

@@ -68,14 +68,14 @@ impl Search {
                 "no Campaign installation can be read: permission denied in {places}; add the exporter's user to the \
                  group that may enter them, or name another folder with --campaign.home=PATH"
             );
-            return Err(Trouble { failure: Failure::Permission, message });
+            return Err(Trouble { failure: Failure::Permission, place: places.replace('"', ""), message });
         }
         let places = list(&candidates);
         let message = format!(
             "no Campaign installation found: none of {places} has {CONF}/{SERVER}; name the folder that has it, the one \
              called {FOLDER}, with --campaign.home=PATH"
         );
-        Err(Trouble { failure: Failure::Gone, message })
+        Err(Trouble { failure: Failure::Gone, place: places.replace('"', ""), message })
     }
 
     fn candidates(&self) -> Vec<PathBuf> {
@@ -273,7 +273,12 @@ impl Files {
         };
         for (label, file) in &self.followed {
             let failure = file.failure.as_ref().map(|(failure, _)| *failure);
-            let state = FileState { successful: failure.is_none(), last_success: file.last_success, failure };
+            let state = FileState {
+                successful: failure.is_none(),
+                last_success: file.last_success,
+                failure,
+                invalid_values: file.conf.as_ref().map_or(0, |conf| conf.invalid_values()),
+            };
             installation.files.insert(label.clone(), state);
             if let (Some(instance), Some(conf)) = (instance_of(label), &file.conf) {
                 let settings = Settings::overlay(server.clone(), Some(conf.clone()));
@@ -328,7 +333,11 @@ impl Files {
                 let failure = error.failure();
                 let message = format!("the configuration files can't be listed: {error}");
                 // A folder that is gone shows in each of its files, once that is sure.
-                let trouble = (failure != Failure::Gone).then_some(Trouble { failure, message });
+                let trouble = (failure != Failure::Gone).then_some(Trouble {
+                    failure,
+                    place: conf.display().to_string(),
+                    message,
+                });
                 self.report_trouble(conf, trouble);
                 None
             }

@@ -14,7 +14,7 @@ use super::*;
 use crate::logging::Page;
 use crate::source::as_plain_user;
 
-const SERVER: &str = "<serverconf><mta statServerAddress='localhost'/></serverconf>";
+const SERVER: &str = "<serverconf><mta args='-shared'/></serverconf>";
 const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
 const BROKEN: &str = "<serverconf>\n<mta autoStart='true'";
 
@@ -83,7 +83,7 @@ impl Host {
     }
 
     fn starts_mta(&self, instance: &str) -> bool {
-        self.source.current().instances[instance].auto_start("mta")
+        self.source.current().instances[instance].auto_start("mta") == Some(true)
     }
 
     fn instances(&self) -> Vec<String> {
@@ -92,7 +92,8 @@ impl Host {
 }
 
 fn failing(failure: Failure) -> FileState {
-    FileState { successful: false, last_success: Some(UNIX_EPOCH + Duration::from_secs(1_000)), failure: Some(failure) }
+    let last_success = Some(UNIX_EPOCH + Duration::from_secs(1_000));
+    FileState { last_success, failure: Some(failure), ..FileState::default() }
 }
 
 #[test]
@@ -102,9 +103,9 @@ fn what_is_read_is_in_force() {
     assert_eq!(installation.home, Some(host.path("nl6")));
     assert_eq!(host.instances(), ["default", "prod"]);
     assert!(host.starts_mta("prod") && !host.starts_mta("default"));
-    assert_eq!(installation.settings("prod").value("mta", "statServerAddress"), Some("localhost"));
-    assert_eq!(installation.settings("another").value("mta", "statServerAddress"), Some("localhost"));
-    let read = FileState { successful: true, last_success: failing(Failure::Gone).last_success, failure: None };
+    assert_eq!(installation.settings("prod").module("mta").args, "-shared");
+    assert_eq!(installation.settings("another").module("mta").args, "-shared");
+    let read = FileState { successful: true, failure: None, ..failing(Failure::Gone) };
     assert_eq!(
         installation.files,
         BTreeMap::from([("serverConf.xml".to_owned(), read), ("config-prod.xml".to_owned(), read)])
@@ -136,13 +137,13 @@ fn a_changed_file_is_in_force_at_the_next_look() {
 fn a_second_write_that_looks_like_the_first_is_not_missed() {
     let host = Host::new();
     let path = host.conf("config-prod.xml");
-    host.write("config-prod.xml", "<serverconf><mta runLevel='1'/></serverconf>");
+    host.write("config-prod.xml", "<serverconf><mta args='1'/></serverconf>");
     assert!(host.source.poll());
     // As when both writes fall into one tick of the file system's clock: same inode, size and times.
-    host.write("config-prod.xml", "<serverconf><mta runLevel='2'/></serverconf>");
+    host.write("config-prod.xml", "<serverconf><mta args='2'/></serverconf>");
     locked(&host.source.files).take_for_seen("config-prod.xml", &path);
     assert!(host.source.poll());
-    assert_eq!(host.source.current().instances["prod"].number("mta", "runLevel"), Some(2));
+    assert_eq!(host.source.current().instances["prod"].module("mta").args, "2");
 }
 
 #[test]
@@ -515,25 +516,37 @@ fn every_resident_is_expected_where_it_lives_and_is_started() {
     let host = Host::empty(true);
     host.write("serverConf.xml", "<serverconf><stat autoStart='true'/><web autoStart='true'/></serverconf>");
     host.write("config-default.xml", "<serverconf><mta autoStart='true'/></serverconf>");
-    host.write("config-prod.xml", "<serverconf><mta autoStart='true'/><sms autoStart='false'/></serverconf>");
+    host.write(
+        "config-prod.xml",
+        "<serverconf><mta autoStart='true'/><sms autoStart='false'/><trackinglogd autoStart='true'/></serverconf>",
+    );
     host.looks();
     let installation = host.source.current();
     let expected = [
-        (("default", "syslogd"), false),
-        (("default", "trackinglogd"), false),
-        (("default", "watchdog"), true),
-        (("default", "web"), true),
-        (("prod", "inMail"), false),
-        (("prod", "mta"), true),
-        (("prod", "sms"), false),
-        (("prod", "stat"), true),
-        (("prod", "wfserver"), false),
+        (("default", "syslogd"), Some(false)),
+        (("default", "trackinglogd"), Some(false)),
+        (("default", "watchdog"), Some(true)),
+        (("default", "web"), Some(true)),
+        (("prod", "inMail"), Some(false)),
+        (("prod", "mta"), Some(true)),
+        (("prod", "sms"), Some(false)),
+        (("prod", "stat"), Some(true)),
+        (("prod", "trackinglogd"), Some(true)),
+        (("prod", "wfserver"), Some(false)),
     ];
     assert_eq!(installation.expected(), BTreeMap::from(expected));
+    host.write("config-prod.xml", "<serverconf><web autoStart='1'/></serverconf>");
+    host.write("serverConf.xml", "<serverconf><trackinglogd autoStart='1'/></serverconf>");
+    host.looks();
+    let installation = host.source.current();
+    let expected = installation.expected();
+    assert_eq!(expected[&("prod", "stat")], None, "the model file decides");
+    assert_eq!(expected[&("default", "trackinglogd")], Some(true));
+    assert!(!expected.contains_key(&("prod", "web")) && !expected.contains_key(&("prod", "trackinglogd")));
     host.write("serverConf.xml", "<serverconf/>");
     fs::remove_file(host.conf("config-prod.xml")).unwrap();
     host.looks();
-    assert_eq!(host.source.current().expected().get(&("default", "watchdog")), Some(&false));
+    assert_eq!(host.source.current().expected().get(&("default", "watchdog")), Some(&Some(false)));
     assert!(Installation::default().expected().is_empty());
 }
 

@@ -1,0 +1,183 @@
+//! The attributes of Campaign's configuration that the exporter goes by: where each stands, what it may hold and what
+//! is documented to hold without it. Reading, validation, defaults and the reference come from this table.
+//!
+//! The sources are the pages *The server configuration file*, *Configuring Campaign server* and *Configuring pipeline* of
+//! the product documentation. Nothing is here that the exporter does not use.
+
+use super::modules;
+
+/// What an attribute may hold. An empty value always means the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// `true` or `1`, `false` or `0`, in any case.
+    Flag,
+    /// A whole number.
+    Number,
+    /// A whole number of mebibytes: 1024 × 1024 bytes, the unit that the kernel's figures are compared in.
+    Mebibytes,
+    /// A whole number of seconds.
+    Seconds,
+    /// The number of a port; 0 for none.
+    Port,
+    /// Any text.
+    Text,
+}
+
+impl ValueKind {
+    /// What has to be there, as a warning says it.
+    #[must_use]
+    pub const fn what(self) -> &'static str {
+        match self {
+            ValueKind::Flag => "true or false",
+            ValueKind::Number => "a whole number",
+            ValueKind::Mebibytes => "a whole number of mebibytes",
+            ValueKind::Seconds => "a whole number of seconds",
+            ValueKind::Port => "a port number",
+            ValueKind::Text => "a text",
+        }
+    }
+}
+
+/// Where an attribute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the element of every resident module.
+    EveryResident,
+    /// On this element, from below the root: `mta/child`.
+    Element(&'static str),
+}
+
+/// An attribute of Campaign's configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// The element.
+    pub place: Place,
+    /// The attribute's name; case matters.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: ValueKind,
+    /// The documented default, as it would be written; empty where there is none.
+    pub default: &'static str,
+    /// What the exporter does with it.
+    pub purpose: &'static str,
+}
+
+/// Stands in place of [`AUTO_START`] on an element whose module was disabled, by a migration or a duplication.
+pub const DISABLED: &str = "_autoStart";
+
+/// Defines the attributes: a static for each, and the table of them all.
+macro_rules! define_attributes {
+    ($($id:ident: $place:expr, $name:literal, $kind:ident, $default:literal, $purpose:literal;)*) => {
+        $(
+            #[doc = $purpose]
+            pub static $id: Attribute =
+                Attribute { place: $place, name: $name, kind: ValueKind::$kind, default: $default, purpose: $purpose };
+        )*
+        /// Every attribute.
+        pub static ATTRIBUTES: &[&Attribute] = &[$(&$id),*];
+    };
+}
+
+define_attributes! {
+    AUTO_START: Place::EveryResident, "autoStart", Flag, "false",
+        "Whether the watchdog starts the module, and so whether it has to run.";
+    ARGS: Place::EveryResident, "args", Text, "",
+        "The log precision that is configured, and so none that somebody raised.";
+    MEMORY_WARNING: Place::EveryResident, "maxProcessMemoryWarningMb", Mebibytes, "1600",
+        "The first threshold of a process's memory.";
+    MEMORY_ALERT: Place::EveryResident, "maxProcessMemoryAlertMb", Mebibytes, "1800",
+        "The second threshold of a process's memory.";
+    IN_MAIL_PERIOD: Place::Element("inMail"), "popMailPeriodSec", Seconds, "300",
+        "How often the bounce mailbox is read.";
+    MTA_ARGS: Place::Element("mta"), "args", Text, "-tracefilter:nlmta",
+        "The same as of every module, with another default.";
+    MTA_WORKING_PATH: Place::Element("mta"), "workingPath", Text, "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/",
+        "Where mails wait.";
+    MTA_SPARE_SERVERS: Place::Element("mta/master"), "maxSpareServers", Number, "2",
+        "How many children (mtachild) may run.";
+    MTA_CHILD_ARGS: Place::Element("mta/child"), "extraArgs", Text, "",
+        "The log precision that is configured for mtachild.";
+    MTA_CHILD_MEMORY: Place::Element("mta/child"), "maxWorkingSetMb", Mebibytes, "128",
+        "The memory above which mtachild ends by itself: its threshold.";
+    MTA_CHILD_AGE: Place::Element("mta/child"), "maxAgeSec", Seconds, "600",
+        "How long an mtachild is meant to live.";
+    PIPELINED_PORT: Place::Element("pipelined"), "monitorServerPort", Port, "7781",
+        "Where pipelined answers for its indicators; 0: nowhere.";
+    PIPELINED_DUMP_PERIOD: Place::Element("pipelined"), "dumpStatePeriodSec", Seconds, "",
+        "Whether pipelined writes its indicators to var/<instance>/pipelined.json too.";
+    STAT_AUTO_START: Place::Element("stat"), "autoStart", Flag, "",
+        "The same as of every module; without it, the instance's model file decides, which the exporter does not know.";
+    STAT_PORT: Place::Element("stat"), "port", Port, "7777",
+        "Where stat listens.";
+    LOG_FILE_SIZE: Place::Element("syslogd"), "maxFileSizeMb", Mebibytes, "10",
+        "The size at which a log is moved to <log>_2.log.";
+    TRACKING_LOGS_SIZE: Place::Element("trackinglogd"), "maxLogsSizeOnDiskMb", Mebibytes, "500",
+        "How large the tracking logs may get together.";
+    WEB_HTTP_PORT: Place::Element("web"), "httpPort", Port, "8080",
+        "Where web answers HTTP.";
+    WEB_CONTROL_PORT: Place::Element("web"), "controlPort", Port, "8005",
+        "Where web is controlled.";
+}
+
+/// The attribute `name` of the element `element` (`mta/child`); none where the exporter does not use it. What is defined
+/// for one element goes before what is defined for every module.
+#[must_use]
+pub fn attribute(element: &str, name: &str) -> Option<&'static Attribute> {
+    let is_resident = || modules::residents().any(|(module, _)| module == element);
+    let mut of_every = None;
+    for attribute in ATTRIBUTES.iter().filter(|attribute| attribute.name == name) {
+        match attribute.place {
+            Place::Element(path) if path == element => return Some(attribute),
+            Place::EveryResident => of_every = Some(*attribute),
+            Place::Element(_) => {}
+        }
+    }
+    of_every.filter(|_| is_resident())
+}
+
+/// The documented spelling of `element`, where an attribute or a resident module is known there.
+#[must_use]
+pub fn element(element: &str) -> Option<&'static str> {
+    let own = ATTRIBUTES.iter().filter_map(|attribute| match attribute.place {
+        Place::Element(path) => Some(path),
+        Place::EveryResident => None,
+    });
+    own.chain(modules::residents().map(|(module, _)| module)).find(|known| *known == element)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_attribute_is_there_twice_and_each_has_a_purpose() {
+        let places: BTreeSet<_> = ATTRIBUTES.iter().map(|one| (format!("{:?}", one.place), one.name)).collect();
+        assert_eq!(places.len(), ATTRIBUTES.len());
+        for attribute in ATTRIBUTES {
+            assert!(attribute.purpose.ends_with('.'), "{}", attribute.name);
+        }
+    }
+
+    #[test]
+    fn what_is_defined_for_one_element_goes_before_what_holds_for_every_module() {
+        assert_eq!(attribute("mta", "args"), Some(&MTA_ARGS));
+        assert_eq!(attribute("sms", "args"), Some(&ARGS));
+        assert_eq!(attribute("stat", "autoStart"), Some(&STAT_AUTO_START));
+        assert_eq!(attribute("web", "autoStart"), Some(&AUTO_START));
+        assert_eq!(attribute("mta/child", "autoStart"), None);
+        assert_eq!(attribute("import", "autoStart"), None);
+        assert_eq!(attribute("mta", "maxMemoryMb"), None, "not used");
+    }
+
+    #[test]
+    fn the_documented_ports_are_the_defaults_of_their_attributes() {
+        for port in modules::MODULES.iter().flat_map(|module| module.ports) {
+            if let Some(attribute) = port.attribute {
+                assert_eq!(attribute.default, port.number.to_string());
+                assert_eq!(attribute.kind, ValueKind::Port);
+            }
+        }
+    }
+}
