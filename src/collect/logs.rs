@@ -39,7 +39,7 @@ impl LogsCollector {
 
 impl Collector for LogsCollector {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        Ok(samples(&published(&self.logs, LOGS)?, &cx.installation, out))
+        Ok(samples(&published(&self.logs, LOGS, cx.deadline)?, &cx.installation, out))
     }
 }
 

@@ -329,11 +329,16 @@ pub struct CollectError {
     pub message: String,
 }
 
-/// What the reader of the `files` has published.
+/// How long the first scrapes wait for what is being read at the start.
+const FIRST_READING: Duration = Duration::from_secs(1);
+
+/// What the reader of the `files` has published. Right after the start it is waited for, not for long and not beyond the
+/// `deadline`.
 ///
 /// # Errors
 /// When it takes no turns any more, or has not read yet what was there at the start.
-fn published<V>(readings: &Readings<V>, files: &str) -> Result<Published<V>, CollectError> {
+fn published<V>(readings: &Readings<V>, files: &str, deadline: Instant) -> Result<Published<V>, CollectError> {
+    readings.wait_until_known(deadline.min(Instant::now() + FIRST_READING));
     let error = |kind, what: &str| Err(CollectError { kind, message: format!("the reader of the {files} {what}") });
     if !readings.is_alive() {
         return error(ErrorKind::Timeout, "does not answer: its numbers are old; look at the exporter's log");

@@ -37,7 +37,7 @@ impl Collector for TrackingLogs {
     /// # Errors
     /// When the reader of the files does not answer any more, or has not read them yet.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        Ok(samples(&published(&self.tracking, "tracking logs")?, &cx.installation, out))
+        Ok(samples(&published(&self.tracking, "tracking logs", cx.deadline)?, &cx.installation, out))
     }
 }
 

@@ -32,6 +32,9 @@ use crate::sync::locked;
 /// How often it is asked where the logs are, while that is not known.
 const VAR: Duration = Duration::from_secs(2);
 
+/// How often it is asked whether something is published, at the start.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// How often what is new is published, at the most.
 const PUBLISH: Duration = Duration::from_millis(100);
 
@@ -142,6 +145,13 @@ impl<V> Readings<V> {
     #[must_use]
     pub fn is_known(&self) -> bool {
         matches!(locked(&self.0.published).phase, TailerPhase::NoInstallation | TailerPhase::CaughtUp)
+    }
+
+    /// Waits until something is published, while the reader is at work, and not beyond `until`.
+    pub fn wait_until_known(&self, until: Instant) {
+        while !self.is_known() && self.is_alive() && Instant::now() < until {
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Looks at everything again, soon.
