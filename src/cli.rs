@@ -3,6 +3,8 @@
 //! Flags are named as in other exporters: dots in the names, `--flag=value`. The flags of the collectors are made from
 //! the list that is passed in; this file knows none of them.
 
+mod rules;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use clap_mangen::Man;
 
 use crate::catalog::Lang;
 use crate::logging::{Format, Level};
+use crate::render::rules::options::Options;
 use crate::serve::RESERVED;
 use crate::web::ListenAddress;
 
@@ -82,12 +85,7 @@ pub enum Command {
     /// Show the health of this host once, in the terminal.
     Check(Host, CheckOptions),
     /// Print the alert rules.
-    Rules {
-        /// The language of their texts.
-        lang: Lang,
-        /// The `job` under which Prometheus scrapes the exporters.
-        job: String,
-    },
+    Rules(Box<Options>),
     /// Check the files of `--config.file` and `--web.config.file`, and end.
     CheckConfig {
         /// `--config.file`.
@@ -193,9 +191,7 @@ pub fn parse(
             let options = CheckOptions { format: format.unwrap_or_default(), lang: lang(flags) };
             (Command::Check(Host { storage_is_read_only: true, ..host(flags, collectors) }, options), flags)
         }
-        Some(("rules", flags)) => {
-            (Command::Rules { lang: lang(flags), job: one(flags, "job").unwrap_or_default() }, flags)
-        }
+        Some(("rules", flags)) => (Command::Rules(Box::new(rules::options(flags))), flags),
         Some(("reference", flags)) => (Command::Reference, flags),
         Some(("generate", flags)) => {
             (Command::Generate(generated(self::parser(collectors, build), build.version, flags)), flags)
@@ -336,7 +332,7 @@ fn parser(collectors: &[CollectorFlag], build: &Build<'_>) -> Parser {
                     _ => flag,
                 })),
         )
-        .subcommand(Parser::new("rules").about("Print the alert rules for Prometheus").args(rules_flags()))
+        .subcommand(Parser::new("rules").about("Print the alert rules for Prometheus").args(rules::flags()))
         .subcommand(Parser::new("reference").about("Print the reference of metrics (docs/metrics.md)").hide(true))
         .subcommand(
             Parser::new("generate")
@@ -504,16 +500,6 @@ fn check_flags() -> Vec<Arg> {
     ]
 }
 
-fn rules_flags() -> Vec<Arg> {
-    vec![
-        lang_flag("The language of the rules' texts"),
-        flag("job", "The job_name under which Prometheus scrapes the exporters")
-            .value_name("NAME")
-            .value_parser(job)
-            .default_value("campaign"),
-    ]
-}
-
 fn telemetry_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Err("a path starts with /, as in /metrics".into());
@@ -552,13 +538,6 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?))
-}
-
-fn job(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("write the job_name of the scrape configuration".into());
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -694,7 +673,7 @@ mod tests {
         assert_eq!(other.log_level, Some(Level::Warn));
         let Command::Check(_, options) = other.command else { panic!() };
         assert_eq!(options, CheckOptions { format: CheckFormat::Json, lang: Lang::PtBr });
-        let rules = |lang, job: &str| Command::Rules { lang, job: job.into() };
+        let rules = |lang, job: &str| Command::Rules(Box::new(Options { lang, job: job.into(), ..Options::default() }));
         assert_eq!(parsed(&["rules"]).unwrap().command, rules(Lang::En, "campaign"));
         assert_eq!(parsed(&["rules", "--lang=pt-BR", "--job", "acc"]).unwrap().command, rules(Lang::PtBr, "acc"));
         assert_eq!(parsed(&["reference"]).unwrap().command, Command::Reference);

@@ -99,7 +99,7 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation.command {
         Command::Serve(host, web) => block_on(serve(&host, web)),
         Command::Check(host, options) => block_on(check(&host, &options)),
-        Command::Rules { lang, job } => print(&rules::render(lang, &job)?),
+        Command::Rules(options) => print(&rules::render(&options)?),
         Command::CheckConfig { targets, web } => check_config(targets.as_deref(), web.as_deref()),
         Command::Reference => print(&reference::render()),
         Command::Generate(text) => print(&text),

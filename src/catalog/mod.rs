@@ -8,6 +8,8 @@ pub mod attributes;
 pub mod modules;
 pub mod signals;
 
+pub use alerts::{AlertDef, Severity, Subject};
+
 /// A language that the alerts and the pages are rendered in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
@@ -174,65 +176,4 @@ pub struct CheckDef {
     /// What to do when it fails: at most [`MAX_NEXT_STEPS`] lines, a step each. `{module}`, `{campaign_instance}`,
     /// `{log}` (the module's log file), `{port}`, `{start}` and `{restart}` (the commands) stand for what they say.
     pub next_steps: Text,
-}
-
-/// How loud an alert is: the label `severity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Mails, web pages or workflows stop, data gets lost, or nobody would know: somebody is woken.
-    Critical,
-    /// To be looked at in working hours.
-    Warning,
-    /// Good to know.
-    Info,
-}
-
-impl Severity {
-    /// The label value.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Severity::Critical => "critical",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        }
-    }
-}
-
-/// Whose documented text an alert carries.
-#[derive(Clone, Copy, Debug)]
-pub enum Subject {
-    /// One module: its texts stand in the rule as they are.
-    Module(&'static Module),
-    /// Whichever module the label `module` names: the rule chooses the text when it fires.
-    AnyModule,
-    /// Not a module with a row: texts of our own, and the page of the documentation (relative to
-    /// [`modules::DOCUMENTATION`]) that comes closest.
-    Own {
-        /// What the thing does.
-        scope: Text,
-        /// What to do.
-        troubleshooting: Text,
-        /// The page.
-        page: &'static str,
-    },
-}
-
-/// An alert: the one definition that rule files, documentation and tests refer to.
-#[derive(Debug)]
-pub struct AlertDef {
-    /// The alert's name.
-    pub name: &'static str,
-    /// The PromQL expression. `{job}` stands for the matcher of the exporter's scrape job: `up{job} == 0`.
-    pub expr: &'static str,
-    /// How long it must hold (`for:`), as Prometheus writes durations; empty for at once.
-    pub hold: &'static str,
-    /// How loud.
-    pub severity: Severity,
-    /// Whose documented text it carries.
-    pub subject: Subject,
-    /// One static sentence.
-    pub summary: Text,
-    /// The sentence with the values in it, templated as Prometheus does.
-    pub description: Text,
 }

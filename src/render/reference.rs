@@ -5,6 +5,7 @@
 use crate::catalog::attributes::{ATTRIBUTES, Attribute, Place};
 use crate::catalog::signals::{THEMES, Theme};
 use crate::catalog::{AlertDef, CheckDef, Lang, MetricDef, MetricKind};
+use crate::render::rules::page_text;
 
 const OPENING: &str = "\
 # Metrics, checks and alerts
@@ -14,9 +15,10 @@ Written from the catalog by `make generate`; a change made here is lost.
 `campaign_instance` is Campaign's own instance; `instance` and `job` are Prometheus's, and say which host it is. Modules
 that serve all instances have the instance `default`. A series is there as long as its subject is.
 
-The alerts stand in `alerts/en` and `alerts/pt-BR`. Each brings, as annotations, a `summary`, a `description` with the
-values, the `scope` and the `troubleshooting` that the documentation gives for the module, the `runbook_url` of that
-page, and in `documentation` the pages that the text refers to (or else the page about the log files).
+The alerts stand in `alerts/en` and `alerts/pt-BR`, and each has a page in `docs/runbooks`. Each brings, as annotations, a
+`summary`, a `description` with the values and their limits, the `next_steps`, the `troubleshooting` that the
+documentation gives for the module, a `note` where that text misleads, its `scope`, the `runbook_url` of its page, and in
+`documentation` the pages that the text refers to (or else the page about the log files).
 ";
 
 const ATTRIBUTES_OPENING: &str = "
@@ -45,7 +47,13 @@ pub fn render() -> String {
 
 fn push_theme(text: &mut String, theme: &Theme) {
     text.push_str(&format!("\n## {}\n", theme.title));
-    push_table(text, ["Metric", "Type", "Labels", "Meaning"], theme.metrics.iter().map(|metric| metric_row(metric)));
+    if !theme.metrics.is_empty() {
+        push_table(
+            text,
+            ["Metric", "Type", "Labels", "Meaning"],
+            theme.metrics.iter().map(|metric| metric_row(metric)),
+        );
+    }
     if !theme.checks.is_empty() {
         text.push_str("\nChecks, the values of the label `check`:\n");
         push_table(text, ["Check", "Passes when"], theme.checks.iter().map(|check| check_row(check)));
@@ -81,8 +89,8 @@ fn check_row(check: &CheckDef) -> [String; 2] {
 
 fn alert_row(alert: &AlertDef) -> [String; 4] {
     let hold = if alert.hold.is_empty() { "at once" } else { alert.hold };
-    let summary = alert.summary.get(Lang::En);
-    [format!("`{}`", alert.name), alert.severity.label().to_owned(), hold.to_owned(), summary.to_owned()]
+    let page = format!("[`{0}`](runbooks/en/{0}.md)", alert.name);
+    [page, alert.severity.label().to_owned(), hold.to_owned(), page_text(alert.summary, Lang::En)]
 }
 
 fn push_table<const N: usize>(text: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
@@ -102,9 +110,11 @@ mod tests {
     #[test]
     fn everything_of_the_catalog_has_one_row() {
         let text = render();
-        let names = metrics().map(|metric| metric.name).chain(checks().map(|check| check.name));
-        for name in names.chain(alerts().map(|alert| alert.name)) {
+        for name in metrics().map(|metric| metric.name).chain(checks().map(|check| check.name)) {
             assert_eq!(text.matches(&format!("\n| `{name}` |")).count(), 1, "{name}");
+        }
+        for alert in alerts() {
+            assert_eq!(text.matches(&format!("\n| [`{}`](", alert.name)).count(), 1, "{}", alert.name);
         }
     }
 

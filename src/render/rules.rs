@@ -1,12 +1,22 @@
-//! The catalog as a file of alert rules for Prometheus.
+//! The catalog as a file of rules for Prometheus.
 //!
-//! Knows the shape of a rule file and Prometheus's templates; what is worth an alert is for the catalog.
+//! Knows the shape of a rule file; what is worth an alert is for the catalog. [`expression`] writes PromQL, [`text`]
+//! Prometheus's templates, [`options`] what the command line changes.
+
+pub mod expression;
+pub mod options;
+pub mod text;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::catalog::alerts::{AlertDef, Record, Severity, Subject, advice};
 use crate::catalog::modules::{LOG_FILES, MODULES, OTHER_SCOPE, OTHER_TROUBLESHOOTING, RUNBOOK, url};
-use crate::catalog::signals::THEMES;
-use crate::catalog::{AlertDef, Lang, Link, Module, Subject};
+use crate::catalog::signals::{THEMES, Theme};
+use crate::catalog::{Lang, Link, Module, Text};
+use options::{Options, Runbooks};
+use text::Form;
 
 /// The scrape job that the rules speak of unless another is named.
 pub const DEFAULT_JOB: &str = "campaign";
@@ -16,7 +26,6 @@ pub const DEFAULT_JOB: &str = "campaign";
 #[error("the rules can't be written as YAML: {0}")]
 pub struct RenderError(#[from] serde_saphyr::ser::Error);
 
-/// A rule file, as Prometheus reads it.
 #[derive(Serialize)]
 struct RuleFile {
     groups: Vec<Group>,
@@ -29,57 +38,104 @@ struct Group {
 }
 
 #[derive(Serialize)]
-struct Rule {
-    alert: &'static str,
-    expr: String,
-    #[serde(rename = "for", skip_serializing_if = "str::is_empty")]
-    hold: &'static str,
-    labels: Labels,
-    annotations: Annotations,
-}
-
-#[derive(Serialize)]
-struct Labels {
-    severity: &'static str,
+#[serde(untagged)]
+enum Rule {
+    Record {
+        record: &'static str,
+        expr: String,
+    },
+    Alert {
+        alert: &'static str,
+        expr: String,
+        #[serde(rename = "for", skip_serializing_if = "str::is_empty")]
+        hold: &'static str,
+        labels: BTreeMap<String, String>,
+        annotations: Box<Annotations>,
+    },
 }
 
 #[derive(Serialize)]
 struct Annotations {
-    summary: &'static str,
-    description: &'static str,
-    scope: String,
+    summary: String,
+    description: String,
+    next_steps: String,
     troubleshooting: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
+    scope: String,
     runbook_url: String,
     /// The pages that the troubleshooting refers to, separated by blanks; where it refers to none, the page about the
     /// log files.
     documentation: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    dashboard_url: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    status_url: String,
 }
 
-/// The rule file in `lang`, for an exporter that Prometheus scrapes as `job`.
+/// The rule file that `options` asks for.
 ///
 /// # Errors
 /// When the YAML serialiser refuses a text, which no text of the catalog makes it do.
-pub fn render(lang: Lang, job: &str) -> Result<String, RenderError> {
-    let groups = THEMES
-        .iter()
-        .filter(|theme| !theme.alerts.is_empty())
-        .map(|theme| Group {
-            name: theme.group,
-            rules: theme.alerts.iter().map(|alert| rule(alert, lang, job)).collect(),
-        })
-        .collect();
-    let options = serde_saphyr::ser_options! { folded_wrap_chars: 110 };
-    let yaml = serde_saphyr::to_string_with_options(&RuleFile { groups }, options)?;
-    let tag = lang.tag();
+pub fn render(options: &Options) -> Result<String, RenderError> {
+    let groups = THEMES.iter().filter_map(|theme| group(theme, options)).collect();
+    let layout = serde_saphyr::ser_options! { folded_wrap_chars: 110 };
+    let yaml = serde_saphyr::to_string_with_options(&RuleFile { groups }, layout)?;
+    let tag = options.lang.tag();
     Ok(format!(
-        "# Alert rules for Adobe Campaign Classic v7, to be named in Prometheus's rule_files.\n\
+        "# Rules for Adobe Campaign Classic v7, to be named in Prometheus's rule_files.\n\
          # Written by `campaign_exporter rules --lang {tag}`: what is changed here by hand is lost with the next release.\n\
          {yaml}"
     ))
 }
 
-fn rule(alert: &AlertDef, lang: Lang, job: &str) -> Rule {
-    let (scope, troubleshooting, documentation) = match alert.subject {
+fn group(theme: &'static Theme, options: &Options) -> Option<Group> {
+    let is_out = |name: &str| options.without.iter().any(|out| out == name);
+    let alerts: Vec<_> = theme.alerts.iter().filter(|alert| !is_out(alert.name)).collect();
+    if alerts.is_empty() || is_out(theme.group) {
+        return None;
+    }
+    let records = theme.records.iter().map(|record| recording(record, options));
+    let rules = records.chain(alerts.into_iter().map(|alert| alerting(alert, theme, options))).collect();
+    Some(Group { name: theme.group, rules })
+}
+
+fn recording(record: &Record, options: &Options) -> Rule {
+    Rule::Record { record: record.name, expr: expression::plain(record.expr, &[], "", options) }
+}
+
+fn alerting(alert: &'static AlertDef, theme: &Theme, options: &Options) -> Rule {
+    let lang = options.lang;
+    let form = Form::Template { alert, options };
+    let (scope, troubleshooting, documentation) = documented(alert, lang);
+    let mut labels = BTreeMap::from([("severity".to_owned(), severity(alert, options))]);
+    labels.extend(options.labels.clone());
+    Rule::Alert {
+        alert: alert.name,
+        expr: expression::of(alert, options),
+        hold: alert.hold,
+        labels,
+        annotations: Box::new(Annotations {
+            summary: text::write(alert.summary.get(lang), &form),
+            description: text::of_value(alert.description, &form, text::SILENT),
+            next_steps: text::of_value(alert.next_steps, &form, text::SILENT_STEPS),
+            troubleshooting,
+            note: note(alert, lang),
+            scope,
+            runbook_url: runbook_url(alert, options),
+            documentation,
+            dashboard_url: dashboard_url(theme, options),
+            status_url: options
+                .status_url
+                .as_ref()
+                .map_or_else(String::new, |url| url.replace("{instance}", "{{ $labels.instance }}")),
+        }),
+    }
+}
+
+/// The annotations `scope`, `troubleshooting` and `documentation`.
+fn documented(alert: &AlertDef, lang: Lang) -> (String, String, String) {
+    match alert.subject {
         Subject::Module(module) => (
             module.scope.get(lang).to_owned(),
             module.troubleshooting.get(lang).to_owned(),
@@ -87,37 +143,61 @@ fn rule(alert: &AlertDef, lang: Lang, job: &str) -> Rule {
         ),
         Subject::AnyModule => (
             by_module(|module| Some(module.scope.get(lang).to_owned()), OTHER_SCOPE.get(lang)),
-            by_module(|module| Some(module.troubleshooting.get(lang).to_owned()), OTHER_TROUBLESHOOTING.get(lang)),
+            format!(
+                "{}\n{}",
+                alert.advice.get(lang),
+                by_module(|module| Some(module.troubleshooting.get(lang).to_owned()), OTHER_TROUBLESHOOTING.get(lang))
+            ),
             by_module(
                 |module| (!module.links.is_empty()).then(|| addresses(module.links, lang)),
                 &addresses(&[], lang),
             ),
         ),
-        Subject::Own { scope, troubleshooting, page } => {
-            (scope.get(lang).to_owned(), troubleshooting.get(lang).to_owned(), url(page, lang))
+        Subject::Own { scope, page } => {
+            (scope.get(lang).to_owned(), alert.advice.get(lang).to_owned(), url(page, lang))
         }
-    };
-    Rule {
-        alert: alert.name,
-        expr: expression(alert.expr, job),
-        hold: alert.hold,
-        labels: Labels { severity: alert.severity.label() },
-        annotations: Annotations {
-            summary: alert.summary.get(lang),
-            description: alert.description.get(lang),
-            scope,
-            troubleshooting,
-            runbook_url: url(RUNBOOK, lang),
-            documentation,
-        },
     }
 }
 
-/// `expr` with the matcher of `job` where it says `{job}`.
-#[must_use]
-pub fn expression(expr: &str, job: &str) -> String {
-    let job = job.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    expr.replace("{job}", &format!("{{job=\"{job}\"}}"))
+/// What stands beside a documented text that misleads.
+fn note(alert: &AlertDef, lang: Lang) -> String {
+    let of = |module: &Module| advice::of(module.name).map_or("", |advice| advice.note.get(lang)).to_owned();
+    match alert.subject {
+        Subject::Module(module) => of(module),
+        Subject::AnyModule => by_module(|module| Some(of(module)).filter(|note| !note.is_empty()), ""),
+        Subject::Own { .. } => String::new(),
+    }
+}
+
+/// The label `severity`: the alert's own, or what the last matcher that fits says. Labels that are known only when the
+/// alert fires make it a template.
+fn severity(alert: &AlertDef, options: &Options) -> String {
+    let mut text = alert.severity.label().to_owned();
+    for (matcher, level) in &options.severities {
+        let level = Severity::label(*level);
+        match matcher.fits("alertname", alert.name) {
+            Some(true) => level.clone_into(&mut text),
+            Some(false) => {}
+            None => text = format!("{{{{ if {} }}}}{level}{{{{ else }}}}{text}{{{{ end }}}}", matcher.condition()),
+        }
+    }
+    text
+}
+
+/// The address of an alert's page.
+fn runbook_url(alert: &AlertDef, options: &Options) -> String {
+    match &options.runbooks {
+        Runbooks::Documentation => url(RUNBOOK, options.lang),
+        Runbooks::At(base) => format!("{}/{}/{}.md", base.trim_end_matches('/'), options.lang.tag(), alert.name),
+    }
+}
+
+fn dashboard_url(theme: &Theme, options: &Options) -> String {
+    options.grafana_url.as_ref().map_or_else(String::new, |base| {
+        let (dashboard, panel) = theme.panel;
+        let base = base.trim_end_matches('/');
+        format!("{base}/d/{dashboard}?viewPanel={panel}&var-instance={{{{ $labels.instance | urlquery }}}}")
+    })
 }
 
 fn addresses(links: &[Link], lang: Lang) -> String {
@@ -127,18 +207,27 @@ fn addresses(links: &[Link], lang: Lang) -> String {
     links.iter().map(|link| url(link.page, lang)).collect::<Vec<_>>().join(" ")
 }
 
-/// A template that gives the text of the module that the alert's label names, and `other` for one that has none.
+/// A template that gives the text of the module that the alert's label names, and `other` for one that has none. The
+/// children of a module have its text.
 ///
 /// The markers `{{-` and `-}}` take the line breaks out again: a receiver gets the text and nothing else.
 fn by_module(text: impl Fn(&Module) -> Option<String>, other: &str) -> String {
     let mut template = String::new();
     for module in MODULES {
         if let Some(text) = text(module) {
-            let (open, name) = (if template.is_empty() { "{{ if" } else { "{{- else if" }, module.name);
-            template.push_str(&format!("{open} eq $labels.module \"{name}\" -}}}}\n{text}\n"));
+            let open = if template.is_empty() { "{{ if" } else { "{{- else if" };
+            let names = std::iter::once(&module.name).chain(module.children);
+            let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+            template.push_str(&format!("{open} eq $labels.module {} -}}}}\n{text}\n", names.join(" ")));
         }
     }
     template + &format!("{{{{- else -}}}}\n{other}\n{{{{- end }}}}")
+}
+
+/// A text of the catalog on a page: with names where a notification has values.
+#[must_use]
+pub fn page_text(text: Text, lang: Lang) -> String {
+    text::write(text.get(lang), &Form::Page { lang })
 }
 
 #[cfg(test)]
@@ -146,17 +235,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_job_is_matched_exactly() {
-        assert_eq!(expression("up{job} == 0", "campaign"), "up{job=\"campaign\"} == 0");
-        assert_eq!(expression("absent(up{job})", "a\"b\\c"), r#"absent(up{job="a\"b\\c"})"#);
-    }
-
-    #[test]
     fn a_template_names_every_module_once_and_ends() {
         let template = by_module(|module| Some(format!("<{}>", module.name)), "<other>");
         for module in MODULES {
-            assert_eq!(template.matches(&format!("\"{0}\" -}}}}\n<{0}>\n", module.name)).count(), 1, "{template}");
+            assert_eq!(template.matches(&format!(" -}}}}\n<{0}>\n", module.name)).count(), 1, "{template}");
+            assert!(template.contains(&format!("eq $labels.module \"{}\"", module.name)), "{template}");
         }
         assert!(template.starts_with("{{ if eq $labels.module ") && template.ends_with("<other>\n{{- end }}"));
+    }
+
+    #[test]
+    fn a_severity_can_be_changed_by_alert_and_by_label() {
+        let alert = THEMES.iter().flat_map(|theme| theme.alerts).find(|alert| alert.name == "CampaignMtaDown").unwrap();
+        let with = |flags: &[&str]| {
+            let severities = flags.iter().map(|flag| options::severity(flag).unwrap()).collect();
+            severity(alert, &Options { severities, ..Options::default() })
+        };
+        assert_eq!(with(&[]), "critical");
+        assert_eq!(with(&["alertname=\"CampaignMtaDown\"=info", "alertname=~\"CampaignWeb.*\"=warning"]), "info");
+        let template = with(&["campaign_instance=\"dev\"=info"]);
+        assert_eq!(template, "{{ if eq $labels.campaign_instance \"dev\" }}info{{ else }}critical{{ end }}");
     }
 }

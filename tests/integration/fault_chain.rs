@@ -68,7 +68,7 @@ fn expected(syslogd_port: u16) -> Vec<Tells> {
             labels: vec![("campaign_instance", "prod".to_owned())],
             module: None,
         },
-        Tells { alert: "CampaignCoreFiles", labels: Vec::new(), module: None },
+        Tells { alert: "CampaignOldCoreFiles", labels: Vec::new(), module: None },
         Tells { alert: "CampaignRedirectionDown", labels: target(), module: None },
         Tells { alert: "CampaignMessageCenterQueueFull", labels: target(), module: None },
         Tells { alert: "CampaignPipelinedNotAnswering", labels: vec![("target", PIPELINE.to_owned())], module: None },
@@ -88,7 +88,7 @@ impl Tells {
             (Some(module), Subject::Module(about)) if about.name == module => {
                 specification::troubleshooting(module, lang)
             }
-            (None, Subject::Own { troubleshooting, .. }) => troubleshooting.get(lang).to_owned(),
+            (None, Subject::Own { .. }) => alert.advice.get(lang).to_owned(),
             (module, subject) => panic!("{}: {module:?} and {subject:?}", self.alert),
         }
     }

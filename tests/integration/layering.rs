@@ -22,7 +22,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("logging", &[]),
     ("service", &[]),
     ("serve", &["catalog", "render", "snapshot", "web"]),
-    ("cli", &["catalog", "logging", "serve", "web"]),
+    ("cli", &["catalog", "logging", "render::rules", "serve", "web"]),
     (
         "host",
         &[

@@ -5,6 +5,7 @@
 mod support;
 
 mod agreement;
+mod alertmanager;
 mod chain;
 mod committed;
 mod dashboard;
@@ -21,6 +22,8 @@ mod probes;
 mod project;
 mod promql;
 mod rules;
+mod runbooks;
+mod scenarios;
 mod soak;
 mod specification;
 mod stalls;

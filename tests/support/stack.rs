@@ -195,6 +195,9 @@ impl Prometheus {
 /// Both rule files with every `for:` as short as the test pace.
 pub(crate) fn impatient_rules(folder: &Path, rules: &Path) -> PathBuf {
     let text = fs::read_to_string(rules).unwrap_or_else(|error| panic!("{}: {error}", rules.display()));
+    // Nor is there a grace after the start.
+    let text = text.replace("boot_time_seconds < 600", "boot_time_seconds < 0");
+    let text = text.replace("start_time_seconds < 120", "start_time_seconds < 0");
     let lines = text.lines().map(|line| {
         let key = line.trim_start().starts_with("for: ");
         if key { format!("{}for: 1s", &line[..line.len() - line.trim_start().len()]) } else { line.to_owned() }

@@ -1,97 +1,155 @@
 //! Alerts: custom indicators.
 
+use super::{AlertDef, Subject, USUAL, t};
 use crate::catalog::modules::MONITORING_PROCESSES;
-use crate::catalog::{AlertDef, Severity, Subject, Text};
 
-const INDICATOR: Subject = Subject::Own {
-    scope: Text {
-        en: "A custom indicator of this site, with thresholds of its own.",
-        pt_br: "Um indicador personalizado deste ambiente, com limites próprios.",
-    },
-    troubleshooting: Text {
-        en: "Do what your site foresees for this indicator; it comes from cust_indicators.sh or nlserver monitor.",
-        pt_br: "Siga o procedimento do seu ambiente para este indicador; ele vem do cust_indicators.sh ou do nlserver monitor.",
-    },
+const INDICATOR: &[&str] = &["indicator", "label"];
+
+const OWN: Subject = Subject::Own {
+    scope: t(
+        "A custom indicator of this site, with thresholds of its own.",
+        "Um indicador personalizado deste ambiente, com limites próprios.",
+    ),
     page: MONITORING_PROCESSES,
 };
 
-const INDICATOR_FILES: Subject = Subject::Own {
-    scope: Text {
-        en: "Files with custom indicators are dropped for the exporter by a scheduled job.",
-        pt_br: "Os arquivos com indicadores personalizados são entregues ao exportador por uma tarefa agendada.",
-    },
-    troubleshooting: Text {
-        en: "Check the scheduled job that writes the file: it should write to a temporary name and rename it to *.xml. The exporter's log names the file and the line.",
-        pt_br: "Verifique a tarefa agendada que grava o arquivo: ela deve gravar com um nome temporário e renomeá-lo para *.xml. O log do exportador informa o arquivo e a linha.",
-    },
+const FILES: Subject = Subject::Own {
+    scope: t(
+        "Files with custom indicators, which a scheduled job writes for the exporter.",
+        "Arquivos com indicadores personalizados, gravados por uma tarefa agendada para o exportador.",
+    ),
     page: MONITORING_PROCESSES,
 };
+
+const ADVICE: super::Text = t(
+    "Follow your site's procedure for this indicator; it comes from cust_indicators.sh or nlserver monitor.",
+    "Siga o procedimento do seu ambiente para este indicador; ele vem do cust_indicators.sh ou do nlserver monitor.",
+);
+
+const STEPS: super::Text = t(
+    "Follow your site's procedure for {indicator}\nOn {host}: read what cust_indicators.sh measures",
+    "Siga o procedimento do seu ambiente para {indicator}\nEm {host}: leia o que o cust_indicators.sh mede",
+);
+
+const IMPACT: super::Text = t("Your site defined it.", "Foi definido pelo seu ambiente.");
+
+const FILE_ADVICE: super::Text = t(
+    "Check the scheduled job that writes the file: it should write to a temporary name and rename it to *.xml. The exporter's log names the file and the line.",
+    "Verifique a tarefa agendada que grava o arquivo: ela deve gravar com um nome temporário e renomeá-lo para *.xml. O log do exportador informa o arquivo e a linha.",
+);
+
+const FILE_STEPS: super::Text = t(
+    "On {host}: check the cron job that writes {file}\nThe exporter's log names file and line: journalctl -u campaign_exporter",
+    "Em {host}: verifique a tarefa do cron que grava {file}\nO log do exportador informa o arquivo e a linha: journalctl -u campaign_exporter",
+);
+
+const FILE_IMPACT: super::Text =
+    t("The indicators of this file are not watched.", "Os indicadores deste arquivo não são monitorados.");
+
+/// Values beyond a threshold, in the direction that the order of the two thresholds gives: the alert threshold below the
+/// warning threshold means that less is worse.
+macro_rules! beyond {
+    ($threshold:literal) => {
+        concat!(
+            "campaign_indicator_value >= ignoring (label) group_left () (campaign_indicator_",
+            $threshold,
+            "_threshold\n",
+            "  unless campaign_indicator_alert_threshold < campaign_indicator_warning_threshold)\n",
+            "or\n",
+            "campaign_indicator_value <= ignoring (label) group_left () (campaign_indicator_",
+            $threshold,
+            "_threshold\n",
+            "  and campaign_indicator_alert_threshold < campaign_indicator_warning_threshold)",
+        )
+    };
+}
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
         name: "CampaignIndicatorAlert",
-        expr: "campaign_indicator_value\n\
-               >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold",
+        expr: beyond!("alert"),
+        told: "campaign_indicator_value",
+        labels: INDICATOR,
         hold: "5m",
-        severity: Severity::Critical,
-        subject: INDICATOR,
-        summary: Text {
-            en: "A custom indicator has reached its alert threshold.",
-            pt_br: "Um indicador personalizado atingiu o limite de alerta.",
-        },
-        description: Text {
-            en: "The indicator {{$labels.indicator}} ({{$labels.label}}) on {{$labels.instance}} is at {{$value | humanize}}, which its alert threshold does not allow.",
-            pt_br: "O indicador {{$labels.indicator}} ({{$labels.label}}) em {{$labels.instance}} está em {{$value | humanize}}, o que o limite de alerta não permite.",
-        },
+        subject: OWN,
+        summary: t(
+            "The indicator {indicator} on {host} has reached its alert threshold.",
+            "O indicador {indicator} em {host} atingiu o limite de alerta.",
+        ),
+        description: t(
+            "The indicator {indicator} ({label}) on {host} is at {value|number} and has reached its alert threshold, {query:campaign_indicator_alert_threshold|number}.",
+            "O indicador {indicator} ({label}) em {host} está em {value|number} e atingiu o limite de alerta, {query:campaign_indicator_alert_threshold|number}.",
+        ),
+        next_steps: STEPS,
+        advice: ADVICE,
+        impact: IMPACT,
+        ..USUAL
     },
     AlertDef {
         name: "CampaignIndicatorWarning",
-        expr: "campaign_indicator_value\n\
-               >= on (job, instance, indicator) group_left campaign_indicator_warning_threshold\n\
-               unless\n\
-               campaign_indicator_value\n\
-               >= on (job, instance, indicator) group_left campaign_indicator_alert_threshold",
+        expr: concat!("(\n", beyond!("warning"), "\n)\nunless\n(\n", beyond!("alert"), "\n)"),
+        told: "campaign_indicator_value",
+        labels: INDICATOR,
         hold: "5m",
-        severity: Severity::Warning,
-        subject: INDICATOR,
-        summary: Text {
-            en: "A custom indicator has reached its warning threshold.",
-            pt_br: "Um indicador personalizado atingiu o limite de aviso.",
-        },
-        description: Text {
-            en: "The indicator {{$labels.indicator}} ({{$labels.label}}) on {{$labels.instance}} is at {{$value | humanize}}, which its warning threshold does not allow.",
-            pt_br: "O indicador {{$labels.indicator}} ({{$labels.label}}) em {{$labels.instance}} está em {{$value | humanize}}, o que o limite de aviso não permite.",
-        },
+        subject: OWN,
+        summary: t(
+            "The indicator {indicator} on {host} has reached its warning threshold.",
+            "O indicador {indicator} em {host} atingiu o limite de aviso.",
+        ),
+        description: t(
+            "The indicator {indicator} ({label}) on {host} is at {value|number} and has reached its warning threshold, {query:campaign_indicator_warning_threshold|number}.",
+            "O indicador {indicator} ({label}) em {host} está em {value|number} e atingiu o limite de aviso, {query:campaign_indicator_warning_threshold|number}.",
+        ),
+        next_steps: STEPS,
+        advice: ADVICE,
+        impact: IMPACT,
+        ..USUAL
     },
     AlertDef {
+        // By the file's own period, as the last week shows it; and still while it stays so, for its period seems longer
+        // the longer it is late.
         name: "CampaignIndicatorFileStale",
-        expr: "time() - campaign_indicator_file_modified_timestamp_seconds > 3600",
+        expr: "campaign_host_time_seconds - ignoring ({own}) group_right () campaign_indicator_file_modified_timestamp_seconds\n\
+               \x20 > 3600 + 2.5 * 604800 / clamp_min(changes(campaign_indicator_file_modified_timestamp_seconds[7d]), 1)\n\
+               or\n\
+               campaign_host_time_seconds - ignoring ({own}) group_right () campaign_indicator_file_modified_timestamp_seconds > 3600\n\
+               and {firing}",
+        told: "campaign_indicator_file_modified_timestamp_seconds",
+        labels: &["file"],
         hold: "5m",
-        severity: Severity::Warning,
-        subject: INDICATOR_FILES,
-        summary: Text {
-            en: "A file of custom indicators is no longer written.",
-            pt_br: "Um arquivo de indicadores personalizados não é mais gravado.",
-        },
-        description: Text {
-            en: "The indicator file {{$labels.file}} on {{$labels.instance}} was last written {{$value | humanizeDuration}} ago: its values no longer tell how things are.",
-            pt_br: "O arquivo de indicadores {{$labels.file}} em {{$labels.instance}} foi gravado pela última vez há {{$value | humanizeDuration}}: seus valores já não refletem a situação.",
-        },
+        subject: FILES,
+        summary: t(
+            "The indicator file {file} on {host} is no longer written.",
+            "O arquivo de indicadores {file} em {host} não é mais gravado.",
+        ),
+        description: t(
+            "The indicator file {file} on {host} was last written {value|duration} ago; in the last week it was written more often. Its values no longer tell how things are.",
+            "O arquivo de indicadores {file} em {host} foi gravado pela última vez há {value|duration}; na última semana, ele era gravado com mais frequência. Os valores já não refletem a situação.",
+        ),
+        next_steps: FILE_STEPS,
+        advice: FILE_ADVICE,
+        impact: FILE_IMPACT,
+        ..USUAL
     },
     AlertDef {
         name: "CampaignIndicatorFileBroken",
         expr: "campaign_indicator_file_valid == 0",
+        told: "campaign_indicator_file_valid",
+        labels: &["file"],
         hold: "10m",
-        severity: Severity::Warning,
-        subject: INDICATOR_FILES,
-        summary: Text {
-            en: "A file of custom indicators can't be read or understood.",
-            pt_br: "Um arquivo de indicadores personalizados não pode ser lido ou compreendido.",
-        },
-        description: Text {
-            en: "The indicator file {{$labels.file}} on {{$labels.instance}} can't be read or is not in the documented format.",
-            pt_br: "O arquivo de indicadores {{$labels.file}} em {{$labels.instance}} não pode ser lido ou não está no formato documentado.",
-        },
+        subject: FILES,
+        summary: t(
+            "The indicator file {file} on {host} can't be read or understood.",
+            "O arquivo de indicadores {file} em {host} não pode ser lido ou compreendido.",
+        ),
+        description: t(
+            "For more than 10 minutes, the indicator file {file} on {host} has been unreadable or not in the documented format.",
+            "Há mais de 10 minutos, o arquivo de indicadores {file} em {host} não pode ser lido ou não está no formato documentado.",
+        ),
+        next_steps: FILE_STEPS,
+        advice: FILE_ADVICE,
+        impact: FILE_IMPACT,
+        ..USUAL
     },
 ];

@@ -1,59 +1,76 @@
 //! Alerts: the documented ports.
 
+use super::{AlertDef, OF_MODULE, Subject, USUAL, t};
 use crate::catalog::modules::{STAT, SYSLOGD, WEB};
-use crate::catalog::{AlertDef, Severity, Subject, Text};
 
-/// The alert of a module's ports: one each, so that each carries its own text.
+/// The number of a module's port that the check says is not the module's.
+macro_rules! lost {
+    ($name:literal, $check:literal) => {
+        concat!(
+            "max without (check) (campaign_port_number{module=\"",
+            $name,
+            "\",check=\"",
+            $check,
+            "\"}",
+            " and campaign_module_check{check=\"",
+            $check,
+            "\"} == 0)",
+        )
+    };
+}
+
+/// The alert of a module's port: one each, so that each carries its own text. The value is the port's number.
 ///
-/// Where nobody listens because the module is down, the alert of that says so; where somebody else does, that may be why it
-/// is down. Two minutes outlast the daily restart.
+/// Where the module is down, the alert of that says so. Three minutes outlast the daily restart.
 macro_rules! port {
-    ($alert:literal, $name:literal, $module:ident, $severity:ident) => {
+    ($alert:literal, $name:literal, $module:ident, $protocol:literal, $first:literal $(, $second:literal)?) => {
         AlertDef {
             name: $alert,
             expr: concat!(
-                "campaign_port_bound{module=\"",
-                $name,
-                "\"} == 0\n",
-                "unless on (job, instance, module, campaign_instance) campaign_module_up == 0\n",
-                "or\n",
-                "campaign_port_bound{module=\"",
-                $name,
-                "\"} == 1\n",
-                "and campaign_port_owned == 0",
+                "(", lost!($name, $first), $("\nor ", lost!($name, $second),)? ")\n",
+                "unless max without (check) (campaign_module_check{module=\"", $name, "\",check=\"running\"}) == 0",
             ),
-            hold: "2m",
-            severity: Severity::$severity,
+            told: concat!("max without (check) (campaign_module_check{module=\"", $name, "\",check=\"", $first, "\"})"),
+            grace: true,
+            labels: OF_MODULE,
+            hold: "3m",
             subject: Subject::Module(&$module),
-            summary: Text {
-                en: concat!("The Campaign module ", $name, " does not have its port."),
-                pt_br: concat!("O módulo ", $name, " do Campaign não está com a sua porta."),
-            },
-            description: Text {
-                en: concat!(
-                    "On {{$labels.instance}}, {{if eq $value 0.0}}nobody listens{{else}}another program \
-                     listens{{end}} at port {{$labels.port}}/{{$labels.protocol}} of the module ",
-                    $name,
-                    " of the Campaign instance {{$labels.campaign_instance}}.{{if eq $value 1.0}} The exporter's \
-                     log and page /status name that program.{{end}}",
+            summary: t(
+                concat!($name, "@{campaign_instance} is not listening on its port on {host}."),
+                concat!("O ", $name, "@{campaign_instance} não está escutando na sua porta em {host}."),
+            ),
+            description: t(
+                concat!(
+                    $name, "@{campaign_instance} on {host} has not been listening on port {value|int}/", $protocol,
+                    " for more than 3 minutes: nothing is, or another program holds the port.",
                 ),
-                pt_br: concat!(
-                    "Em {{$labels.instance}}, {{if eq $value 0.0}}nenhum programa escuta{{else}}outro programa \
-                     escuta{{end}} na porta {{$labels.port}}/{{$labels.protocol}} do módulo ",
-                    $name,
-                    " da instância {{$labels.campaign_instance}} do Campaign.{{if eq $value 1.0}} O log do \
-                     exportador e a página /status dizem qual é esse programa.{{end}}",
+                concat!(
+                    "O ", $name, "@{campaign_instance} em {host} não está escutando na porta {value|int}/", $protocol,
+                    " há mais de 3 minutos: nenhum programa está, ou outro programa ocupa a porta.",
                 ),
-            },
+            ),
+            next_steps: t(
+                concat!(
+                    "On {host}: ss -lpn 'sport = :{value|int}' shows who holds the port\n",
+                    "Stop that program, then nlserver restart ", $name, "\n",
+                    "Read the end of var/{campaign_instance}/log/", $name, ".log",
+                ),
+                concat!(
+                    "Em {host}: ss -lpn 'sport = :{value|int}' mostra quem ocupa a porta\n",
+                    "Encerre esse programa e depois nlserver restart ", $name, "\n",
+                    "Leia o final de var/{campaign_instance}/log/", $name, ".log",
+                ),
+            ),
+            ..USUAL
         }
     };
 }
 
-/// The alerts of this theme. As with "down": logs may wait for working hours, mails and pages not.
+/// The alerts of this theme. web has two ports and one alert: the pages' port comes first.
 pub static ALERTS: &[AlertDef] = &[
-    port!("CampaignStatPort", "stat", STAT, Critical),
-    port!("CampaignSyslogdPort", "syslogd", SYSLOGD, Warning),
-    port!("CampaignWebPort", "web", WEB, Critical),
+    port!("CampaignStatPort", "stat", STAT, "udp", "port"),
+    port!("CampaignSyslogdPort", "syslogd", SYSLOGD, "udp", "port"),
+    port!("CampaignWebPort", "web", WEB, "tcp", "http_port", "control_port"),
 ];
 
 #[cfg(test)]

@@ -52,4 +52,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::crash::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 6),
 };

@@ -114,4 +114,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::exporter::ALERTS,
+    records: &[],
+    panel: ("campaign-overview", 32),
 };

@@ -30,4 +30,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::indicators::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 41),
 };

@@ -70,5 +70,12 @@ pub static LAST_RUN: CheckDef = CheckDef {
 pub static CHECKS: &[&CheckDef] = &[&LAST_RUN];
 
 /// This theme.
-pub const THEME: Theme =
-    Theme { title: "Logs", group: "campaign_logs", metrics: METRICS, checks: CHECKS, alerts: alerts::logs::ALERTS };
+pub const THEME: Theme = Theme {
+    title: "Logs",
+    group: "campaign_logs",
+    metrics: METRICS,
+    checks: CHECKS,
+    alerts: alerts::logs::ALERTS,
+    records: alerts::logs::RECORDS,
+    panel: ("campaign-evidence", 8),
+};

@@ -10,7 +10,8 @@ pub mod probes;
 pub mod spool;
 pub mod tracking;
 
-use super::{AlertDef, CheckDef, MetricDef};
+use super::alerts::Record;
+use super::{AlertDef, CheckDef, MetricDef, alerts as definitions};
 
 /// Defines the metrics of a theme: a static for each, and the table of them all.
 ///
@@ -45,6 +46,10 @@ pub struct Theme {
     pub checks: &'static [&'static CheckDef],
     /// Its alerts.
     pub alerts: &'static [AlertDef],
+    /// Its recording rules, which stand before the alerts.
+    pub records: &'static [Record],
+    /// The dashboard and the panel that show it.
+    pub panel: (&'static str, u16),
 }
 
 /// Every theme, in the order of the documentation.
@@ -58,6 +63,7 @@ pub static THEMES: &[Theme] = &[
     probes::THEME,
     indicators::THEME,
     exporter::THEME,
+    definitions::fleet::THEME,
 ];
 
 /// Every metric.
@@ -80,7 +86,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::catalog::{Lang, MAX_NEXT_STEPS, MetricKind, Severity, Subject, Text};
+    use crate::catalog::{Lang, MAX_NEXT_STEPS, MetricKind, Severity, Text};
 
     /// Every label that a metric may have. Never `instance` or `job`: those are Prometheus's own.
     const LABELS: &[&str] = &[
@@ -204,52 +210,6 @@ mod tests {
                 assert!((1..=MAX_NEXT_STEPS).contains(&steps.len()), "{}: {steps:?}", check.name);
                 assert!(steps.iter().all(|step| step.trim() == *step && !step.is_empty()), "{}: {steps:?}", check.name);
             }
-        }
-        for alert in alerts() {
-            assert_text(alert.name, alert.summary);
-            assert_text(alert.name, alert.description);
-            if let Subject::Own { scope, troubleshooting, page } = alert.subject {
-                assert_text(alert.name, scope);
-                assert_text(alert.name, troubleshooting);
-                assert!(page.split('#').next().is_some_and(|path| path.ends_with(".html")), "{}", alert.name);
-            }
-        }
-    }
-
-    /// Prometheus expands templates in every annotation: a text that is not meant as one must not look like one.
-    #[test]
-    fn only_descriptions_are_templates() {
-        for alert in alerts() {
-            let mut plain = vec![alert.summary];
-            match alert.subject {
-                Subject::Module(module) => plain.extend([module.scope, module.troubleshooting]),
-                Subject::AnyModule => {}
-                Subject::Own { scope, troubleshooting, .. } => plain.extend([scope, troubleshooting]),
-            }
-            for lang in Lang::ALL {
-                for text in &plain {
-                    assert!(!text.get(lang).contains("{{"), "{}", alert.name);
-                }
-                let description = alert.description.get(lang);
-                assert!(description.contains("{{$labels."), "{}: which host is it?", alert.name);
-                assert_eq!(description.matches("{{").count(), description.matches("}}").count(), "{}", alert.name);
-            }
-        }
-        let other = [crate::catalog::modules::OTHER_SCOPE, crate::catalog::modules::OTHER_TROUBLESHOOTING];
-        let rows = crate::catalog::modules::MODULES.iter();
-        for text in rows.flat_map(|module| [module.scope, module.troubleshooting]).chain(other) {
-            assert!(!text.en.contains("{{") && !text.pt_br.contains("{{"), "{}", text.en);
-        }
-    }
-
-    #[test]
-    fn both_languages_tell_the_same_values() {
-        for alert in alerts() {
-            let values = |lang| {
-                let pieces = alert.description.get(lang).split("{{").skip(1);
-                pieces.filter_map(|piece| piece.split("}}").next()).collect::<BTreeSet<_>>()
-            };
-            assert_eq!(values(Lang::En), values(Lang::PtBr), "{}", alert.name);
         }
     }
 

@@ -170,4 +170,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::modules::ALERTS,
+    records: &[],
+    panel: ("campaign-overview", 8),
 };

@@ -68,5 +68,12 @@ pub const HELD_BY_UNKNOWN: Text = Text {
 pub static CHECKS: &[&CheckDef] = &[&PORT, &HTTP_PORT, &CONTROL_PORT];
 
 /// This theme.
-pub const THEME: Theme =
-    Theme { title: "Ports", group: "campaign_ports", metrics: METRICS, checks: CHECKS, alerts: alerts::ports::ALERTS };
+pub const THEME: Theme = Theme {
+    title: "Ports",
+    group: "campaign_ports",
+    metrics: METRICS,
+    checks: CHECKS,
+    alerts: alerts::ports::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 29),
+};

@@ -264,4 +264,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::probes::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 31),
 };

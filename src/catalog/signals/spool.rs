@@ -44,5 +44,12 @@ pub static CHILDREN: CheckDef = CheckDef {
 pub static CHECKS: &[&CheckDef] = &[&CHILDREN];
 
 /// This theme.
-pub const THEME: Theme =
-    Theme { title: "Spool", group: "campaign_spool", metrics: METRICS, checks: CHECKS, alerts: alerts::spool::ALERTS };
+pub const THEME: Theme = Theme {
+    title: "Spool",
+    group: "campaign_spool",
+    metrics: METRICS,
+    checks: CHECKS,
+    alerts: alerts::spool::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 25),
+};

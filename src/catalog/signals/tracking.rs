@@ -62,4 +62,6 @@ pub const THEME: Theme = Theme {
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::tracking::ALERTS,
+    records: &[],
+    panel: ("campaign-evidence", 19),
 };
