@@ -36,7 +36,8 @@ impl DroppedIndicators {
 
 /// What has been taken in one collection.
 #[derive(Default)]
-struct Taken {
+struct TakenIndicators {
+    files: HashSet<String>,
     indicators: HashSet<String>,
     values: usize,
     losses: Losses,
@@ -48,7 +49,7 @@ impl Collector for DroppedIndicators {
         let Some(directory) = &self.directory else { return Ok(Outcome::NotApplicable) };
         let found = read(directory, cx.deadline)
             .map_err(|error| CollectError { kind: Miss::from(&error.source).into(), message: error.to_string() })?;
-        let mut taken = Taken::default();
+        let mut taken = TakenIndicators::default();
         taken.losses.add(ErrorKind::Timeout, found.left_out);
         for file in &found.files {
             taken.take(file, out);
@@ -60,9 +61,14 @@ impl Collector for DroppedIndicators {
     }
 }
 
-impl Taken {
+impl TakenIndicators {
     fn take(&mut self, file: &DropFile, out: &mut Samples) {
         let name = label_text(file.name.as_encoded_bytes()).into_owned();
+        if !self.files.insert(name.clone()) {
+            self.losses.add(ErrorKind::Parse, 1);
+            self.problems.insert(name, "another file's name looks the same; the first is taken".to_owned());
+            return;
+        }
         if let Some(modified) = file.modified {
             let time = modified.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
             out.push(&INDICATOR_FILE_MODIFIED, &[&name], time);
@@ -194,6 +200,20 @@ mod tests {
         let valid: Vec<f64> = samples.of(&INDICATOR_FILE_VALID).map(|sample| sample.value).collect();
         assert_eq!(valid, [1.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(samples.rejected(), 0);
+    }
+
+    #[test]
+    fn two_files_whose_names_look_the_same_cost_the_second_and_no_sample_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = "x".repeat(200);
+        for end in ["1.xml", "2.xml"] {
+            let path = directory.path().join(format!("{long}{end}"));
+            std::fs::write(path, format!("<indicator name='{end}'><current value='1'/></indicator>")).unwrap();
+        }
+        let (result, samples) = collect(Some(directory.path().to_owned()));
+        assert_eq!(samples.rejected(), 0);
+        let files = samples.of(&INDICATOR_FILE_VALID).count();
+        assert_eq!(result.unwrap() == Outcome::Complete, files == 2, "told, unless the names stay distinct");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::snapshot::{Remark, Samples};
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss, ProcRoot};
 use crate::source::processes::ProcessState;
-use crate::source::sockets::{Claim, Descriptor, Holder, Listeners, Network, Owner, Sockets};
+use crate::source::sockets::{Claim, Descriptor, Holder, Listeners, Network, SocketOwner, Sockets};
 use crate::sync::locked;
 
 /// How often holders are looked for while nothing changes, and how long a process is taken to stay in its network namespace.
@@ -68,7 +68,7 @@ pub struct Ports {
     /// Where processes are, and when that was asked.
     networks: Mutex<BTreeMap<u32, (Network, Instant)>>,
     round: AtomicU64,
-    search: Background<OwnerSearch, Vec<Owner>>,
+    search: Background<OwnerSearch, Vec<SocketOwner>>,
     held: Mutex<Vec<HeldPort>>,
     log: LogOnChange,
 }
@@ -144,7 +144,7 @@ impl Ports {
             }
             if self.is_still_owned(one, &inodes) {
                 one.push(&PORT_OWNED, true, out);
-            } else if !one.pids.is_empty() || cx.processes.can_tell() {
+            } else if !one.pids.is_empty() || cx.processes.can_tell_of(one.module.name, one.instance) {
                 claimed.push(Claimed { one, claim: Claim { inodes, pids: one.pids.clone() } });
             }
         }
@@ -218,10 +218,11 @@ impl Ports {
                     }
                 }
             }
-            if networks.is_empty() {
+            if pids.is_empty() {
                 networks.push(Network::Own);
             }
-            Some(networks)
+            // All of them have ended since the walk: the next one knows.
+            (!networks.is_empty()).then_some(networks)
         };
         wanted.iter().map(&mut networks_of).collect()
     }
@@ -279,15 +280,15 @@ impl Ports {
             for Claimed { one, claim } in claimed {
                 let place = done.input.claims.iter().position(|asked| asked == claim);
                 match place.and_then(|place| done.output.get(place)) {
-                    Some(Owner::Claimant { descriptor, inode }) => {
+                    Some(SocketOwner::Claimant { descriptor, inode }) => {
                         locked(&self.owned).insert(one.key(), (*inode, *descriptor));
                         one.push(&PORT_OWNED, true, out);
                     }
-                    Some(Owner::Other(holder)) => held.push(one.held(Some(holder.clone()))),
-                    Some(Owner::Hidden) => held.push(one.held(None)),
-                    Some(Owner::Unknown(miss)) => losses.add((*miss).into(), 1),
+                    Some(SocketOwner::Other(holder)) => held.push(one.held(Some(holder.clone()))),
+                    Some(SocketOwner::Hidden) => held.push(one.held(None)),
+                    Some(SocketOwner::Unknown(miss)) => losses.add((*miss).into(), 1),
                     // A socket without an owner is nobody's, and the search may not have come to it yet.
-                    Some(Owner::Nobody) | None => {}
+                    Some(SocketOwner::Nobody) | None => {}
                 }
             }
         }
@@ -797,6 +798,29 @@ mod tests {
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(0.0)));
         let (snapshot, _) = collect_at(&ports, &with_syslogd(), Instant::now() + SEARCH_INTERVAL);
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn a_module_in_another_network_namespace_is_not_judged_by_the_sockets_of_this_one() {
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let number = ours.local_addr().unwrap().port();
+        let mut syslogd = std::process::Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo; exec sleep 600"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Read::read_exact(syslogd.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let ports =
+            Ports::new(&Arc::new(ProcRoot::open(Path::new("/proc")).unwrap()), PortOverrides { syslogd: Some(number) });
+        let host = Host { processes: vec![("syslogd", "default", syslogd.id())], ..with_syslogd() };
+        let (snapshot, _) = collect(&ports, &host);
+        let labels = ["syslogd", "default", &number.to_string(), "udp"];
+        assert_eq!(port(&snapshot, labels), (Some(0.0), None), "nothing listens there");
+        syslogd.kill().unwrap();
+        syslogd.wait().unwrap();
+        // It is still in the table of processes, but nobody can be asked for its namespace any more.
+        let (snapshot, _) = collect(&ports, &host);
+        assert_eq!(port(&snapshot, labels).1, None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::parse::variables::expand;
 use crate::snapshot::Samples;
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss};
-use crate::source::spool::{MAX_ENTRIES, Spool as Found, look};
+use crate::source::spool::{MAX_ENTRIES, SpoolContent, look};
 use crate::sync::locked;
 
 /// How often a small folder is read.
@@ -33,11 +33,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 type Folders = BTreeMap<String, PathBuf>;
 
 /// What is in the folder of each instance.
-type Looks = BTreeMap<String, Result<Found, Miss>>;
+type SpoolLooks = BTreeMap<String, Result<SpoolContent, Miss>>;
 
 /// Tells how many mails wait.
 pub struct Spool {
-    looks: Background<Folders, Looks>,
+    looks: Background<Folders, SpoolLooks>,
     /// Folders that could be read once.
     seen: Mutex<BTreeSet<PathBuf>>,
     log: LogOnChange,
@@ -56,9 +56,9 @@ impl Spool {
         Self::with(look)
     }
 
-    fn with(look: impl Fn(&Path) -> Result<Found, Miss> + Send + Sync + 'static) -> Self {
+    fn with(look: impl Fn(&Path) -> Result<SpoolContent, Miss> + Send + Sync + 'static) -> Self {
         let looks = move |folders: &Folders| {
-            folders.iter().map(|(instance, folder)| (instance.clone(), look(folder))).collect::<Looks>()
+            folders.iter().map(|(instance, folder)| (instance.clone(), look(folder))).collect::<SpoolLooks>()
         };
         Self { looks: Background::new("spool", INTERVAL, looks), seen: Mutex::default(), log: LogOnChange::default() }
     }
@@ -117,7 +117,14 @@ impl Spool {
         None
     }
 
-    fn show(&self, instance: &str, folder: &Path, found: &Result<Found, Miss>, losses: &mut Losses, out: &mut Samples) {
+    fn show(
+        &self,
+        instance: &str,
+        folder: &Path,
+        found: &Result<SpoolContent, Miss>,
+        losses: &mut Losses,
+        out: &mut Samples,
+    ) {
         let mut seen = locked(&self.seen);
         let subject = format!("{instance} {}", folder.display());
         let problem = match found {
@@ -131,7 +138,7 @@ impl Spool {
                     out.push(&MTA_SPOOL_LAST_SCAN, &[instance], at.as_secs_f64());
                 }
                 losses.add(ErrorKind::Permission, found.denied);
-                losses.add(ErrorKind::Parse, found.failed);
+                losses.add(ErrorKind::System, found.failed);
                 losses.add(ErrorKind::Timeout, found.is_cut.into());
                 (found.is_cut).then(|| format!("has more than {MAX_ENTRIES} files; the others are not counted"))
             }

@@ -14,16 +14,16 @@ use crate::catalog::Protocol;
 
 /// A version of the internet protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum IpVersion {
     /// IPv4.
     V4,
     /// IPv6, sockets that serve both versions among them.
     V6,
 }
 
-/// Whether an answer goes on.
+/// How far an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
+pub enum DumpStatus {
     /// More datagrams follow.
     More,
     /// That was all.
@@ -43,15 +43,15 @@ pub enum DiagError {
 
 /// The request for every socket that takes connections or datagrams from anyone, as numbered `sequence`.
 #[must_use]
-pub fn request(protocol: Protocol, family: Family, sequence: u32) -> Vec<u8> {
+pub fn request(protocol: Protocol, family: IpVersion, sequence: u32) -> Vec<u8> {
     let (protocol, states) = match protocol {
         Protocol::Tcp => (IPPROTO_TCP, StateFlags::LISTEN),
         // A datagram socket that is bound and not connected.
         Protocol::Udp => (IPPROTO_UDP, StateFlags::CLOSE),
     };
     let (family, socket_id) = match family {
-        Family::V4 => (AF_INET, SocketId::new_v4()),
-        Family::V6 => (AF_INET6, SocketId::new_v6()),
+        IpVersion::V4 => (AF_INET, SocketId::new_v4()),
+        IpVersion::V6 => (AF_INET6, SocketId::new_v6()),
     };
     let request = InetRequest { family, protocol, extensions: ExtensionFlags::empty(), states, socket_id };
     let mut header = NetlinkHeader::default();
@@ -74,7 +74,7 @@ pub fn listeners(
     sequence: u32,
     ports: &[u16],
     found: &mut Vec<Listener>,
-) -> Result<Rest, DiagError> {
+) -> Result<DumpStatus, DiagError> {
     while !datagram.is_empty() {
         let message = NetlinkMessage::<SockDiagMessage>::deserialize(datagram)
             .map_err(|error| DiagError::Malformed(error.to_string()))?;
@@ -92,14 +92,14 @@ pub fn listeners(
                 }
             }
             NetlinkPayload::Done(done) if done.code < 0 => return Err(DiagError::Refused(-done.code)),
-            NetlinkPayload::Done(_) => return Ok(Rest::Done),
+            NetlinkPayload::Done(_) => return Ok(DumpStatus::Done),
             NetlinkPayload::Error(error) if error.raw_code() != 0 => {
                 return Err(DiagError::Refused(error.raw_code().saturating_neg()));
             }
             _ => {}
         }
     }
-    Ok(Rest::More)
+    Ok(DumpStatus::More)
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
         bytes
     }
 
-    fn read(datagram: &[u8]) -> (Vec<(u16, u64)>, Result<Rest, DiagError>) {
+    fn read(datagram: &[u8]) -> (Vec<(u16, u64)>, Result<DumpStatus, DiagError>) {
         let mut found = Vec::new();
         let rest = listeners(datagram, Protocol::Tcp, 7, &[8080, 8005], &mut found);
         (found.iter().map(|one| (one.port, one.inode)).collect(), rest)
@@ -137,9 +137,9 @@ mod tests {
     fn listeners_at_the_wanted_ports_are_kept_until_the_list_is_done() {
         let done = message(3, 7, &0_i32.to_ne_bytes());
         let datagram = [socket(7, 8080, 11), socket(7, 9000, 12), socket(6, 8005, 13), socket(7, 8005, 14)].concat();
-        assert_eq!(read(&datagram), (vec![(8080, 11), (8005, 14)], Ok(Rest::More)));
-        assert_eq!(read(&[socket(7, 8080, 11), done.clone()].concat()), (vec![(8080, 11)], Ok(Rest::Done)));
-        assert_eq!(read(&done), (vec![], Ok(Rest::Done)));
+        assert_eq!(read(&datagram), (vec![(8080, 11), (8005, 14)], Ok(DumpStatus::More)));
+        assert_eq!(read(&[socket(7, 8080, 11), done.clone()].concat()), (vec![(8080, 11)], Ok(DumpStatus::Done)));
+        assert_eq!(read(&done), (vec![], Ok(DumpStatus::Done)));
     }
 
     #[test]

@@ -651,6 +651,37 @@ mod tests {
         prop::collection::vec(prop_oneof![3 => pieces, 1 => noise], 0..30).prop_map(|parts| parts.concat())
     }
 
+    #[test]
+    fn a_number_that_goes_on_is_refused_and_not_read_as_its_beginning() {
+        for number in ["1e400", "1x", "12-3", "1_000", "inf", "nan", "-1", "1.2.3", "0x10"] {
+            for text in [format!("{{\"current-messages\": {number}}}"), format!("current-messages: {number}, x")] {
+                assert!(pipelined(text.as_bytes(), None).is_err(), "{text}");
+            }
+            if number != "-1" {
+                let text = format!("<indicator name='a'><current value='{number}'/></indicator>");
+                assert_eq!(indicators(text.as_bytes(), None).unwrap().problems, 1, "{number}");
+            }
+        }
+        let near = "{current-messages: 12, 'current-retries' = '3'}";
+        let found = pipelined(near.as_bytes(), None).unwrap();
+        assert_eq!((found["current-messages"], found["current-retries"]), (12.0, 3.0));
+    }
+
+    #[test]
+    fn a_crafted_document_is_refused_before_it_costs() {
+        let attributes: String = (0..2_000).map(|number| format!(" a{number}=''")).collect();
+        let nested =
+            (0..200).map(|number| format!("<a xmlns:n{number}='u'>")).collect::<String>() + &"</a>".repeat(200);
+        for (text, expected) in [
+            (format!("<redir status='OK'{attributes}/>"), "too many attributes in one element"),
+            (nested, "too many namespaces"),
+        ] {
+            let refused = ReplyError::Xml(expected.to_owned());
+            assert_eq!(redirection(text.as_bytes(), None), Err(refused.clone()));
+            assert_eq!(indicators(text.as_bytes(), None), Err(refused));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in hostile(), charset in prop::option::of("[a-z0-9-]{0,12}|utf-16|iso-8859-1|replacement")) {

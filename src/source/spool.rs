@@ -26,7 +26,7 @@ pub const MAX_ENTRIES: u64 = 5_000_000;
 
 /// What a look at a folder found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spool {
+pub struct SpoolContent {
     /// Regular files.
     pub files: u64,
     /// When the one that was not written for the longest time was, in seconds since 1970-01-01 UTC.
@@ -45,14 +45,14 @@ pub struct Spool {
 ///
 /// # Errors
 /// When the folder itself can't be read. What vanishes while it looks is no error: that is what a spool is for.
-pub fn look(path: &Path) -> Result<Spool, Miss> {
-    let mut look = Look { files: 0, oldest: None, denied: 0, failed: 0, left: MAX_ENTRIES };
+pub fn look(path: &Path) -> Result<SpoolContent, Miss> {
+    let mut look = SpoolWalk { files: 0, oldest: None, denied: 0, failed: 0, left: MAX_ENTRIES };
     look.list(&files::open(path)?, 0)?;
-    let Look { files, oldest, denied, failed, left } = look;
-    Ok(Spool { files, oldest, denied, failed, is_cut: left == 0, at: SystemTime::now() })
+    let SpoolWalk { files, oldest, denied, failed, left } = look;
+    Ok(SpoolContent { files, oldest, denied, failed, is_cut: left == 0, at: SystemTime::now() })
 }
 
-struct Look {
+struct SpoolWalk {
     files: u64,
     oldest: Option<f64>,
     denied: u64,
@@ -60,7 +60,7 @@ struct Look {
     left: u64,
 }
 
-impl Look {
+impl SpoolWalk {
     /// Counts the files of one folder, then those of the folders in it.
     fn list(&mut self, one: &OwnedFd, depth: usize) -> Result<(), Errno> {
         let mut below: Vec<CString> = Vec::new();

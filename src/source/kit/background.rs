@@ -38,11 +38,11 @@ pub struct Background<I: Send + Sync + 'static, O: Send + Sync + 'static> {
 
 struct Shared<I, O> {
     work: Box<dyn Fn(&I) -> O + Send + Sync>,
-    progress: Mutex<Progress<I, O>>,
+    progress: Mutex<WorkProgress<I, O>>,
     changed: Condvar,
 }
 
-struct Progress<I, O> {
+struct WorkProgress<I, O> {
     has_thread: bool,
     is_over: bool,
     began: Option<Instant>,
@@ -83,7 +83,7 @@ where
 {
     /// Work that is done in a thread called `name`, at most once in `interval`, or sooner when its input changes.
     pub fn new(name: &'static str, interval: Duration, work: impl Fn(&I) -> O + Send + Sync + 'static) -> Self {
-        let progress = Progress {
+        let progress = WorkProgress {
             has_thread: false,
             is_over: false,
             began: None,
@@ -109,7 +109,7 @@ where
         self
     }
 
-    fn hold_thread(&self, progress: &mut Progress<I, O>) -> io::Result<()> {
+    fn hold_thread(&self, progress: &mut WorkProgress<I, O>) -> io::Result<()> {
         if !progress.has_thread {
             let shared = Arc::clone(&self.shared);
             thread::Builder::new().name(self.name.to_owned()).spawn(move || while shared.run_next() {})?;

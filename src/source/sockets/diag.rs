@@ -9,7 +9,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use socket2::SockRef;
 
 use crate::catalog::Protocol;
-use crate::parse::diag::{DiagError, Family, Rest, listeners, request};
+use crate::parse::diag::{DiagError, DumpStatus, IpVersion, listeners, request};
 use crate::parse::sockets::Listener;
 
 /// How long the kernel is waited for; it answers within the call.
@@ -55,9 +55,9 @@ impl Diag {
         }
         let mut found = Vec::new();
         let asked = self
-            .ask(protocol, Family::V4, ports, &mut found)
+            .ask(protocol, IpVersion::V4, ports, &mut found)
             // A kernel without IPv6 has no such sockets, and says so by an error or by an empty list.
-            .and_then(|()| match self.ask(protocol, Family::V6, ports, &mut found) {
+            .and_then(|()| match self.ask(protocol, IpVersion::V6, ports, &mut found) {
                 Err(AskError::Answer(DiagError::Refused(_))) => Ok(()),
                 asked => asked,
             });
@@ -72,7 +72,7 @@ impl Diag {
     fn ask(
         &mut self,
         protocol: Protocol,
-        family: Family,
+        version: IpVersion,
         ports: &[u16],
         found: &mut Vec<Listener>,
     ) -> Result<(), AskError> {
@@ -81,14 +81,14 @@ impl Diag {
             Some(socket) => socket,
             None => self.socket.insert(open()?),
         };
-        socket.send(&request(protocol, family, self.sequence), 0)?;
+        socket.send(&request(protocol, version, self.sequence), 0)?;
         let mut buffer = [0; DATAGRAM];
         loop {
             let length = socket.recv(&mut buffer.as_mut_slice(), 0)?;
             if length == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
-            if listeners(&buffer[..length], protocol, self.sequence, ports, found)? == Rest::Done {
+            if listeners(&buffer[..length], protocol, self.sequence, ports, found)? == DumpStatus::Done {
                 return Ok(());
             }
         }

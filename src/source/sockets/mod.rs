@@ -109,7 +109,7 @@ pub struct Claim {
 
 /// Who holds one of the sockets of a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum SocketOwner {
     /// One of the processes that should.
     Claimant {
         /// By this descriptor.
@@ -213,10 +213,10 @@ impl Sockets {
     }
 
     fn read_tables(&self, of: &str, protocol: Protocol, names: &[&str], ports: &[u16], found: &mut Listeners) {
-        let mut tables: Vec<Reading> = Vec::new();
+        let mut tables: Vec<TableReading> = Vec::new();
         for name in names {
             match self.proc.open_file(&format!("{of}net/{name}")) {
-                Ok(table) => tables.push(Reading::new(table, protocol, ports)),
+                Ok(table) => tables.push(TableReading::new(table, protocol, ports)),
                 // A kernel without IPv6 has one of the two tables.
                 Err(Miss::Gone) => {}
                 Err(miss) => found.missing.push((protocol, miss)),
@@ -226,7 +226,7 @@ impl Sockets {
             found.missing.push((protocol, Miss::Gone));
         }
         let mut failures = Vec::new();
-        let mut read = |tables: &mut Vec<Reading>, to_the_end| {
+        let mut read = |tables: &mut Vec<TableReading>, to_the_end| {
             for table in tables {
                 if let Err(error) = table.read(to_the_end) {
                     failures.push((protocol, Miss::from(&error)));
@@ -259,8 +259,8 @@ impl Sockets {
     /// Finds out who holds the sockets of `claims`: looks at the processes that should, and at every other process of the
     /// machine for what they do not hold. For the background.
     #[must_use]
-    pub fn owners(&self, claims: &[Claim]) -> Vec<Owner> {
-        let mut owners: Vec<Option<Owner>> = claims.iter().map(|claim| self.claimant(claim)).collect();
+    pub fn owners(&self, claims: &[Claim]) -> Vec<SocketOwner> {
+        let mut owners: Vec<Option<SocketOwner>> = claims.iter().map(|claim| self.claimant(claim)).collect();
         let open: Vec<usize> = (0..claims.len()).filter(|place| owners[*place].is_none()).collect();
         if !open.is_empty() {
             let sought: Vec<&Claim> = open.iter().map(|place| &claims[*place]).collect();
@@ -268,11 +268,11 @@ impl Sockets {
                 owners[place] = Some(owner);
             }
         }
-        owners.into_iter().map(|owner| owner.unwrap_or(Owner::Nobody)).collect()
+        owners.into_iter().map(|owner| owner.unwrap_or(SocketOwner::Nobody)).collect()
     }
 
     /// Looks at the processes that should hold one of the sockets; none when all could be looked at and none does.
-    fn claimant(&self, claim: &Claim) -> Option<Owner> {
+    fn claimant(&self, claim: &Claim) -> Option<SocketOwner> {
         let mut unknown = None;
         for pid in claim.pids.iter().copied() {
             let mut found = None;
@@ -283,7 +283,7 @@ impl Sockets {
                 found.is_none()
             });
             match (found, result) {
-                (Some((descriptor, inode)), _) => return Some(Owner::Claimant { descriptor, inode }),
+                (Some((descriptor, inode)), _) => return Some(SocketOwner::Claimant { descriptor, inode }),
                 // It has ended: it holds nothing.
                 (None, Ok(()) | Err(Miss::Gone)) => {}
                 (None, Err(miss)) => unknown = Some(miss),
@@ -291,11 +291,11 @@ impl Sockets {
         }
         // One that nobody holds any longer tells nothing of the others either.
         let is_ownerless = claim.inodes.contains(&0);
-        unknown.map(Owner::Unknown).or(is_ownerless.then_some(Owner::Nobody))
+        unknown.map(SocketOwner::Unknown).or(is_ownerless.then_some(SocketOwner::Nobody))
     }
 
     /// Looks at every process of the machine for one that holds a socket of each claim.
-    fn others(&self, claims: &[&Claim]) -> Vec<Owner> {
+    fn others(&self, claims: &[&Claim]) -> Vec<SocketOwner> {
         let mut pids = Vec::new();
         let listed = self.proc.list(&mut pids, &mut vec![MaybeUninit::uninit(); PIECE]);
         let mut was_denied = listed.is_err() || self.proc.check_of(1, "stat").is_err();
@@ -316,8 +316,8 @@ impl Sockets {
                 break;
             }
         }
-        let unseen = if was_denied { Owner::Hidden } else { Owner::Nobody };
-        found.into_iter().map(|holder| holder.map_or(unseen.clone(), Owner::Other)).collect()
+        let unseen = if was_denied { SocketOwner::Hidden } else { SocketOwner::Nobody };
+        found.into_iter().map(|holder| holder.map_or(unseen.clone(), SocketOwner::Other)).collect()
     }
 
     fn name_of(&self, pid: u32) -> Vec<u8> {
@@ -385,14 +385,14 @@ impl Kernel {
 }
 
 /// A table that is being read.
-struct Reading<'w> {
+struct TableReading<'w> {
     file: File,
     table: Table<'w>,
     read: u64,
     has_ended: bool,
 }
 
-impl<'w> Reading<'w> {
+impl<'w> TableReading<'w> {
     fn new(file: OwnedFd, protocol: Protocol, ports: &'w [u16]) -> Self {
         Self { file: file.into(), table: Table::new(protocol, ports), read: 0, has_ended: false }
     }
@@ -490,6 +490,57 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_of_a_process_tell_of_its_own_network_namespace() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wanted = [(Protocol::Tcp, listener.local_addr().unwrap().port())];
+        let here = Network::Other { number: 1, pid: std::process::id() };
+        assert!(own().listeners(&wanted, here).at(Protocol::Tcp, wanted[0].1).eq([inode_of(&listener)]));
+        let mut elsewhere = Elsewhere::start();
+        let network = own().network_of(elsewhere.0.id()).unwrap();
+        assert!(matches!(network, Network::Other { pid, .. } if pid == elsewhere.0.id()), "{network:?}");
+        let found = own().listeners(&wanted, network);
+        assert_eq!((found.sockets.len(), found.can_tell(Protocol::Tcp)), (0, true));
+        elsewhere.0.kill().unwrap();
+        elsewhere.0.wait().unwrap();
+        assert!(!own().listeners(&wanted, network).can_tell(Protocol::Tcp), "nobody is left to ask");
+    }
+
+    #[test]
+    fn a_namespace_that_may_not_be_read_is_told_by_its_files() {
+        let elsewhere = Elsewhere::start();
+        let own = own();
+        let marks = Marks::of(&own.proc, elsewhere.0.id()).unwrap();
+        let ours = Marks::of(&own.proc, std::process::id()).unwrap();
+        assert!(marks.namespace.is_some() && marks.devices.is_some());
+        assert_ne!(marks.namespace, ours.namespace);
+        assert_ne!(marks.devices, ours.devices);
+        assert_eq!(Marks::of(&own.proc, std::process::id()).unwrap().devices, ours.devices);
+    }
+
+    /// A process in a network namespace of its own.
+    struct Elsewhere(std::process::Child);
+
+    impl Elsewhere {
+        fn start() -> Elsewhere {
+            let script = "echo; exec sleep 600";
+            let mut command = std::process::Command::new("unshare");
+            command.args(["--net", "sh", "-c", script]).stdout(std::process::Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            // Once it says something it is there.
+            let mut line = [0];
+            child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+            Elsewhere(child)
+        }
+    }
+
+    impl Drop for Elsewhere {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
     fn the_exporter_is_in_its_own_network_namespace() {
         assert_eq!(own().network_of(std::process::id()), Ok(Network::Own));
         assert_eq!(own().network_of(u32::MAX), Err(Miss::Gone));
@@ -520,9 +571,9 @@ mod tests {
         let claim = |inode: u64, pids: &[u32]| Claim { inodes: vec![inode], pids: pids.to_vec() };
         let owners = own().owners(&[claim(inode, &[pid]), claim(inode, &[])]);
         let descriptor = Descriptor { pid, number: u32::try_from(socket.as_raw_fd()).unwrap() };
-        assert_eq!(owners[0], Owner::Claimant { descriptor, inode });
+        assert_eq!(owners[0], SocketOwner::Claimant { descriptor, inode });
         assert!(
-            matches!(&owners[1], Owner::Other(holder) if holder.pid == pid && !holder.name.is_empty()),
+            matches!(&owners[1], SocketOwner::Other(holder) if holder.pid == pid && !holder.name.is_empty()),
             "{owners:?}"
         );
         assert_eq!(own().is_socket(descriptor, inode), Ok(true));
@@ -547,7 +598,8 @@ mod tests {
     fn reading_stops_where_the_listeners_end() {
         let connections = row(1, 1, 2).repeat(50_000);
         let root = tree(&(row(8080, 0x0a, 7) + &connections));
-        let mut reading = Reading::new(File::open(root.path().join("net/tcp")).unwrap().into(), Protocol::Tcp, &[8080]);
+        let mut reading =
+            TableReading::new(File::open(root.path().join("net/tcp")).unwrap().into(), Protocol::Tcp, &[8080]);
         reading.read(false).unwrap();
         assert!(reading.read <= PIECE as u64, "{} bytes", reading.read);
         assert_eq!(reading.table.listeners().len(), 1);
@@ -593,20 +645,20 @@ mod tests {
         let owner = |inodes: &[u64], pids: &[u32]| {
             sockets.owners(&[Claim { inodes: inodes.to_vec(), pids: pids.to_vec() }]).remove(0)
         };
-        let mine = Owner::Claimant { descriptor: Descriptor { pid: 1, number: 3 }, inode: 5 };
+        let mine = SocketOwner::Claimant { descriptor: Descriptor { pid: 1, number: 3 }, inode: 5 };
         assert_eq!(owner(&[5], &[2, 1]), mine);
         assert_eq!(owner(&[0, 5], &[2, 1]), mine);
-        assert_eq!(owner(&[5], &[2]), Owner::Other(Holder { pid: 1, name: b"socat".to_vec() }));
-        assert_eq!(owner(&[5], &[2, 7]), Owner::Other(Holder { pid: 1, name: b"socat".to_vec() }), "7 has ended");
-        assert_eq!(owner(&[6], &[2]), Owner::Nobody, "everything was looked at");
-        assert_eq!(owner(&[0], &[2]), Owner::Nobody);
-        assert_eq!(owner(&[0, 5], &[2]), Owner::Nobody, "the module may be the one that is closing its socket");
+        assert_eq!(owner(&[5], &[2]), SocketOwner::Other(Holder { pid: 1, name: b"socat".to_vec() }));
+        assert_eq!(owner(&[5], &[2, 7]), SocketOwner::Other(Holder { pid: 1, name: b"socat".to_vec() }), "7 has ended");
+        assert_eq!(owner(&[6], &[2]), SocketOwner::Nobody, "everything was looked at");
+        assert_eq!(owner(&[0], &[2]), SocketOwner::Nobody);
+        assert_eq!(owner(&[0, 5], &[2]), SocketOwner::Nobody, "the module may be the one that is closing its socket");
 
         set_permissions(root.path().join("2/fd"), PermissionsExt::from_mode(0o000)).unwrap();
-        assert_eq!(as_plain_user(|| owner(&[6], &[2])), Owner::Unknown(Miss::Denied));
-        assert_eq!(as_plain_user(|| owner(&[6], &[1])), Owner::Hidden);
+        assert_eq!(as_plain_user(|| owner(&[6], &[2])), SocketOwner::Unknown(Miss::Denied));
+        assert_eq!(as_plain_user(|| owner(&[6], &[1])), SocketOwner::Hidden);
         create_dir_all(root.path().join("3")).unwrap();
         write(root.path().join("3/fd"), "no folder").unwrap();
-        assert_eq!(owner(&[6], &[3]), Owner::Unknown(Miss::NotAFile));
+        assert_eq!(owner(&[6], &[3]), SocketOwner::Unknown(Miss::NotAFile));
     }
 }
