@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
 use crate::catalog::Lang;
+use crate::catalog::attributes::VAR_DIRECTORY;
 use crate::catalog::signals::exporter::{EXPORTER_LOG_LINES_DROPPED, EXPORTER_REJECTED_SAMPLES};
 use crate::catalog::signals::modules::MODULE_PROCESSES;
 use crate::catalog::signals::probes::{PIPELINED_MODULE, Probe};
@@ -150,15 +151,21 @@ impl CampaignHost {
     pub fn open(options: &cli::Host) -> Result<Self, OpenError> {
         let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
-        let follower = installation.follow().map_err(OpenError::Configuration)?;
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
+        let environment = Arc::clone(&processes);
+        installation.ask_environment(Box::new(move || environment.variable(VAR_DIRECTORY.as_bytes())));
+        let follower = installation.follow().map_err(OpenError::Configuration)?;
         processes.set_installation(&installation.current());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
+        if processes.was_sampled() && installation.was_looked_at() {
+            // Now a module's environment says where the logs are.
+            installation.poll();
+        }
 
         let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
         let var = || {
             let whereabouts = Arc::clone(&installation);
-            move || whereabouts.current().home.as_ref().map(|home| home.join("var"))
+            move || whereabouts.current().var_folder()
         };
         let access = if options.storage_is_read_only { StorageAccess::ReadOnly } else { StorageAccess::ReadWrite };
         let storage = || access(options.storage.clone());

@@ -65,6 +65,9 @@ pub struct Attribute {
 /// Stands in place of [`AUTO_START`] on an element whose module was disabled, by a migration or a duplication.
 pub const DISABLED: &str = "_autoStart";
 
+/// The variable of the environment that moves the folder `var`.
+pub const VAR_DIRECTORY: &str = "XTK_VAR_DIR";
+
 /// Defines the attributes: a static for each, and the table of them all.
 macro_rules! define_attributes {
     ($($id:ident: $place:expr, $name:literal, $kind:ident, $default:literal, $purpose:literal;)*) => {

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
-use crate::catalog::attributes::MTA_WORKING_PATH;
+use crate::catalog::attributes::{MTA_WORKING_PATH, VAR_DIRECTORY};
 use crate::catalog::signals::spool::{
     CHILDREN, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN, MTA_SPOOL_OLDEST, OWNER,
 };
@@ -96,7 +96,12 @@ impl Spool {
     fn folder(&self, instance: &str, cx: &Context) -> Option<PathBuf> {
         let template = cx.installation.settings(instance).text(&MTA_WORKING_PATH);
         let home = cx.installation.home.as_deref();
-        let path = expand(template, |name| match name {
+        let var = cx.installation.var_folder();
+        // XTK_VAR_DIR moves all of var.
+        let below_var = template.strip_prefix("$(XTK_INSTALL_DIR)/var/");
+        let moved = below_var.map(|rest| format!("$({VAR_DIRECTORY})/{rest}"));
+        let path = expand(moved.as_deref().unwrap_or(template), |name| match name {
+            VAR_DIRECTORY => var.as_ref().map(|var| var.as_os_str().as_bytes()),
             INSTALLATION_VARIABLE => home.map(|home| home.as_os_str().as_bytes()),
             INSTANCE_VARIABLE => Some(instance.as_bytes()),
             _ => None,

@@ -3,6 +3,7 @@
 pub mod cmdline;
 pub mod conf;
 pub mod core_pattern;
+pub mod customer;
 pub mod diag;
 pub mod line;
 pub mod process;

@@ -22,12 +22,13 @@
 //! An instance whose file never could be read is left out: nothing is known of it.
 
 mod files;
+mod var;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
@@ -36,6 +37,7 @@ use tracing::Level;
 use crate::catalog::Kind;
 use crate::catalog::modules::{DEFAULT_INSTANCE, IN_INSTANCE_FILES, module, residents};
 use crate::parse::conf::Settings;
+use crate::source::processes::Variable;
 use crate::sync::locked;
 
 pub use files::MAX_FILE_BYTES;
@@ -58,6 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Installation {
     /// The installation's folder (`…/nl6`); none while it has not been found.
     pub home: Option<PathBuf>,
+    /// The folder that has a folder for each instance (`…/nl6/var`, or where `XTK_VAR_DIR` moves it).
+    pub var: Option<PathBuf>,
     /// The settings in force by instance: `default`, and one for each `config-<instance>.xml`.
     pub instances: BTreeMap<String, Settings>,
     /// Every configuration file that is or was there, by file name, with how its last reading went.
@@ -106,6 +110,12 @@ pub struct Trouble {
 }
 
 impl Installation {
+    /// The folder that has a folder for each instance; where it is without a variable, while nothing else is known.
+    #[must_use]
+    pub fn var_folder(&self) -> Option<PathBuf> {
+        self.var.clone().or_else(|| Some(self.home.as_ref()?.join("var")))
+    }
+
     /// The settings that hold for `instance`: what `serverConf.xml` says where the instance has no file.
     #[must_use]
     pub fn settings(&self, instance: &str) -> &Settings {
@@ -145,6 +155,9 @@ impl Installation {
     }
 }
 
+/// Asks for `XTK_VAR_DIR` in the environment of a running module.
+pub type Environment = Box<dyn Fn() -> Variable + Send + Sync>;
+
 /// Tells the time; replaced in tests.
 pub type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -155,6 +168,7 @@ pub struct InstallationSource {
     /// Whether a look has ended.
     looked: AtomicBool,
     clock: Clock,
+    environment: OnceLock<Environment>,
 }
 
 impl InstallationSource {
@@ -169,7 +183,18 @@ impl InstallationSource {
     pub fn with(home: Option<PathBuf>, root: &Path, clock: Clock) -> InstallationSource {
         let files = Files::new(Search { given: home, root: root.to_owned() });
         let current = Mutex::new(Arc::new(files.installation()));
-        InstallationSource { files: Mutex::new(files), current, looked: AtomicBool::new(false), clock }
+        InstallationSource {
+            files: Mutex::new(files),
+            current,
+            looked: AtomicBool::new(false),
+            clock,
+            environment: OnceLock::new(),
+        }
+    }
+
+    /// Has `XTK_VAR_DIR` asked for in the environment of a running module; once, before the first look.
+    pub fn ask_environment(&self, environment: Environment) {
+        let _ = self.environment.set(environment);
     }
 
     /// What is in force. Never waits for the disk.
@@ -193,7 +218,8 @@ impl InstallationSource {
 
     fn look(&self) -> bool {
         let mut files = locked(&self.files);
-        let dirty = files.look((self.clock)());
+        let environment = self.environment.get().map_or(Variable::Unknown, |ask| ask());
+        let dirty = files.look((self.clock)(), &environment);
         for notice in files.notices() {
             notice.log();
         }

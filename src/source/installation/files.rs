@@ -15,12 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
+use super::var::VarFolder;
 use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::cmdline::instance_name;
 use crate::parse::conf::{ConfError, ServerConf, Settings};
 use crate::source::kit::Miss;
 use crate::source::kit::files::read_regular;
+use crate::source::processes::Variable;
 
 /// The most bytes that a configuration file may have.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -129,6 +131,7 @@ pub(super) struct Files {
     search: Search,
     home: Option<PathBuf>,
     home_missed: bool,
+    var: VarFolder,
     trouble: Option<Trouble>,
     followed: BTreeMap<String, Followed>,
     left_out: usize,
@@ -156,7 +159,7 @@ struct Followed {
 
 /// Which file it is, and what changes when it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Signature {
+pub(super) struct Signature {
     device: u64,
     inode: u64,
     size: u64,
@@ -165,7 +168,7 @@ struct Signature {
 }
 
 impl Signature {
-    fn of(metadata: &Metadata) -> Signature {
+    pub(super) fn of(metadata: &Metadata) -> Signature {
         Signature {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -232,6 +235,7 @@ impl Files {
             search,
             home: None,
             home_missed: false,
+            var: VarFolder::default(),
             trouble: None,
             followed: BTreeMap::new(),
             left_out: 0,
@@ -243,11 +247,12 @@ impl Files {
     }
 
     /// Looks once; whether anything is different. What there is to report is in [`Files::notices`] then.
-    pub(super) fn look(&mut self, now: SystemTime) -> bool {
+    pub(super) fn look(&mut self, now: SystemTime, environment: &Variable) -> bool {
         self.unconfirmed = false;
         if let Some(home) = self.home_now() {
             self.look_into(&home.join(CONF), now);
         }
+        self.dirty |= self.var.look(self.home.as_deref(), environment, &mut self.notices);
         take(&mut self.dirty)
     }
 
@@ -266,6 +271,7 @@ impl Files {
         let server = self.followed.get(SERVER).and_then(|file| file.conf.clone());
         let mut installation = Installation {
             home: self.home.clone(),
+            var: self.var.place().map(Path::to_owned),
             shared: Settings::overlay(server.clone(), None),
             trouble: self.trouble.clone(),
             left_out: self.left_out,

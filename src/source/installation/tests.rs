@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::logging::Page;
 use crate::source::as_plain_user;
+use crate::source::processes::Variable;
 
 const SERVER: &str = "<serverconf><mta args='-shared'/></serverconf>";
 const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
@@ -68,7 +69,7 @@ impl Host {
         let mut files = locked(&self.source.files);
         let mut reported = Vec::new();
         for _ in 0..4 {
-            files.look((self.source.clock)());
+            files.look((self.source.clock)(), &Variable::Unknown);
             reported.extend(files.notices().into_iter().map(|notice| format!("{} {}", notice.level, notice.message)));
             if !files.must_be_confirmed() {
                 *locked(&self.source.current) = Arc::new(files.installation());
