@@ -7,6 +7,7 @@ mod support;
 mod agreement;
 mod alertmanager;
 mod chain;
+mod check;
 mod committed;
 mod dashboard;
 mod dashboard_static;

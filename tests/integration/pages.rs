@@ -2,13 +2,14 @@
 //! light and dark. `make pictures` keeps some of what is seen here in `docs/pictures`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use campaign_exporter::catalog::Lang;
 
+use crate::chain::Chain;
 use crate::committed::project;
 use crate::specification;
 use crate::support::browser::Browser;
+use crate::support::receiver::Notified;
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, concat_os};
 use crate::support::{get, wait_for};
@@ -182,8 +183,8 @@ fn every_state_of_the_page_can_be_read_by_everybody_everywhere() {
                 assert!(["What needs you", "O que precisa de você"].contains(&failing.as_str()), "{failing}");
             }
             papers.push((scheme, scene.browser.run("return getComputedStyle(document.body).backgroundColor")));
-            if let Some(folder) = pictures() {
-                scene.browser.picture(&folder.join(format!("page-{state}-{}-{width}-{scheme}.png", lang.tag())));
+            if let Some((_, name)) = PICTURES.iter().find(|(of, _)| *of == (state, lang, width, scheme)) {
+                keep_picture(&scene.browser, name);
             }
         }
         let paper = |scheme: &str| papers.iter().find(|(of, _)| *of == scheme).map(|(_, paper)| paper.to_string());
@@ -198,9 +199,63 @@ fn looks() -> impl Iterator<Item = (Lang, u32, &'static str)> {
     widths.flat_map(|(lang, width)| ["light", "dark"].map(|scheme| (lang, width, scheme)))
 }
 
-/// Where `make pictures` wants what is seen here.
-fn pictures() -> Option<PathBuf> {
-    let folder = std::env::var_os("CAMPAIGN_PICTURES").map(|folder| Path::new(&folder).to_owned())?;
-    fs::create_dir_all(&folder).unwrap();
-    Some(folder)
+/// What `make pictures` keeps of the page: state, language, width and scheme, and the file's name.
+const PICTURES: [((&str, Lang, u32, &str), &str); 3] = [
+    (("failing", Lang::En, 1280, "light"), "page.png"),
+    (("failing", Lang::PtBr, 390, "dark"), "page-phone.png"),
+    (("no-installation", Lang::En, 1280, "light"), "page-cannot-tell.png"),
+];
+
+/// Keeps a picture of what the browser shows, where `make pictures` wants it.
+fn keep_picture(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("CAMPAIGN_PICTURES") {
+        let folder = project(folder.to_str().unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        browser.picture(&folder.join(name));
+    }
+}
+
+/// A notification as a mail program shows it: its own texts, in the order in which a person needs them.
+fn mail(told: &Notified) -> String {
+    let text = |name: &str| {
+        let text = told.annotations[name].as_str().unwrap_or_default();
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br>")
+    };
+    let part = |title: &str, name: &str| {
+        if text(name).is_empty() { String::new() } else { format!("<h2>{title}</h2><p>{}</p>", text(name)) }
+    };
+    let label = |name: &str| told.labels[name].as_str().unwrap_or_default().to_owned();
+    format!(
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Notification</title><style>body {{ margin: 2rem; \
+         max-width: 46rem; color: #1c2430; background: #fff; font: 16px/1.5 sans-serif }} h1 {{ font-size: 1.3rem; \
+         color: #a8201a }} h2 {{ margin: 1rem 0 0; font-size: 1rem }} p {{ margin: .3rem 0; overflow-wrap: anywhere }}</style>\
+         <main><h1>[{}] {}</h1><p>{} on {}</p><p>{}</p>{}{}</main></html>",
+        told.status.to_uppercase(),
+        text("summary"),
+        label("severity"),
+        label("instance"),
+        text("description"),
+        part("Next steps", "next_steps"),
+        part("The documentation says", "troubleshooting"),
+    )
+}
+
+#[test]
+fn a_notification_can_be_read_on_a_phone() {
+    let chain = Chain::start(Lang::En);
+    chain.simulator.fault(&["hold"]);
+    chain.simulator.fault(&["die", "mta@prod"]);
+    let told = chain.notified("firing", "CampaignMtaDown");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mail.html");
+    fs::write(&file, mail(&told)).unwrap();
+    let browser = Browser::start(folder.path());
+    for width in [390, 800] {
+        browser.show_as(width, "light");
+        browser.open(&format!("file://{}", file.display()));
+        let shown = browser.run("return document.body.innerText").to_string();
+        assert!(shown.contains(&specification::troubleshooting("mta", Lang::En)), "{shown}");
+        assert_eq!(browser.run("return document.documentElement.scrollWidth"), width);
+    }
+    keep_picture(&browser, "notification.png");
 }

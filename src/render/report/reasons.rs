@@ -5,8 +5,8 @@ use crate::catalog::signals::crash::SHARED_MEMORY;
 use crate::catalog::signals::logs::{LAST_RUN, LOG_LAST_MESSAGE};
 use crate::catalog::signals::modules::{
     AGE, DESCRIPTORS, LOG_PRECISION, MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MEMORY, MODULE_EXPECTED,
-    MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX, MODULE_START_TIME,
-    MODULE_STATES, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
+    MODULE_LAST_SEEN, MODULE_MEMORY_ALERT, MODULE_OPEN_FDS_RATIO, MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX,
+    MODULE_START_TIME, MODULE_STATES, MODULE_WAITING, RESPONSIVE, RUNNING, STARTS_MODULES,
 };
 use crate::catalog::signals::ports::{CONTROL_PORT, HTTP_PORT, PORT, PORT_BOUND, PORT_NUMBER};
 use crate::catalog::signals::probes::{
@@ -76,15 +76,21 @@ fn running(evidence: &Evidence) -> FailureText {
         pt_br: "{m} não está em execução: o processo terminou e é zumbi",
     };
     const LAST_SEEN: Text = Text {
+        en: "{m} is not running; last seen {a}",
+        pt_br: "{m} não está em execução; visto pela última vez: {a}",
+    };
+    const LAST_MESSAGE: Text = Text {
         en: "{m} is not running; last message in its log at {a}",
         pt_br: "{m} não está em execução; última mensagem no log: {a}",
     };
     if evidence.holds(&MODULE_PROCESSES) == Some(true) {
         return filled(evidence, ZOMBIE, ["", ""]).into();
     }
-    match evidence.newest_of_logs(&LOG_LAST_MESSAGE) {
-        Some(time) => filled(evidence, LAST_SEEN, [&evidence.since(time), ""]).into(),
-        None => filled(evidence, DOWN, ["", ""]).into(),
+    let told = |text, time: f64| filled(evidence, text, [&evidence.since(time), ""]).into();
+    match (evidence.value(&MODULE_LAST_SEEN), evidence.newest_of_logs(&LOG_LAST_MESSAGE)) {
+        (Some(seen), _) => told(LAST_SEEN, seen),
+        (None, Some(message)) => told(LAST_MESSAGE, message),
+        (None, None) => filled(evidence, DOWN, ["", ""]).into(),
     }
 }
 

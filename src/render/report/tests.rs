@@ -2,7 +2,7 @@ use super::*;
 use crate::catalog::signals::exporter::{
     CONFIGURATION_LAST_RELOAD_SUCCESSFUL, INSTALLATION_INFO, PROCESSES_HIDDEN, SCRAPE_COLLECTOR_SUCCESS,
 };
-use crate::catalog::signals::modules::{AGE, MEMORY};
+use crate::catalog::signals::modules::{AGE, MEMORY, MODULE_LAST_SEEN};
 use crate::catalog::signals::ports::{PORT, PORT_BOUND};
 use crate::render::json::json;
 use crate::render::page::{PageOptions, page};
@@ -96,6 +96,19 @@ fn what_fails_comes_first_with_why_what_to_do_and_the_documented_text() {
 }
 
 #[test]
+fn a_module_that_the_exporter_saw_was_last_seen_then() {
+    let seen: [Sample; 3] = [
+        DOWN,
+        (&LOG_LAST_MESSAGE, &["mta", "mta", "prod"], NOW - 600.0),
+        (&MODULE_LAST_SEEN, &["mta", "prod"], NOW - 60.0),
+    ];
+    with(host(&seen), &runs(false), Lang::En, |report| {
+        let why = report.modules[0].checks[0].reason.clone().unwrap();
+        assert_eq!(why.text, "mta@prod is not running; last seen 16:35 UTC (60 s)");
+    });
+}
+
+#[test]
 fn a_value_stands_with_its_limit() {
     let samples: [Sample; 4] = [
         UP,
@@ -185,19 +198,10 @@ fn what_cannot_be_told_is_said_before_what_fails_and_nothing_is_green_beside_it(
 
 #[test]
 fn a_host_on_which_nothing_runs_has_a_code_of_its_own() {
-    let mut samples = host(&[DOWN]);
-    samples = {
-        let mut all = Samples::default();
-        for (def, labels, value) in [
-            (&INSTALLATION_INFO, &["/srv/nl6"][..], 1.0),
-            (&MODULE_EXPECTED, &["mta", "prod"], 1.0),
-            (&MODULE_UP, &["mta", "prod"], 0.0),
-        ] {
-            all.push(def, labels, value);
-        }
-        drop(samples);
-        all
-    };
+    let mut samples = Samples::default();
+    let known: [Sample; 3] =
+        [(&INSTALLATION_INFO, &["/srv/nl6"], 1.0), (&MODULE_EXPECTED, &["mta", "prod"], 1.0), DOWN];
+    known.iter().for_each(|(def, labels, value)| samples.push(def, labels, *value));
     with(samples, &[judged("mta", "prod", &RUNNING, false)], Lang::En, |report| {
         assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::NothingRuns, 2));
     });

@@ -1,0 +1,117 @@
+//! `campaign_exporter check` as operators and scripts run it: its exit code, its output, and what it leaves alone.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::built;
+use crate::support::simulator::Simulator;
+use crate::support::stack::{Exporter, concat_os};
+
+/// What one run of it gave.
+struct Outcome {
+    code: Option<i32>,
+    text: String,
+    errors: String,
+}
+
+#[track_caller]
+fn check(arguments: &[OsString]) -> Outcome {
+    let output = Command::new(built("campaign_exporter")).arg("check").args(arguments).output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        text: String::from_utf8(output.stdout).unwrap(),
+        errors: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The flags with which it looks at `simulator`, and keeps away from the machine's own storage.
+fn flags(simulator: &Simulator, folder: &Path) -> Vec<OsString> {
+    vec![
+        concat_os("--campaign.home=", simulator.home()),
+        concat_os("--storage.path=", &folder.join("state")),
+        format!("--collector.ports.syslogd-port={}", simulator.port("syslogd.port")).into(),
+    ]
+}
+
+#[test]
+fn a_host_that_cannot_be_told_ends_with_3_and_says_why_on_the_first_line() {
+    let outcome = check(&["--campaign.home=/nonexistent".into()]);
+    assert_eq!((outcome.code, outcome.errors.as_str()), (Some(3), ""));
+    let first = outcome.text.lines().next().unwrap();
+    assert!(first.starts_with("Can't tell: ") && first.contains("/nonexistent"), "{first}");
+    assert!(!outcome.text.contains("well"), "{}", outcome.text);
+}
+
+#[test]
+fn each_state_of_a_host_has_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::create(folder.path(), &["--instances", "prod"]);
+    let flags = flags(&simulator, folder.path());
+    let nothing_runs = check(&flags);
+    assert_eq!(nothing_runs.code, Some(2), "{}", nothing_runs.text);
+
+    simulator.nlserver(&["start"]);
+    let well = check(&flags);
+    assert_eq!((well.code, well.errors.as_str()), (Some(0), ""), "{}", well.text);
+    assert!(well.text.starts_with("All 8 modules are well\n"), "{}", well.text);
+
+    let nothing_judged = check(&[&flags[..], &["--collector.disable-defaults".into()]].concat());
+    assert_eq!(nothing_judged.code, Some(3), "{}", nothing_judged.text);
+
+    simulator.fault(&["hold"]);
+    simulator.fault(&["die", "mta@prod"]);
+    let failing = check(&flags);
+    assert_eq!((failing.code, failing.errors.as_str()), (Some(1), ""), "{}", failing.text);
+    let json = check(&[&flags[..], &["--format=json".into(), "--lang=pt-BR".into()]].concat());
+    let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    assert_eq!((json.code, &value["exit_code"], &value["verdict"]), (Some(1), &1.into(), &"failing".into()));
+    assert_eq!((&value["modules"][0]["module"], &value["modules"][0]["up"]), (&"mta".into(), &false.into()));
+    assert!(!json.text.contains('\u{1b}') && !failing.text.contains('\u{1b}'), "colours are for terminals");
+}
+
+#[test]
+fn wrong_arguments_have_told_nothing_of_the_host() {
+    let outcome = check(&["--no-such-flag".into()]);
+    assert_eq!((outcome.code, outcome.text.as_str()), (Some(3), ""));
+    assert!(outcome.errors.contains("--no-such-flag"), "{}", outcome.errors);
+}
+
+#[test]
+fn it_logs_when_asked_to_and_never_to_standard_output() {
+    let outcome = check(&["--campaign.home=/nonexistent".into(), "--log.level=info".into()]);
+    assert!(outcome.errors.contains("level="), "{}", outcome.errors);
+    assert!(!outcome.text.contains("level="), "{}", outcome.text);
+}
+
+/// Every file below `folder` with its content.
+fn contents(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn it_goes_by_what_an_exporter_has_stored_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
+    let flags = flags(&simulator, folder.path());
+    let state = folder.path().join("state");
+    check(&flags);
+    assert!(!state.exists(), "a storage that is not there is not made");
+
+    let mut exporter = Exporter::watch(folder.path(), &simulator);
+    simulator.run_utility("import", "prod", true);
+    crate::support::wait_for("failed run", std::time::Duration::from_secs(30), || {
+        let metrics = exporter.metrics();
+        let failed = metrics.series("campaign_log_last_run_errors").into_iter().any(|(_, errors)| errors > 0.0);
+        if failed { Ok(()) } else { Err(metrics.0) }
+    });
+    exporter.process.terminate();
+    let before = contents(&state);
+    let outcome = check(&flags);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+    assert!(outcome.text.contains("import@prod (check: last run)"), "{}", outcome.text);
+    assert_eq!(contents(&state), before);
+}
