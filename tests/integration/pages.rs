@@ -199,8 +199,11 @@ fn looks() -> impl Iterator<Item = (Lang, u32, &'static str)> {
     widths.flat_map(|(lang, width)| ["light", "dark"].map(|scheme| (lang, width, scheme)))
 }
 
-/// What `make pictures` keeps of the page: state, language, width and scheme, and the file's name.
-const PICTURES: [((&str, Lang, u32, &str), &str); 3] = [
+/// A state, a language, a width and a scheme of the page.
+type Look = (&'static str, Lang, u32, &'static str);
+
+/// What `make pictures` keeps of the page, and the file's name.
+const PICTURES: [(Look, &str); 3] = [
     (("failing", Lang::En, 1280, "light"), "page.png"),
     (("failing", Lang::PtBr, 390, "dark"), "page-phone.png"),
     (("no-installation", Lang::En, 1280, "light"), "page-cannot-tell.png"),

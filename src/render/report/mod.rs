@@ -211,7 +211,11 @@ impl<'a> HostReport<'a> {
     pub fn of(look: HostLook<'a>, lang: Lang) -> Self {
         let doubts = doubts::doubts(&look, lang);
         // What runs here may belong to nobody's installation: nothing can be said of it.
-        let judgements = if doubts::lacks_installation(look.snapshot) { &[][..] } else { look.judgements };
+        let judgements = if look.snapshot.doubts().iter().any(|doubt| doubt.reason.is_of_everything()) {
+            &[][..]
+        } else {
+            look.judgements
+        };
         let look = HostLook { judgements, ..look };
         let modules = all_modules(&look, lang);
         let verdict = verdict(&doubts, &modules);

@@ -1,7 +1,5 @@
 use super::*;
-use crate::catalog::signals::exporter::{
-    CONFIGURATION_LAST_RELOAD_SUCCESSFUL, INSTALLATION_INFO, PROCESSES_HIDDEN, SCRAPE_COLLECTOR_SUCCESS,
-};
+use crate::catalog::signals::exporter::{CONFIGURATION_LAST_RELOAD_SUCCESSFUL, DoubtReason, INSTALLATION_INFO};
 use crate::catalog::signals::modules::{AGE, MEMORY, MODULE_LAST_SEEN};
 use crate::catalog::signals::ports::{PORT, PORT_BOUND};
 use crate::render::json::json;
@@ -18,9 +16,8 @@ type Sample<'a> = (&'static MetricDef, &'a [&'a str], f64);
 /// A host with an installation, two modules that are expected and up, and `more`.
 fn host(more: &[Sample]) -> Samples {
     let mut samples = Samples::default();
-    let known: [Sample; 6] = [
+    let known: [Sample; 5] = [
         (&INSTALLATION_INFO, &["/srv/nl6"], 1.0),
-        (&SCRAPE_COLLECTOR_SUCCESS, &["configuration"], 1.0),
         (&MODULE_EXPECTED, &["mta", "prod"], 1.0),
         (&MODULE_EXPECTED, &["web", "default"], 1.0),
         (&MODULE_UP, &["web", "default"], 1.0),
@@ -163,7 +160,7 @@ fn a_module_that_is_expected_and_was_not_judged_is_unknown() {
 #[test]
 fn without_an_installation_nothing_is_judged() {
     let mut samples = Samples::default();
-    samples.push(&SCRAPE_COLLECTOR_SUCCESS, &["configuration"], 0.0);
+    samples.doubt(DoubtReason::NoInstallation, "/nonexistent");
     samples.push(&MODULE_UP, &["web", "default"], 1.0);
     let judgements = [judged("web", "default", &AGE, true), judged("web", "default", &MEMORY, false)];
     with(samples, &judgements, Lang::En, |report| {
@@ -177,12 +174,14 @@ fn without_an_installation_nothing_is_judged() {
 #[test]
 fn what_cannot_be_told_is_said_before_what_fails_and_nothing_is_green_beside_it() {
     for (doubt, part) in [
-        ((&PROCESSES_HIDDEN, &[][..], 1.0), "hidepid"),
-        ((&SCRAPE_COLLECTOR_SUCCESS, &["spool"], 0.0), "collector spool"),
-        ((&CONFIGURATION_LAST_RELOAD_SUCCESSFUL, &["config-prod.xml"], 0.0), "config-prod.xml"),
+        ((DoubtReason::ProcessesHidden, ""), "hidepid"),
+        ((DoubtReason::CollectorFailed, "spool"), "collector spool"),
+        ((DoubtReason::ConfigurationUnreadable, "config-prod.xml"), "config-prod.xml"),
     ] {
         for (state, passes, code) in [(UP, true, 3), (DOWN, false, 1)] {
-            with(host(&[state, doubt]), &runs(passes), Lang::En, |report| {
+            let mut samples = host(&[state]);
+            samples.doubt(doubt.0, doubt.1);
+            with(samples, &runs(passes), Lang::En, |report| {
                 assert_eq!(report.verdict.exit_code(), code, "{part}");
                 assert!(report.headline.starts_with("Can't tell"), "{}", report.headline);
                 assert!(report.doubts[0].contains(part), "{:?}", report.doubts);
