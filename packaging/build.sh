@@ -43,11 +43,9 @@ mkdir -p "$dist" "$doc/examples"
 put() { install -D -m "$1" "$2" "$root/$3"; }
 put 755 "$binary" usr/bin/campaign_exporter
 put 644 packaging/campaign_exporter.service usr/lib/systemd/system/campaign_exporter.service
-put 644 packaging/campaign_exporter.socket usr/lib/systemd/system/campaign_exporter.socket
 put 644 packaging/campaign_exporter.default etc/default/campaign_exporter
 put 644 packaging/config.yml etc/campaign_exporter/config.yml
 install -m 644 packaging/examples/* "$doc/examples/"
-install -m 644 packaging/copyright "$doc/copyright"
 packaging/licenses.py | gzip -9n >"$doc/third-party-licenses.txt.gz"
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
 packaging/debian_changelog.py "$maintainer" <CHANGELOG.md | gzip -9n >"$doc/changelog.gz"
@@ -80,7 +78,7 @@ rm -rf "$flat"
 mkdir -p "$flat/systemd"
 cp -r "$root"/usr/share/campaign_exporter/* "$exporter" LICENSE CHANGELOG.md README.md "$flat/"
 cp -r docs packaging/examples packaging/config.yml "$flat/"
-cp packaging/campaign_exporter.{service,socket,default} "$flat/systemd/"
+cp packaging/campaign_exporter.{service,default} "$flat/systemd/"
 cp "$doc/third-party-licenses.txt.gz" "$root/usr/share/man/man1/campaign_exporter.1.gz" "$flat/"
 cp -r "$root/usr/share/bash-completion/completions" "$flat/completions"
 cp "$root/usr/share/zsh/vendor-completions/_campaign_exporter" "$root/usr/share/fish/vendor_completions.d"/* "$flat/completions/"

@@ -52,13 +52,16 @@ step "the checksums and what the files hold"
 lintian --fail-on error "$deb"
 rpmlint --config packaging/rpmlint.toml "$rpm" || fail "rpmlint has errors"
 rpm -qpl "$rpm" >"$work/rpm-files"
+rpm -qp --scripts "$rpm" >"$work/rpm-scripts"
+rpm -qp --configfiles "$rpm" >"$work/rpm-settings"
+dpkg-deb --fsys-tarfile "$deb" | tar --list >"$work/deb-files"
 for file in /usr/bin/campaign_exporter "$unit" /etc/default/campaign_exporter /etc/campaign_exporter/config.yml \
     /usr/share/man/man1/campaign_exporter.1.gz /usr/share/campaign_exporter/alerts/en/campaign.rules.yml; do
     grep -qx "$file" "$work/rpm-files" || fail "the .rpm lacks $file"
-    dpkg-deb --fsys-tarfile "$deb" | tar --list | grep -qx ".$file" || fail "the .deb lacks $file"
+    grep -qx ".$file" "$work/deb-files" || fail "the .deb lacks $file"
 done
-rpm -qp --scripts "$rpm" | grep -q 'systemctl --no-reload preset' || fail "the .rpm has no scripts"
-rpm -qp --configfiles "$rpm" | grep -qx /etc/default/campaign_exporter || fail "the .rpm would overwrite settings"
+grep -q 'systemctl --no-reload preset' "$work/rpm-scripts" || fail "the .rpm has no scripts"
+grep -qx /etc/default/campaign_exporter "$work/rpm-settings" || fail "the .rpm would overwrite settings"
 dpkg-deb --fsys-tarfile "$deb" | tar --extract --to-stdout ./usr/share/bash-completion/completions/campaign_exporter | bash -n
 
 step "security of the unit"
@@ -95,7 +98,7 @@ url=http://127.0.0.1:10777
 all_well() {
     curl --silent --fail --output "$work/metrics" "$url/metrics" &&
         ! grep -q '^campaign_scrape_collector_success{.*} 0$' "$work/metrics" &&
-        grep -q '^campaign_module_up{campaign_instance="prod",module="mta"} 1$' "$work/metrics"
+        grep -q '^campaign_module_up{module="mta",campaign_instance="prod"} 1$' "$work/metrics"
 }
 await "scrape with every collector" all_well
 grep '^campaign_scrape_collector_success' "$work/metrics"
