@@ -218,7 +218,8 @@ fn no_resident_module_can_be_down_in_silence() {
         if alert.told.is_empty() {
             continue;
         }
-        for (_, matchers) in mentions(alert.told).selectors {
+        let told = plain(alert.told, alert.labels, alert.name, &Options::default());
+        for (_, matchers) in mentions(&told).selectors {
             let value = |label: &str| matchers.iter().find(|(name, _)| name == label).map(|(_, value)| value.clone());
             // Without a module, it asks whether anything can be told of processes at all.
             let Some(judged) = value("module").filter(|_| value("check").as_deref() == Some(RUNNING.name)) else {

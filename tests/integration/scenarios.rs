@@ -4,6 +4,7 @@
 //! own, for promtool takes as long for one host as for fifty.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use campaign_exporter::catalog::Lang;
 use campaign_exporter::catalog::signals::alerts;
@@ -176,8 +177,13 @@ fn every_alert_fires_in_a_scenario() {
     assert_eq!(fires, known, "the alerts of alerts/tests/scenarios.yml are those of the catalog");
 }
 
-/// Every alert as a scenario makes it fire, in `lang`.
-pub(crate) fn rendered(lang: Lang) -> BTreeMap<String, Rendered> {
+/// Every alert as a scenario makes it fire, in `lang`; played once for all tests.
+pub(crate) fn rendered(lang: Lang) -> &'static BTreeMap<String, Rendered> {
+    static EACH: [OnceLock<BTreeMap<String, Rendered>>; 2] = [const { OnceLock::new() }; 2];
+    EACH[usize::from(lang == Lang::PtBr)].get_or_init(|| play_all(lang))
+}
+
+fn play_all(lang: Lang) -> BTreeMap<String, Rendered> {
     let all = scenarios();
     let mut wanted: BTreeSet<&str> = alerts().map(|alert| alert.name).collect();
     let mut found = BTreeMap::new();
