@@ -193,7 +193,9 @@ fn no_module_name_is_typed_outside_the_catalog() {
     for source in sources().into_iter().filter(|source| source.part != "catalog") {
         // Below `source`, that is the kernel's file of a process.
         let is_file = |name: &str| source.part == "source" && name == "stat";
-        for name in names.iter().filter(|name| !is_file(name)) {
+        // The shell's keyword.
+        let is_keyword = |name: &str| source.path.ends_with("parse/customer.rs") && name == "export";
+        for name in names.iter().filter(|name| !is_file(name) && !is_keyword(name)) {
             // A literal of bytes holds this, too.
             let literal = format!("\"{name}\"");
             assert!(!source.code.contains(&literal), "{} types the module name {literal}", source.path.display());
