@@ -221,7 +221,7 @@ fn a_collector_that_hangs_costs_the_others_nothing_and_is_well_again_when_its_fi
     let exporter = host.start("--web.timeout-offset=8");
     let success = "campaign_scrape_collector_success";
     let errors = |kind: &str| format!("campaign_scrape_collector_errors_total{{collector=\"crash\",kind=\"{kind}\"}}");
-    for (timeouts, busy) in [(1.0, 0.0), (1.0, 1.0)] {
+    for (timeouts, busy) in [(1.0, 0.0), (2.0, 0.0)] {
         let metrics = scrape(&exporter, table);
         assert_eq!(metrics.value(&errors("timeout")), Some(timeouts));
         assert_eq!(metrics.value(&errors("busy")), Some(busy));
