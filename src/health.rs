@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::catalog::Kind;
 use crate::catalog::signals::exporter::HEALTH_UNKNOWN;
 use crate::catalog::signals::modules::{MAX_AGE, MAX_OPEN_FDS_RATIO, MAX_WAITING, MODULE_CHECK, MODULE_HEALTHY};
-use crate::snapshot::{Samples, Snapshot};
+use crate::snapshot::Samples;
 
 pub use crate::catalog::signals::exporter::DoubtReason;
 pub use crate::snapshot::{Doubt, Judgement};
@@ -97,22 +97,17 @@ pub fn last_run(logs: impl Iterator<Item = (Option<i64>, u64)>) -> Option<bool> 
     timed.max().map(|(_, errors)| errors == 0)
 }
 
-/// What the evidence comes to, with the checks among the samples. While a doubt is of everything, nothing is judged.
-#[must_use]
-pub fn conclude(mut evidence: Samples) -> Snapshot {
+/// Adds what the evidence comes to: every check, whether a module passes all of them, and how much can't be told. While a
+/// doubt is of everything, nothing is judged.
+pub fn conclude(evidence: &mut Samples) {
     if evidence.is_in_doubt_of_everything() {
         evidence.withhold_judgements();
     }
-    let evidence = evidence.freeze();
-    let conclusions = samples(evidence.judgements(), evidence.doubts());
-    evidence.with(conclusions)
+    evidence.conclude(samples);
 }
 
-/// What the judgements, ordered by module and instance, and the doubts come to: every check, whether a module passes all of
-/// them, and how much can't be told.
-#[must_use]
-fn samples(judgements: &[Judgement], doubts: &[Doubt]) -> Samples {
-    let mut samples = Samples::default();
+/// What the judgements, ordered by module and instance, and the doubts come to.
+fn samples(judgements: &[Judgement], doubts: &[Doubt], samples: &mut Samples) {
     for judgement in judgements {
         let labels = [judgement.module.as_str(), &judgement.instance, judgement.check];
         samples.push(&MODULE_CHECK, &labels, number(judgement.passes));
@@ -126,7 +121,6 @@ fn samples(judgements: &[Judgement], doubts: &[Doubt]) -> Samples {
         let times = doubts.iter().filter(|doubt| doubt.reason == reason).count();
         samples.push(&HEALTH_UNKNOWN, &[reason.label()], f64::from(u32::try_from(times).unwrap_or(u32::MAX)));
     }
-    samples
 }
 
 fn number(holds: bool) -> f64 {
@@ -136,8 +130,14 @@ fn number(holds: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Snapshot;
 
     const ANSWERS: [Option<bool>; 3] = [Some(true), Some(false), None];
+
+    fn concluded(mut evidence: Samples) -> Snapshot {
+        conclude(&mut evidence);
+        evidence.freeze()
+    }
 
     #[test]
     fn what_can_not_be_told_neither_passes_nor_fails() {
@@ -242,7 +242,7 @@ mod tests {
         evidence.doubt(DoubtReason::CollectorFailed, "logs");
         evidence.doubt(DoubtReason::CollectorFailed, "ports");
         evidence.doubt(DoubtReason::CollectorFailed, "ports");
-        let snapshot = conclude(evidence);
+        let snapshot = concluded(evidence);
         assert_eq!(snapshot.value(&MODULE_CHECK, &["mta", "prod", "memory"]), Some(0.0));
         assert_eq!(snapshot.value(&MODULE_HEALTHY, &["mta", "prod"]), Some(0.0));
         assert_eq!(snapshot.value(&MODULE_HEALTHY, &["web", "default"]), Some(1.0));
@@ -257,7 +257,7 @@ mod tests {
             let mut evidence = Samples::default();
             evidence.judge("memory", "mta", "prod", Some(true));
             evidence.doubt(reason, "/usr/local/neolane/nl6");
-            let snapshot = conclude(evidence);
+            let snapshot = concluded(evidence);
             assert_eq!(snapshot.of(&MODULE_CHECK).count() + snapshot.of(&MODULE_HEALTHY).count(), 0);
             assert_eq!(
                 (snapshot.judgements(), snapshot.value(&HEALTH_UNKNOWN, &[reason.label()])),

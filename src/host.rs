@@ -21,13 +21,13 @@ use crate::collect::exporter::VERSION;
 use crate::collect::logs::tells_runs;
 use crate::collect::ports::PortOverrides;
 use crate::collect::{COLLECTORS, Context, LOGS, PROBES, Sources, TRACKING, Walk, probe_once};
-use crate::health::{self, Doubt, Judgement};
+use crate::health;
 use crate::logging;
 use crate::pool::PoolError;
 use crate::render::page::{self, PageOptions};
 use crate::render::report::{HostLook, HostReport};
 use crate::serve::{Filter, Scrape, ScrapeError};
-use crate::snapshot::{Sample, Samples, Snapshot};
+use crate::snapshot::{Sample, Samples, SeriesMemory, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::own;
 use crate::source::probes::{self, Probes, ProbesError};
@@ -72,12 +72,8 @@ pub enum OpenError {
 /// What one look at the host found.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// Every sample, the judgements' among them.
+    /// Every sample, what each check says, and what can't be told and why.
     pub snapshot: Snapshot,
-    /// What each check says.
-    pub judgements: Vec<Judgement>,
-    /// What can't be told, and why; the checks that it is about are absent.
-    pub doubts: Vec<Doubt>,
     /// The host's name.
     pub host: String,
     /// Why no installation is in force, and what to do; empty where there is one.
@@ -92,7 +88,7 @@ impl Findings {
     pub fn report(&self, lang: Lang) -> HostReport<'_> {
         let look = HostLook {
             snapshot: &self.snapshot,
-            judgements: &self.judgements,
+            judgements: self.snapshot.judgements(),
             host: &self.host,
             trouble: &self.trouble,
             version: VERSION,
@@ -121,6 +117,8 @@ pub struct CampaignHost {
     sources: Sources,
     engine: Engine,
     rejected: Rejected,
+    /// The series of the last look that are no collector's.
+    memory: Mutex<SeriesMemory>,
     name: String,
     config_file: Option<PathBuf>,
     /// The instances whose pipelined ran at the last look.
@@ -200,6 +198,7 @@ impl CampaignHost {
             sources,
             engine,
             rejected: Rejected::default(),
+            memory: Mutex::default(),
             name: host_name(&options.procfs),
             config_file: options.config_file.clone(),
             pipelined,
@@ -260,21 +259,22 @@ impl CampaignHost {
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         let installation = self.sources.installation.current();
         let trouble = installation.trouble.as_ref().map_or_else(String::new, |trouble| trouble.message.clone());
-        let mut doubts = Samples::default();
-        census::doubts(&installation, &mut doubts);
         let (now, deadline) = (SystemTime::now(), Instant::now() + budget);
         let processes = Walk::of(&self.sources.processes, &installation);
-        let mut evidence = self.engine.collect(selection, Context::new(installation, processes, now, deadline)).await;
-        evidence.append(doubts);
-        let snapshot = health::conclude(evidence);
+        let mut samples = Samples::after(std::mem::take(&mut *locked(&self.memory)));
+        census::doubts(&installation, &mut samples);
+        let cx = Context::new(installation, processes, now, deadline);
+        samples = self.engine.collect(selection, cx, samples).await;
+        health::conclude(&mut samples);
+        *locked(&self.memory) = samples.take_memory();
+        let snapshot = samples.freeze();
         self.note_pipelined(&snapshot);
         let mut own = Samples::default();
         own.push(&EXPORTER_REJECTED_SAMPLES, &[], self.rejected.add(snapshot.rejected()));
         #[expect(clippy::cast_precision_loss, reason = "a count of lines stays far below 2^53")]
         own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
-        let (judgements, doubts) = (snapshot.judgements().to_vec(), snapshot.doubts().to_vec());
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Findings { snapshot: snapshot.with(own), judgements, doubts, host: self.name.clone(), trouble, time }
+        Findings { snapshot: snapshot.with(own), host: self.name.clone(), trouble, time }
     }
 
     /// Remembers where pipelined runs, if the look had the processes.
@@ -336,11 +336,11 @@ impl Scrape for CampaignHost {
                 .engine
                 .select(&filter.collect, &filter.exclude)
                 .map_err(|error: SelectionError| ScrapeError::Refused(error.to_string()))?;
-            let encoded = encoded(self.look(selection, budget).await.snapshot);
+            let encoded = self.look(selection, budget).await.snapshot.encode();
             if let Some(logs) = self.sources.logs.as_ref() {
                 logs.published().view.was_seen();
             }
-            encoded
+            Ok(encoded)
         })
     }
 
@@ -358,16 +358,9 @@ impl Scrape for CampaignHost {
                 .ok_or_else(|| refused(format!("no probe is called so; there are: {}", known())))?;
             let samples =
                 probe_once(probes, &target, probe, budget).await.map_err(|error| refused(error.to_string()))?;
-            encoded(samples.freeze())
+            Ok(samples.freeze().encode())
         })
     }
-}
-
-fn encoded(snapshot: Snapshot) -> Result<Vec<u8>, ScrapeError> {
-    snapshot.encode().map_err(|error| {
-        tracing::error!(%error, "a defect, please report it: the metrics can't be encoded");
-        ScrapeError::Failed("A defect of the exporter: its log has the details.".to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! Samples: a checked sink that takes nothing but what the catalog documents; the snapshot that a scrape is made of;
 //! its encoding in the Prometheus text format 0.0.4. Remarks travel with them, for people alone: they are never encoded.
 //!
+//! A series is encoded once, when it is first seen, and kept with its line up to the value: a scrape that finds the same
+//! series as the one before only writes their values ([`SeriesMemory`]).
+//!
 //! Knows the catalog and nothing of where samples come from.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::io::Write as _;
+use std::ops::Deref;
+use std::sync::Arc;
 
+use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{Encoder, TextEncoder};
 
 use crate::catalog::signals::exporter::DoubtReason;
 use crate::catalog::{MetricDef, MetricKind, Text};
@@ -24,6 +28,12 @@ pub const MAX_REMARK_BYTES: usize = 512;
 
 /// The most remarks that are kept; further ones are counted.
 pub const MAX_REMARKS: usize = 100;
+
+/// How many series of the scrape before are passed over to find one again that is not where it was.
+const LOOK_AHEAD: usize = 64;
+
+/// The largest whole number that is written as one: every one up to it is exact.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Evidence for people, of what a check judges: it belongs in the log and on the page, and never in a label, for it
 /// names programs, files and places without bound.
@@ -63,26 +73,64 @@ pub struct Doubt {
     pub detail: String,
 }
 
-/// One series' value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+/// One series: a metric with its label values.
+#[derive(Debug)]
+pub struct Series {
     /// The label values, in the order of the definition's label names.
     pub labels: Vec<String>,
+    /// Its line in the text format, up to the value.
+    line: String,
+}
+
+impl Series {
+    /// Whether these are its labels, as [`Samples::push`] bounds them.
+    fn has(&self, labels: &[&str]) -> bool {
+        self.labels.iter().zip(labels).all(|(own, other)| own == bounded(other))
+    }
+}
+
+/// One series' value.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    series: Arc<Series>,
     /// The value, in the metric's unit.
     pub value: f64,
+}
+
+impl Deref for Sample {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.series
+    }
+}
+
+/// What a sink was given, in the order in which it came, for the next one: mostly that gets the same.
+#[derive(Debug, Default)]
+pub struct SeriesMemory {
+    families: Vec<(&'static MetricDef, Arc<str>)>,
+    /// Each with the place of its family.
+    series: Vec<(usize, Arc<Series>)>,
 }
 
 /// The samples of one metric.
 #[derive(Clone, Debug)]
 struct Family {
     def: &'static MetricDef,
+    /// Its help and its type in the text format.
+    header: Arc<str>,
     samples: Vec<Sample>,
+    /// Whether they are sorted, and no series is there twice.
+    is_ordered: bool,
 }
 
 /// The sink that collectors write to.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    families: BTreeMap<&'static str, Family>,
+    families: Vec<Family>,
+    /// The series of before and of now, each with the place of its family; those up to `given` are of now.
+    series: Vec<(usize, Arc<Series>)>,
+    given: usize,
     rejected: u64,
     remarks: Vec<Remark>,
     unkept_remarks: u64,
@@ -91,6 +139,23 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// An empty sink that finds again what one before was given.
+    #[must_use]
+    pub fn after(memory: SeriesMemory) -> Self {
+        let family = |(def, header)| Family { def, header, samples: Vec::new(), is_ordered: true };
+        let families = memory.families.into_iter().map(family).collect();
+        Self { families, series: memory.series, ..Self::default() }
+    }
+
+    /// What was pushed, for the next sink.
+    #[must_use]
+    pub fn take_memory(&mut self) -> SeriesMemory {
+        let mut series = std::mem::take(&mut self.series);
+        series.truncate(std::mem::take(&mut self.given));
+        let families = self.families.iter().map(|family| (family.def, Arc::clone(&family.header))).collect();
+        SeriesMemory { families, series }
+    }
+
     /// Adds one sample. `labels` are the values in the order of `def.labels`, each cut to [`MAX_LABEL_BYTES`].
     ///
     /// A sample with another number of labels than the definition has, or a value that is not a number, is not
@@ -100,8 +165,41 @@ impl Samples {
             self.rejected += 1;
             return;
         }
-        let labels = labels.iter().map(|value| bounded(value).to_owned()).collect();
-        self.family(def).samples.push(Sample { labels, value });
+        match self.series(def, labels) {
+            Ok((family, series)) => {
+                let family = &mut self.families[family];
+                family.samples.push(Sample { series, value });
+                family.is_ordered = false;
+            }
+            Err(_) => self.rejected += 1,
+        }
+    }
+
+    /// The next series, and the place of its family: one that is remembered, or a new one.
+    fn series(&mut self, def: &'static MetricDef, labels: &[&str]) -> Result<(usize, Arc<Series>), prometheus::Error> {
+        let is_it = |(family, series): &(usize, Arc<Series>)| {
+            std::ptr::eq(self.families[*family].def, def) && series.has(labels)
+        };
+        match self.series[self.given..].iter().take(LOOK_AHEAD).position(is_it) {
+            Some(0) => {}
+            Some(passed) => drop(self.series.drain(self.given..self.given + passed)),
+            None => {
+                let (header, series) = encoded(def, labels)?;
+                let family = self.family(def, header);
+                self.series.insert(self.given, (family, Arc::new(series)));
+            }
+        }
+        let (family, series) = &self.series[self.given];
+        self.given += 1;
+        Ok((*family, Arc::clone(series)))
+    }
+
+    /// The place of a metric's family.
+    fn family(&mut self, def: &'static MetricDef, header: impl Into<Arc<str>>) -> usize {
+        self.families.iter().position(|family| family.def.name == def.name).unwrap_or_else(|| {
+            self.families.push(Family { def, header: header.into(), samples: Vec::new(), is_ordered: true });
+            self.families.len() - 1
+        })
     }
 
     /// Adds one remark. Its detail is cut to [`MAX_REMARK_BYTES`], and control characters in it are replaced: what the
@@ -140,6 +238,21 @@ impl Samples {
         self.doubts.iter().any(|doubt| doubt.reason.is_of_everything())
     }
 
+    /// Adds what `conclude` draws from the judgements, ordered by module, instance and check, and from the doubts.
+    pub fn conclude(&mut self, conclude: impl FnOnce(&[Judgement], &[Doubt], &mut Samples)) {
+        self.order_verdicts();
+        let (judgements, doubts) = (std::mem::take(&mut self.judgements), std::mem::take(&mut self.doubts));
+        conclude(&judgements, &doubts, self);
+        self.judgements.extend(judgements);
+        self.doubts.extend(doubts);
+    }
+
+    fn order_verdicts(&mut self) {
+        self.judgements.sort();
+        self.doubts.sort();
+        self.doubts.dedup();
+    }
+
     /// Adds everything that `other` holds.
     pub fn append(&mut self, other: Samples) {
         self.rejected += other.rejected;
@@ -148,12 +261,14 @@ impl Samples {
         self.remarks.extend(other.remarks.into_iter().take(room));
         self.judgements.extend(other.judgements);
         self.doubts.extend(other.doubts);
-        for (name, family) in other.families {
-            match self.families.entry(name) {
-                Entry::Vacant(place) => {
-                    place.insert(family);
-                }
-                Entry::Occupied(mut place) => place.get_mut().samples.extend(family.samples),
+        for family in other.families.into_iter().filter(|family| !family.samples.is_empty()) {
+            let place = self.family(family.def, family.header);
+            let own = &mut self.families[place];
+            if own.samples.is_empty() {
+                (own.samples, own.is_ordered) = (family.samples, family.is_ordered);
+            } else {
+                own.samples.extend(family.samples);
+                own.is_ordered = false;
             }
         }
     }
@@ -166,30 +281,22 @@ impl Samples {
 
     /// Every sample of `def`, in no particular order.
     pub fn of(&self, def: &MetricDef) -> impl Iterator<Item = &Sample> {
-        self.families.get(def.name).into_iter().flat_map(|family| &family.samples)
+        self.families.iter().filter(|family| family.def.name == def.name).flat_map(|family| &family.samples)
     }
 
     /// Freezes what was collected: sorted by labels, without the second of two samples of the same series. Remarks are
     /// sorted by module, instance and check, those of one check as they came.
     #[must_use]
     pub fn freeze(mut self) -> Snapshot {
-        for family in self.families.values_mut() {
-            if !family.samples.is_sorted_by(|a, b| a.labels < b.labels) {
-                family.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
-                let before = family.samples.len();
-                family.samples.dedup_by(|later, first| later.labels == first.labels);
-                self.rejected += (before - family.samples.len()) as u64;
-            }
+        for family in &mut self.families {
+            self.rejected += family.order();
         }
-        self.judgements.sort();
-        self.doubts.sort();
-        self.doubts.dedup();
+        self.families.retain(|family| !family.samples.is_empty());
+        self.families.sort_by_key(|family| family.def.name);
+        (self.series, self.given) = (Vec::new(), 0);
+        self.order_verdicts();
         self.remarks.sort_by(|a, b| (a.module, &a.instance, a.check).cmp(&(b.module, &b.instance, b.check)));
         Snapshot { samples: self }
-    }
-
-    fn family(&mut self, def: &'static MetricDef) -> &mut Family {
-        self.families.entry(def.name).or_insert_with(|| Family { def, samples: Vec::new() })
     }
 }
 
@@ -208,7 +315,7 @@ impl Snapshot {
     /// The value of one series.
     #[must_use]
     pub fn value(&self, def: &MetricDef, labels: &[&str]) -> Option<f64> {
-        let family = self.samples.families.get(def.name)?;
+        let family = self.samples.families.iter().find(|family| family.def.name == def.name)?;
         let order = |sample: &Sample| sample.labels.iter().map(String::as_str).cmp(labels.iter().copied());
         let at = family.samples.binary_search_by(order).ok()?;
         Some(family.samples[at].value)
@@ -252,61 +359,77 @@ impl Snapshot {
     }
 
     /// The text format 0.0.4, families ordered by name. Remarks are no part of it.
-    ///
-    /// # Errors
-    /// Only what the encoder refuses, which the checks of [`Samples::push`] keep out.
-    pub fn encode(self) -> Result<Vec<u8>, prometheus::Error> {
-        let families: Vec<MetricFamily> = self
-            .samples
-            .families
-            .into_values()
-            .filter(|family| !family.samples.is_empty())
-            .map(Family::into_proto)
-            .collect();
-        let mut text = Vec::with_capacity(64 * 1024);
-        TextEncoder::new().encode(&families, &mut text)?;
-        Ok(text)
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let families = &self.samples.families;
+        let lines = families.iter().flat_map(|family| &family.samples).map(|sample| sample.line.len() + VALUE_BYTES);
+        let headers = families.iter().map(|family| family.header.len());
+        let mut text = Vec::with_capacity(lines.chain(headers).sum());
+        for family in families {
+            text.extend_from_slice(family.header.as_bytes());
+            for sample in &family.samples {
+                text.extend_from_slice(sample.line.as_bytes());
+                write_value(&mut text, sample.value);
+                text.push(b'\n');
+            }
+        }
+        text
     }
+}
+
+/// What a value takes, about.
+const VALUE_BYTES: usize = 12;
+
+/// Writes a value as the encoder of [`encoded`] does.
+#[expect(clippy::cast_possible_truncation, reason = "whole and within bounds")]
+fn write_value(text: &mut Vec<u8>, value: f64) {
+    let is_whole = value.fract() == 0.0 && value.abs() <= LARGEST_WHOLE && value.is_sign_positive();
+    // Writing into memory does not fail.
+    let _ = if is_whole { write!(text, "{}", value as u64) } else { write!(text, "{value}") };
 }
 
 impl Family {
-    fn into_proto(self) -> MetricFamily {
-        let Family { def, samples } = self;
-        let mut family = MetricFamily::default();
-        family.set_name(def.name.to_owned());
-        family.set_help(def.help.to_owned());
-        family.set_field_type(match def.kind {
-            MetricKind::Gauge => MetricType::GAUGE,
-            MetricKind::Counter => MetricType::COUNTER,
-        });
-        family.set_metric(samples.into_iter().map(|sample| sample.into_proto(def)).collect());
-        family
+    /// Sorts the samples by labels, and leaves the second of two of the same series out. How many those were.
+    fn order(&mut self) -> u64 {
+        if std::mem::replace(&mut self.is_ordered, true) || self.samples.is_sorted_by(|a, b| a.labels < b.labels) {
+            return 0;
+        }
+        self.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+        let before = self.samples.len();
+        self.samples.dedup_by(|later, first| later.labels == first.labels);
+        (before - self.samples.len()) as u64
     }
 }
 
-impl Sample {
-    fn into_proto(self, def: &MetricDef) -> Metric {
-        let pairs = def.labels.iter().zip(self.labels).map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value(value);
-            pair
-        });
-        let mut metric = Metric::from_label(pairs.collect());
-        match def.kind {
-            MetricKind::Gauge => {
-                let mut gauge = Gauge::default();
-                gauge.set_value(self.value);
-                metric.set_gauge(gauge);
-            }
-            MetricKind::Counter => {
-                let mut counter = Counter::default();
-                counter.set_value(self.value);
-                metric.set_counter(counter);
-            }
+/// A metric's help and type in the text format, and a series of it with its line up to the value.
+fn encoded(def: &'static MetricDef, labels: &[&str]) -> Result<(String, Series), prometheus::Error> {
+    let labels: Vec<String> = labels.iter().map(|value| bounded(value).to_owned()).collect();
+    let pairs = def.labels.iter().zip(&labels).map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value(value.clone());
+        pair
+    });
+    let mut metric = Metric::from_label(pairs.collect());
+    let mut family = MetricFamily::default();
+    family.set_name(def.name.to_owned());
+    family.set_help(def.help.to_owned());
+    match def.kind {
+        MetricKind::Gauge => {
+            family.set_field_type(MetricType::GAUGE);
+            metric.set_gauge(Gauge::default());
         }
-        metric
+        MetricKind::Counter => {
+            family.set_field_type(MetricType::COUNTER);
+            metric.set_counter(Counter::default());
+        }
     }
+    family.set_metric(vec![metric]);
+    let mut header = TextEncoder::new().encode_to_string(&[family])?;
+    // The value is 0, and no line has an end in it.
+    header.truncate(header.len() - "0\n".len());
+    let line = header.split_off(header.rfind('\n').map_or(0, |end| end + 1));
+    Ok((header, Series { labels, line }))
 }
 
 /// Bytes of the machine as text for a label: valid UTF-8, and no longer than [`MAX_LABEL_BYTES`].
@@ -344,7 +467,7 @@ mod tests {
         samples.push(&COUNTER, &[], 3.0);
         samples.push(&GAUGE, &["web", "a\"b\\c\nd"], 0.5);
         samples.push(&GAUGE, &["mta", "x"], 1.0);
-        let text = String::from_utf8(samples.freeze().encode().unwrap()).unwrap();
+        let text = String::from_utf8(samples.freeze().encode()).unwrap();
         let expected = "# HELP campaign_test A test.\n# TYPE campaign_test gauge\n\
             campaign_test{module=\"mta\",state=\"x\"} 1\n\
             campaign_test{module=\"web\",state=\"a\\\"b\\\\c\\nd\"} 0.5\n\
@@ -363,6 +486,82 @@ mod tests {
         assert_eq!(snapshot.rejected(), 3);
         assert_eq!(snapshot.value(&GAUGE, &["a", "b"]), Some(1.0));
         assert_eq!(snapshot.value(&GAUGE, &["a", "c"]), None);
+    }
+
+    /// What a sink that remembers `memory` makes of these samples, each series with its own value, and what it remembers.
+    fn text_after(memory: SeriesMemory, series: &[&str]) -> (String, SeriesMemory) {
+        let mut samples = Samples::after(memory);
+        for (value, state) in (0..).zip(series) {
+            samples.push(&GAUGE, &["web", state], f64::from(value));
+            samples.push(&COUNTER, &[], 7.0);
+        }
+        let memory = samples.take_memory();
+        (String::from_utf8(samples.freeze().encode()).unwrap(), memory)
+    }
+
+    #[test]
+    fn a_sink_that_remembers_says_the_same_as_one_that_does_not() {
+        let scrapes: [&[&str]; 9] = [
+            &["a", "b", "c"],
+            &["a", "b", "c"],
+            &["b", "c"],
+            &["x", "b", "c"],
+            &["c", "b"],
+            &[],
+            &["d"],
+            &["d", "d"],
+            &["a", "b"],
+        ];
+        let mut memory = SeriesMemory::default();
+        for series in scrapes {
+            let (text, remembered) = text_after(memory, series);
+            assert_eq!(text, text_after(SeriesMemory::default(), series).0, "{series:?}");
+            memory = remembered;
+        }
+        let many: Vec<String> = (0..1000).map(|number| format!("state{number}")).collect();
+        let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for _ in 0..3 {
+            let (text, remembered) = text_after(memory, &many);
+            assert_eq!(text, text_after(SeriesMemory::default(), &many).0);
+            memory = remembered;
+            many.drain(100..400);
+        }
+        assert_eq!(memory.series.len(), 2 * 400, "nothing is remembered that is gone");
+    }
+
+    #[test]
+    fn a_series_that_is_there_again_is_not_made_again() {
+        let (_, memory) = text_after(SeriesMemory::default(), &["a", "b", "c"]);
+        let lines =
+            |memory: &SeriesMemory| memory.series.iter().map(|(_, series)| Arc::as_ptr(series)).collect::<Vec<_>>();
+        let before = lines(&memory);
+        let (_, memory) = text_after(memory, &["a", "b", "c"]);
+        assert_eq!(lines(&memory), before);
+        let (_, memory) = text_after(memory, &["b", "c"]);
+        assert_eq!(lines(&memory), before[2..]);
+    }
+
+    #[test]
+    fn values_are_written_as_the_encoder_writes_them() {
+        for value in [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.1,
+            1e15,
+            9_007_199_254_740_992.0,
+            1e17,
+            1e300,
+            5e-324,
+            f64::INFINITY,
+            -7.5,
+            1_764_106_753.123,
+        ] {
+            let mut text = Vec::new();
+            write_value(&mut text, value);
+            assert_eq!(String::from_utf8(text).unwrap(), value.to_string());
+        }
     }
 
     #[test]
@@ -395,7 +594,7 @@ mod tests {
         let details: Vec<_> = snapshot.remarks().iter().map(|one| (one.module, one.detail.as_str())).collect();
         assert_eq!(details, [("mta", "PID 123 (python3)"), ("stat", "c"), ("web", "b"), ("web", "a")]);
         assert_eq!((snapshot.rejected(), snapshot.unkept_remarks()), (0, 0));
-        let text = String::from_utf8(snapshot.encode().unwrap()).unwrap();
+        let text = String::from_utf8(snapshot.encode()).unwrap();
         assert_eq!(
             text,
             "# HELP campaign_test_total A test.\n# TYPE campaign_test_total counter\ncampaign_test_total 3\n"

@@ -116,11 +116,10 @@ impl Engine {
         self.slots.iter().for_each(|slot| slot.collector.settle(until));
     }
 
-    /// Runs the selected collectors; answers by `cx.deadline`, whatever they do.
-    pub async fn collect(&self, selection: Selection, mut cx: Context) -> Samples {
+    /// Runs the selected collectors, and adds what they find to `samples`; answers by `cx.deadline`, whatever they do.
+    pub async fn collect(&self, selection: Selection, mut cx: Context, mut samples: Samples) -> Samples {
         let (began, due) = (Instant::now(), cx.deadline);
         cx.deadline = due.max(began + JUDGED_FROM);
-        let mut samples = Samples::default();
         let open = self.request(selection, Arc::new(cx), &mut samples);
         if let Some((ticket, mut late)) = open {
             self.wait(&ticket, due).await;
@@ -286,7 +285,7 @@ mod tests {
     }
 
     async fn scrape(engine: &Engine, limit: Duration) -> crate::snapshot::Snapshot {
-        engine.collect(engine.all(), due_in(limit)).await.freeze()
+        engine.collect(engine.all(), due_in(limit), Samples::default()).await.freeze()
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -460,7 +459,7 @@ mod tests {
         assert_eq!(error, "no enabled collector is called \"c\"; there are: a, b");
 
         let only_b = engine.select(&names(&["b"]), &[]).unwrap();
-        let snapshot = engine.collect(only_b, due_in(LONG)).await.freeze();
+        let snapshot = engine.collect(only_b, due_in(LONG), Samples::default()).await.freeze();
         assert_eq!(snapshot.of(&SCRAPE_COLLECTOR_SUCCESS).count(), 1);
     }
 }

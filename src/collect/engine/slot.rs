@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::catalog::signals::exporter::{SCRAPE_COLLECTOR_DURATION, SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS};
 use crate::collect::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
-use crate::snapshot::Samples;
+use crate::snapshot::{Samples, SeriesMemory};
 use crate::sync::locked;
 
 /// How one run of a collector ended.
@@ -86,6 +86,8 @@ pub(super) struct Slot {
     pub(super) name: &'static str,
     pub(super) collector: Box<dyn Collector>,
     turn: Mutex<Turn>,
+    /// What the last run gave.
+    memory: Mutex<SeriesMemory>,
     errors: [AtomicU64; ErrorKind::ALL.len()],
 }
 
@@ -104,7 +106,7 @@ struct Next {
 
 impl Slot {
     pub(super) fn new(name: &'static str, collector: Box<dyn Collector>) -> Self {
-        Self { name, collector, turn: Mutex::default(), errors: Default::default() }
+        Self { name, collector, turn: Mutex::default(), memory: Mutex::default(), errors: Default::default() }
     }
 
     /// Whether it runs, and has for `age` or longer.
@@ -162,12 +164,13 @@ impl Slot {
 
     fn run(&self, cx: &Context) -> Run {
         let started = Instant::now();
-        let mut samples = Samples::default();
+        let mut samples = Samples::after(std::mem::take(&mut *locked(&self.memory)));
         let result = catch_unwind(AssertUnwindSafe(|| self.collector.collect(cx, &mut samples)));
         let result = result.unwrap_or_else(|panic| {
             let message = format!("a defect, please report it: {}", panic_message(&*panic));
             Err(CollectError { kind: ErrorKind::Panic, message })
         });
+        *locked(&self.memory) = samples.take_memory();
         let trouble = self.count_result(result);
         Run { samples, duration: started.elapsed(), trouble }
     }
