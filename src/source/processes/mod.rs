@@ -8,11 +8,16 @@
 //! the process and the size of its folder `fd`. Nothing of `task/`, `smaps` or `maps` is ever read, so that neither
 //! threads nor mappings cost anything.
 
+mod ancestry;
 mod ending;
 mod environment;
 mod groups;
 mod kept;
 mod owner;
+mod strangers;
+mod thread;
+mod ticks;
+mod tracked;
 mod tracker;
 
 use std::panic::AssertUnwindSafe;

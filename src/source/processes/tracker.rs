@@ -17,25 +17,30 @@
 //! Campaign process are noticed by where its program lies in memory; of any other by its arguments, which a patrol reads
 //! again of some of them at each sample.
 
+mod walk;
+
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::Hasher;
 use std::mem::MaybeUninit;
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use super::ending::{CpuTicks, Ended, share_out};
-use super::groups::{GroupId, Groups, ProcessMoment};
-use super::kept::{Keeper, Kept, REREAD};
+use super::ancestry::{Seclusion, is_about_to_execute, is_below, seclusion};
+use super::ending::{CpuTicks, Ended};
+use super::groups::Groups;
+use super::kept::Keeper;
 use super::owner::{NamedProcess, NotOurs, Ownership};
-use super::{ListingFailure, Process, ProcessState, ProcessTable, ReadLosses, Totals};
+use super::strangers::Strangers;
+use super::thread::LivingThread;
+use super::ticks::Ticks;
+use super::tracked::{Tracked, hash, is_bare, name};
+use super::{ListingFailure, ReadLosses};
 use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG};
 use crate::parse::cmdline::{self, CommandLine};
-use crate::parse::process::{self as parse, Image, Io, Stat};
+use crate::parse::process::{self as parse, Stat};
 use crate::source::installation::Installation;
-use crate::source::kit::proc_root::{Abilities, last_pid, size};
+use crate::source::kit::proc_root::{Abilities, last_pid};
 use crate::source::kit::{Miss, ProcRoot};
 
 /// The name of Campaign's processes.
@@ -43,6 +48,12 @@ const EXECUTABLE: &[u8] = b"nlserver";
 
 /// The module of a process that shows no arguments.
 const UNKNOWN: &str = "unknown";
+
+/// The most bytes of `stat`, of `io`, of the first look at the arguments, and of all arguments.
+pub(super) const STAT_BYTES: usize = 2048;
+const IO_BYTES: usize = 1024;
+pub(super) const LINE_BYTES: usize = 4096;
+const LONG_LINE_BYTES: usize = 256 * 1024;
 
 /// How long a new process is looked at again at each sample.
 const FRESH: Duration = Duration::from_secs(3);
@@ -64,29 +75,6 @@ const LISTED_PER_TRY: usize = 16;
 
 /// A process that is being born has its id but is not there yet: this many of the last ids are tried once more.
 const UNBORN: u32 = 64;
-
-/// The most bytes of `stat`, of `io`, of the first look at the arguments, of all arguments, and of `limits`.
-const STAT_BYTES: usize = 2048;
-const IO_BYTES: usize = 1024;
-const LINE_BYTES: usize = 4096;
-const LONG_LINE_BYTES: usize = 256 * 1024;
-const LIMITS_BYTES: usize = 8192;
-
-/// The most processes that are not ours and are looked at again in each walk, for what they have become.
-const REJUDGED: usize = 64;
-
-/// The most modules of which it is remembered that whose they are is undecided.
-const MAX_UNDECIDED: usize = 1_000;
-
-/// Programs that run as the first process of a container, and start one other.
-const CONTAINER_INITS: [&[u8]; 5] = [b"tini", b"docker-init", b"dumb-init", b"catatonit", b"pause"];
-
-/// How many ancestors of a process are asked for the watchdog.
-const MAX_ANCESTORS: usize = 16;
-
-/// The machine's start is taken anew only when it differs by more: it is rounded to seconds, and start times that
-/// waver would look like restarts.
-const BOOT_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Everything known of the processes below a root.
 pub(super) struct Tracker {
@@ -164,148 +152,6 @@ enum Nature {
 struct Fresh {
     pid: u32,
     since: Instant,
-}
-
-/// A process of Campaign.
-struct Tracked {
-    start_ticks: u64,
-    image: Image,
-    /// None while it is held back.
-    group: Option<GroupId>,
-    since: Instant,
-    /// Whether it started while the exporter ran.
-    born: bool,
-    /// Its name as it was last.
-    name: u128,
-    /// Of its arguments as they were when it got its group.
-    line: u64,
-    /// Whether it showed no arguments then.
-    bare: bool,
-    precision: Option<Arc<CommandLine>>,
-    parent: u32,
-    used: CpuTicks,
-    /// What its children used that it has waited for.
-    children: CpuTicks,
-    io: Io,
-    waiting_since: Option<Instant>,
-    limit: Option<u64>,
-    limit_due: Instant,
-    stat_file: Kept,
-    io_file: Kept,
-    descriptors: Kept,
-}
-
-impl Tracked {
-    /// A process that is held back. What it did before it was born counts for nothing.
-    fn new(stat: &Stat<'_>, line: &[u8], now: Instant, born: bool) -> Tracked {
-        Tracked {
-            start_ticks: stat.start_ticks,
-            image: stat.image,
-            group: None,
-            since: now,
-            born,
-            name: name(stat.comm),
-            line: hash(line),
-            bare: is_bare(line),
-            precision: None,
-            parent: stat.parent,
-            used: if born { CpuTicks::default() } else { own_ticks(stat) },
-            children: children_ticks(stat),
-            io: Io::default(),
-            waiting_since: None,
-            limit: None,
-            limit_due: now,
-            stat_file: Kept::Closed,
-            io_file: Kept::Closed,
-            descriptors: Kept::Closed,
-        }
-    }
-
-    fn files(&self) -> [&Kept; 3] {
-        [&self.stat_file, &self.io_file, &self.descriptors]
-    }
-}
-
-/// A process that calls itself Campaign's and is not ours, as it was when that was decided.
-struct Stranger {
-    start_ticks: u64,
-    image: Image,
-    name: u128,
-    reason: NotOurs,
-}
-
-/// Every such process, counted by reason.
-#[derive(Default)]
-struct Strangers {
-    list: BTreeMap<u32, Stranger>,
-    counts: [u64; NotOurs::ALL.len()],
-    /// Which module and instance the undecided ones would be.
-    undecided: BTreeMap<u32, (Box<str>, Box<str>)>,
-    /// Where the walk that looks at some of them again is.
-    at: u32,
-}
-
-impl Strangers {
-    fn insert(&mut self, stat: &Stat<'_>, line: &[u8], reason: NotOurs) {
-        self.remove(stat.pid);
-        self.counts[reason as usize] += 1;
-        if reason == NotOurs::Undecided
-            && self.undecided.len() < MAX_UNDECIDED
-            && let Some(CommandLine { module, instance, .. }) = cmdline::parse(line)
-        {
-            self.undecided.insert(stat.pid, (module.into(), instance.into()));
-        }
-        let (start_ticks, image, name) = (stat.start_ticks, stat.image, name(stat.comm));
-        self.list.insert(stat.pid, Stranger { start_ticks, image, name, reason });
-    }
-
-    fn remove(&mut self, pid: u32) {
-        if let Some(stranger) = self.list.remove(&pid) {
-            self.counts[stranger.reason as usize] -= 1;
-            self.undecided.remove(&pid);
-        }
-    }
-
-    /// The next few, in turns.
-    fn next(&mut self) -> Vec<u32> {
-        let after = self.list.range((Bound::Excluded(self.at), Bound::Unbounded));
-        let pids: Vec<u32> = after.chain(self.list.range(..=self.at)).take(REJUDGED).map(|(pid, _)| *pid).collect();
-        self.at = pids.last().copied().unwrap_or_default();
-        pids
-    }
-}
-
-/// Turns the kernel's units into ours.
-struct Ticks {
-    ticks_per_second: u64,
-    page_bytes: u64,
-    boot: Option<Duration>,
-    due: Option<Instant>,
-}
-
-impl Ticks {
-    fn duration(&self, ticks: u64) -> Duration {
-        let (seconds, rest) = (ticks / self.ticks_per_second, ticks % self.ticks_per_second);
-        Duration::from_secs(seconds) + Duration::from_nanos(rest * 1_000_000_000 / self.ticks_per_second)
-    }
-
-    fn add(&self, totals: &mut Totals, ticks: CpuTicks) {
-        totals.user_cpu = totals.user_cpu.saturating_add(self.duration(ticks.user));
-        totals.system_cpu = totals.system_cpu.saturating_add(self.duration(ticks.system));
-    }
-
-    /// Reads when the machine started. Returns whether it is known.
-    fn refresh(&mut self, root: &ProcRoot, now: Instant) -> bool {
-        if self.due.is_none_or(|due| now >= due)
-            && let Some(boot) = root.boot_time()
-        {
-            if self.boot.is_none_or(|known| known.abs_diff(boot) > BOOT_TOLERANCE) {
-                self.boot = Some(boot);
-            }
-            self.due = Some(now + REREAD);
-        }
-        self.boot.is_some()
-    }
 }
 
 /// The ids handed out between two samples: after `from`, up to `to`, perhaps starting again from the lowest.
@@ -752,185 +598,10 @@ impl Tracker {
         }
     }
 
-    /// Adds what a process used since the last look to its group.
-    fn account(&mut self, root: &ProcRoot, pid: u32, stat: &Stat<'_>, now: Instant, why: Why) {
-        let Some(process) = self.campaign.get_mut(&pid) else { return };
-        let Some(group) = process.group.and_then(|group| self.groups.get_mut(group)) else { return };
-        let totals = &mut group.totals;
-        process.parent = stat.parent;
-        let more = own_ticks(stat).beyond(process.used);
-        process.used = process.used.plus(more);
-        self.ticks.add(totals, more);
-        let more = children_ticks(stat).beyond(process.children);
-        if more != CpuTicks::default() {
-            process.children = process.children.plus(more);
-            let gained = self.gained.entry(pid).or_default();
-            *gained = gained.plus(more);
-        }
-        let mut buffer = [0; IO_BYTES];
-        match self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
-            Ok(Some(io)) => {
-                let sum = totals.io.get_or_insert_default();
-                sum.read_bytes = sum.read_bytes.saturating_add(io.read_bytes.saturating_sub(process.io.read_bytes));
-                sum.written_bytes =
-                    sum.written_bytes.saturating_add(io.written_bytes.saturating_sub(process.io.written_bytes));
-                process.io.read_bytes = process.io.read_bytes.max(io.read_bytes);
-                process.io.written_bytes = process.io.written_bytes.max(io.written_bytes);
-            }
-            // Each is counted once in a walk, however often it was looked at before.
-            Ok(None) if why == Why::Walk => self.losses.broken += 1,
-            Err(miss) if why == Why::Walk => self.lose(miss),
-            Ok(None) | Err(_) => {}
-        }
-    }
-
     /// How many processes of a group have started.
     #[cfg(test)]
     pub(super) fn starts(&self, module: &str, instance: &str) -> u64 {
         self.groups.totals(module, instance).starts
-    }
-
-    /// Samples, and reads every known process.
-    pub(super) fn walk(&mut self, root: &ProcRoot, now: Instant) -> ProcessTable {
-        self.sample(root, now);
-        self.rejudge(root, now);
-        if !self.ticks.refresh(root, now) {
-            self.losses.broken += 1;
-        }
-        self.groups.begin_walk();
-        let mut pids = std::mem::take(&mut self.pids);
-        pids.clear();
-        pids.extend(self.campaign.keys());
-        let mut processes = Vec::with_capacity(pids.len());
-        for pid in &pids {
-            let mut measured = self.measure(root, *pid, now);
-            if measured.is_none()
-                && !self.campaign.contains_key(pid)
-                && self.look(root, *pid, now, Why::New) == LookResult::Newcomer
-            {
-                // Its id is already another process's.
-                measured = self.measure(root, *pid, now);
-            }
-            processes.extend(measured);
-        }
-        self.pids = pids;
-        for (group, ticks) in share_out(&mut self.ended, &mut self.gained) {
-            if let Some(group) = self.groups.get_mut(group) {
-                self.ticks.add(&mut group.totals, ticks);
-            }
-        }
-        self.groups.note_seen(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-        self.groups.forget_idle(now);
-        let (groups, places) = self.groups.in_order();
-        for process in &mut processes {
-            process.group = places.get(process.group).copied().unwrap_or_default();
-        }
-        ProcessTable {
-            groups,
-            processes,
-            hidden: self.is_secluded() || self.are_hidden(root, now),
-            seen: self.seen,
-            ignored: self.strangers.counts,
-            undecided: self.strangers.undecided.values().cloned().collect(),
-            losses: std::mem::take(&mut self.losses),
-            failure: self.failure.clone(),
-        }
-    }
-
-    /// Whether the exporter is alone in its process namespace: a container of its own.
-    fn is_secluded(&self) -> bool {
-        match self.seclusion {
-            Seclusion::No => false,
-            Seclusion::ChildOfFirst => self.others.len() + self.campaign.len() <= 2,
-            Seclusion::Yes => true,
-        }
-    }
-
-    /// Whether `/proc` hides processes that may be ours. A user who is Campaign's is shown all of them.
-    fn are_hidden(&mut self, root: &ProcRoot, now: Instant) -> bool {
-        let own = rustix::process::geteuid();
-        root.check_of(1, "stat").is_err() && (own.is_root() || !self.owner.is_user(own.as_raw(), now))
-    }
-
-    /// Reads one process and adds it to its group's moment. None when it is not there, or held back.
-    fn measure(&mut self, root: &ProcRoot, pid: u32, now: Instant) -> Option<Process> {
-        let mut buffer = [0; STAT_BYTES];
-        let process = self.campaign.get_mut(&pid)?;
-        process.group?;
-        let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
-        let stat = match read.map(parse::stat) {
-            Ok(Some(stat)) if stat.start_ticks == process.start_ticks => stat,
-            Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => {
-                self.forget(pid, now);
-                return None;
-            }
-            Ok(None) => {
-                self.losses.broken += 1;
-                return None;
-            }
-            Err(miss) => {
-                self.lose(miss);
-                return None;
-            }
-        };
-        let shown = LivingThread::of(root, &stat, &mut self.entries);
-        let state = shown.state;
-        let idle = own_ticks(&stat) == process.used;
-        process.waiting_since =
-            (state == ProcessState::Waiting).then(|| process.waiting_since.filter(|_| idle).unwrap_or(now));
-        self.look_again(root, &stat, now, Why::Walk);
-        let open_descriptors = match state {
-            ProcessState::Zombie => None,
-            _ => self.descriptors(root, pid, &shown.thread, now),
-        };
-        let process = self.campaign.get_mut(&pid)?;
-        let group = process.group?;
-        let moment = ProcessMoment {
-            state,
-            start: self.ticks.boot.and_then(|boot| boot.checked_add(self.ticks.duration(stat.start_ticks))),
-            resident_bytes: shown.resident_pages.saturating_mul(self.ticks.page_bytes),
-            virtual_bytes: shown.virtual_bytes,
-            threads: stat.threads,
-            waiting: process.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
-            open_descriptors,
-            descriptor_limit: process.limit,
-            precision: process.precision.as_ref(),
-        };
-        self.groups.get_mut(group)?.add(&moment);
-        Some(Process { pid, group, state })
-    }
-
-    /// How many descriptors a process has open. Reads its limit too, now and then.
-    fn descriptors(&mut self, root: &ProcRoot, pid: u32, thread: &str, now: Instant) -> Option<u64> {
-        let process = self.campaign.get_mut(&pid)?;
-        if now >= process.limit_due {
-            let mut buffer = [0; LIMITS_BYTES];
-            // Spread, lest every process's falls into the same scrape.
-            process.limit_due = now + REREAD + Duration::from_secs(u64::from(pid % 64));
-            match root.read_of(pid, "limits", &mut buffer).map(parse::open_files_limit) {
-                Ok(Some(limit)) => process.limit = limit,
-                Ok(None) => self.losses.broken += 1,
-                Err(miss) => lose(&mut self.losses, miss),
-            }
-        }
-        let counted = if self.abilities.counts_descriptors && thread.is_empty() {
-            self.keeper.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| size(handle))
-        } else {
-            match process.descriptors {
-                Kept::Denied(until) if now < until => Err(Miss::Denied),
-                _ => root.entries_of(pid, &format!("{thread}fd"), &mut self.entries),
-            }
-        };
-        match counted {
-            Ok(open) => Some(open),
-            Err(miss) => {
-                if miss == Miss::Denied && !matches!(process.descriptors, Kept::Denied(until) if now < until) {
-                    process.descriptors = Kept::Denied(now + REREAD);
-                }
-                self.lose(miss);
-                None
-            }
-        }
     }
 
     /// A process has ended.
@@ -995,112 +666,8 @@ fn for_absent<'a>(known: impl Iterator<Item = &'a u32>, listed: &[u32], mut each
     }
 }
 
-/// Whether a new process is what a fork leaves until the program is executed: its parent's arguments, or none.
-fn is_about_to_execute(root: &ProcRoot, stat: &Stat<'_>, line: &[u8]) -> bool {
-    if ProcessState::of_letter(stat.state) == ProcessState::Zombie {
-        return false;
-    }
-    let mut buffer = [0; LINE_BYTES];
-    is_bare(line) || root.read_of(stat.parent, "cmdline", &mut buffer).is_ok_and(|parent| parent == line)
-}
-
-/// What the kernel shows of a process's first thread, or, where that has ended while others work, of one of those.
-struct LivingThread {
-    /// Below which folder of the process that is: its own (`""`), or `task/TID/`.
-    thread: String,
-    state: ProcessState,
-    resident_pages: u64,
-    virtual_bytes: u64,
-}
-
-impl LivingThread {
-    fn new(thread: String, stat: &Stat<'_>) -> LivingThread {
-        let Stat { resident_pages, virtual_bytes, .. } = *stat;
-        LivingThread { thread, state: ProcessState::of_letter(stat.state), resident_pages, virtual_bytes }
-    }
-
-    fn of(root: &ProcRoot, stat: &Stat<'_>, entries: &mut [MaybeUninit<u8>]) -> LivingThread {
-        let living =
-            if stat.has_lost_first_thread() { LivingThread::of_another(root, stat.pid, entries) } else { None };
-        living.unwrap_or_else(|| LivingThread::new(String::new(), stat))
-    }
-
-    fn of_another(root: &ProcRoot, pid: u32, entries: &mut [MaybeUninit<u8>]) -> Option<LivingThread> {
-        let mut threads = Vec::new();
-        root.numbers_of(pid, "task", &mut threads, entries).ok()?;
-        let mut buffer = [0; STAT_BYTES];
-        threads.into_iter().filter(|thread| *thread != pid).find_map(|thread| {
-            let thread = format!("task/{thread}/");
-            let stat = parse::stat(root.read_of(pid, &format!("{thread}stat"), &mut buffer).ok()?)?;
-            Some(LivingThread::new(thread, &stat)).filter(|shown| shown.state != ProcessState::Zombie)
-        })
-    }
-}
-
-/// Whether `pid` or one of its ancestors is one of `wanted`.
-fn is_below(root: &ProcRoot, mut pid: u32, mut wanted: impl FnMut(u32) -> bool) -> bool {
-    let mut buffer = [0; STAT_BYTES];
-    for _ in 0..MAX_ANCESTORS {
-        if pid == 0 || wanted(pid) {
-            return pid != 0;
-        }
-        let Some(stat) = root.read_of(pid, "stat", &mut buffer).ok().and_then(parse::stat) else { return false };
-        pid = stat.parent;
-    }
-    false
-}
-
-/// How far the place of the exporter in its process namespace tells that nothing else of the host is to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seclusion {
-    No,
-    /// Its parent is the first process: it is, as long as there is no other process.
-    ChildOfFirst,
-    /// It is the first process, or the child of a container's init.
-    Yes,
-}
-
-fn seclusion(root: &ProcRoot) -> Seclusion {
-    let mut buffer = [0; STAT_BYTES];
-    let Some((pid, parent)) =
-        root.read("self/stat", &mut buffer).ok().and_then(parse::stat).map(|stat| (stat.pid, stat.parent))
-    else {
-        return Seclusion::No;
-    };
-    let init = root.read_of(1, "comm", &mut buffer).unwrap_or_default().trim_ascii_end();
-    match parent {
-        _ if pid == 1 => Seclusion::Yes,
-        1 if CONTAINER_INITS.contains(&init) => Seclusion::Yes,
-        1 => Seclusion::ChildOfFirst,
-        _ => Seclusion::No,
-    }
-}
-
 /// Reads arguments that are longer than the first look takes.
 fn long_line(root: &ProcRoot, pid: u32, thread: &str, start: &[u8]) -> Option<CommandLine> {
     let mut buffer = vec![0; LONG_LINE_BYTES];
     cmdline::parse(root.read_of(pid, &format!("{thread}cmdline"), &mut buffer).unwrap_or(start))
-}
-
-fn own_ticks(stat: &Stat<'_>) -> CpuTicks {
-    CpuTicks { user: stat.user_ticks, system: stat.system_ticks }
-}
-
-fn children_ticks(stat: &Stat<'_>) -> CpuTicks {
-    CpuTicks { user: stat.children_user_ticks, system: stat.children_system_ticks }
-}
-
-/// The name of a process, of at most 15 bytes, as one value.
-fn name(comm: &[u8]) -> u128 {
-    comm.iter().take(16).fold(0, |name, byte| name << 8 | u128::from(*byte))
-}
-
-fn is_bare(line: &[u8]) -> bool {
-    line.iter().all(|byte| *byte == 0)
-}
-
-fn hash(line: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(line);
-    hasher.finish()
 }

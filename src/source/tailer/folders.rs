@@ -1,0 +1,479 @@
+//! The folders that logs are in: found below `var`, watched or polled, listed; the logs in them taken up and let go.
+//!
+//! Knows names and folders; what is in a file is for the follower.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::follow::Begin;
+use super::kind::{ListedFile, LogKind, Names};
+use super::log::{Log, Stage};
+use super::watch::Hinted;
+use super::{Difference, FirstSurvey, Tailer, TailerPhase};
+use crate::source::kit::Miss;
+use crate::source::positions::{Name, Record};
+
+/// So many events of one folder in one turn make it polled, for [`FLOOD`].
+const FLOOD_EVENTS: u32 = 64;
+
+/// How long a folder that gave too many hints is polled instead.
+const FLOOD: Duration = Duration::from_secs(30);
+
+/// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The clock that files' times come from ticks this often, at the slowest.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How hints of a folder are to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hints {
+    /// They come.
+    Come,
+    /// They don't.
+    Lack,
+    /// They did not cease to come: none until then.
+    Flood(Instant),
+}
+
+/// A folder of logs.
+pub(super) struct Folder {
+    pub(super) instance: OsString,
+    pub(super) path: PathBuf,
+    /// Whether it is the folder of the instance itself, which may be left unread.
+    pub(super) is_instance: bool,
+    /// Device and inode, when last listed.
+    pub(super) identity: Option<(u64, u64)>,
+    /// Its time of change and the wall clock, when last listed.
+    pub(super) listed: Option<(SystemTime, SystemTime)>,
+    pub(super) hints: Hints,
+    /// Whether writes by another machine would go unheard.
+    pub(super) remote: bool,
+    /// Whether it is to be listed.
+    pub(super) stale: bool,
+    /// Where its logs are first read from.
+    pub(super) begin: Begin,
+    pub(super) next_sweep: Instant,
+    pub(super) trouble: Option<Miss>,
+    /// How many logs there are beyond the most that are followed.
+    pub(super) beyond: u64,
+    pub(super) logs: HashMap<OsString, usize>,
+    pub(super) gone: bool,
+}
+
+impl Folder {
+    pub(super) fn is_polled(&self) -> bool {
+        self.remote || self.hints != Hints::Come
+    }
+
+    /// Whether names may have come or gone since it was listed. A change within the same tick of the clock would not
+    /// show in its time, so that a time of just then says nothing.
+    pub(super) fn has_changed(&self) -> bool {
+        let Some((modified, listed)) = self.listed else { return true };
+        let now = self.path.metadata().and_then(|meta| meta.modified()).ok();
+        now != Some(modified) || modified + TICK >= listed
+    }
+}
+
+impl<K: LogKind> Tailer<K> {
+    /// Files found again below the new `var` resume from their stored position.
+    pub(super) fn move_to(&mut self, var: Option<&Path>, now: Instant) {
+        let mut watched: Vec<PathBuf> = self.folders.iter().map(|folder| folder.path.clone()).collect();
+        watched.extend(self.var.clone());
+        watched.iter().for_each(|path| self.watch.remove(path));
+        for log in &self.logs {
+            if log.stage != Stage::New {
+                let key = (self.folders[log.folder].instance.clone(), log.name.clone());
+                self.stored.insert(key, (self.record(log), now));
+            }
+        }
+        self.moved |= !self.logs.is_empty();
+        self.logs.clear();
+        self.folders.clear();
+        self.places.clear();
+        self.open = 0;
+        (self.watched_var, self.var_trouble) = (None, None);
+        // What is stored is of the first `var`.
+        if self.var.is_some() {
+            self.first_survey = FirstSurvey::Due;
+        }
+        self.var = var.map(Path::to_owned);
+        self.phase = TailerPhase::Looking;
+        self.next_survey = None;
+        self.differs(Difference::Some);
+    }
+
+    /// Marks what hints speak of. Whether they speak of folders of logs coming or going.
+    pub(super) fn hear(&mut self, hinted: Hinted, now: Instant) -> bool {
+        let mut above = hinted.everything;
+        let mut events: HashMap<usize, u32> = HashMap::new();
+        for (path, touch) in hinted.touched {
+            let place = path.parent().and_then(|parent| self.places.get(parent));
+            let Some(place) = place.copied() else {
+                above |= touch.name;
+                continue;
+            };
+            *events.entry(place).or_default() += touch.events;
+            let folder = &mut self.folders[place];
+            let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
+            let file = ListedFile { name, is_link: false };
+            let Some((name, _)) = K::group(vec![file]).pop_first() else {
+                above |= touch.name && folder.is_instance;
+                continue;
+            };
+            match folder.logs.get(&name) {
+                Some(log) => {
+                    self.logs[*log].dirty = true;
+                    folder.stale |= touch.name;
+                }
+                None => folder.stale = true,
+            }
+        }
+        for (place, events) in events {
+            let folder = &mut self.folders[place];
+            if events > FLOOD_EVENTS && folder.hints == Hints::Come {
+                folder.hints = Hints::Flood(now + FLOOD);
+                self.watch.remove(&folder.path);
+            }
+        }
+        above
+    }
+
+    /// Watches `var`, and again when another folder has its name now.
+    pub(super) fn watch_var(&mut self, var: &Path) {
+        let identity = var.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        if !K::HAS_HINTS || identity.is_some() && self.watched_var == identity {
+            return;
+        }
+        self.watch.remove(var);
+        self.watched_var = identity.filter(|_| self.watch.add(var));
+    }
+
+    pub(super) fn renew_watch(&mut self, place: usize, now: Instant) {
+        if !K::HAS_HINTS {
+            return;
+        }
+        let folder = &mut self.folders[place];
+        let identity = folder.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        folder.stale |= identity != folder.identity;
+        if matches!(folder.hints, Hints::Flood(until) if now < until) {
+            folder.identity = identity;
+            return;
+        }
+        if identity != folder.identity || folder.hints != Hints::Come {
+            self.watch.remove(&folder.path);
+            let comes = identity.is_some() && self.watch.add(&folder.path);
+            folder.hints = if comes { Hints::Come } else { Hints::Lack };
+            folder.identity = identity;
+            folder.remote = is_remote(&folder.path);
+        }
+    }
+
+    pub(super) fn first_survey_is_over(&mut self, now: Instant) {
+        if self.first_survey != FirstSurvey::Done {
+            self.first_survey = FirstSurvey::Done;
+            self.differs(Difference::Some);
+        }
+        let dropped = &mut self.dropped;
+        self.stored.retain(|(instance, log), (_, since)| {
+            let stays = now.saturating_duration_since(*since) < KEPT;
+            if !stays {
+                dropped.push(key(instance, log));
+            }
+            stays
+        });
+    }
+
+    /// The folders of an instance that are there. One that may not be looked into is taken to be there, so that reading it
+    /// tells why it can't be read.
+    pub(super) fn add_folders(&mut self, instance: &OsStr, place: &Path, now: Instant) {
+        for folder in K::FOLDERS {
+            let is_instance = folder.is_empty();
+            let path = if is_instance { place.to_owned() } else { place.join(folder) };
+            if is_instance || self.places.contains_key(&path) || is_directory(&path) {
+                self.add_folder(instance.to_owned(), path, is_instance, now);
+            }
+        }
+    }
+
+    fn add_folder(&mut self, instance: OsString, path: PathBuf, is_instance: bool, now: Instant) {
+        if let Some(place) = self.places.get(&path) {
+            self.folders[*place].gone = false;
+            return;
+        }
+        // What comes while we are here is new; what was here before is not.
+        let begin = if self.first_survey == FirstSurvey::Due { self.kind.begin() } else { Begin::Beginning };
+        self.places.insert(path.clone(), self.folders.len());
+        self.folders.push(Folder {
+            instance,
+            path,
+            is_instance,
+            identity: None,
+            listed: None,
+            hints: Hints::Lack,
+            remote: false,
+            stale: true,
+            begin,
+            next_sweep: now,
+            trouble: None,
+            beyond: 0,
+            logs: HashMap::new(),
+            gone: false,
+        });
+        self.differs(Difference::Some);
+    }
+
+    /// Lists a folder, and takes up the logs that are new in it.
+    pub(super) fn list(&mut self, place: usize) {
+        let folder = &mut self.folders[place];
+        folder.stale = false;
+        let before = SystemTime::now();
+        let listing = list_files(&folder.path);
+        let trouble = match &listing {
+            Ok((meta, _)) => {
+                folder.listed = meta.modified().ok().map(|modified| (modified, before));
+                folder.gone = false;
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folder.gone = true;
+                None
+            }
+            Err(_) if folder.is_instance => None,
+            Err(error) => {
+                let trouble = Miss::from(error);
+                if folder.trouble != Some(trouble) {
+                    tracing::warn!(path = %folder.path.display(), %error, kind = K::NAME, "can't list the log files; give the exporter's user the right to read the folder");
+                }
+                Some(trouble)
+            }
+        };
+        let was_gone = folder.gone;
+        let differs = folder.trouble != trouble;
+        folder.trouble = trouble;
+        if listing.is_ok() || was_gone {
+            for log in folder.logs.values() {
+                self.logs[*log].is_listed = false;
+            }
+        }
+        if differs {
+            self.differs(Difference::Some);
+        }
+        if let Ok((_, files)) = listing {
+            self.take_up_listed(place, files);
+        }
+        if K::GONE.is_none() && !was_gone && trouble.is_none() {
+            self.drop_stored_of(place);
+        }
+    }
+
+    fn take_up_listed(&mut self, place: usize, files: Vec<ListedFile>) {
+        let begin = self.folders[place].begin;
+        // What appears from now on is new.
+        self.folders[place].begin = Begin::Beginning;
+        let mut beyond = 0;
+        for (name, names) in K::group(files) {
+            if let Some(log) = self.folders[place].logs.get(&name) {
+                let log = &mut self.logs[*log];
+                (log.dirty, log.link, log.is_listed) = (true, names.link, true);
+                K::rename(&self.folders[place].path, &names, &mut log.follower);
+            } else if self.is_followed_elsewhere(place, &name) {
+            } else if self.logs.len() >= self.max_logs {
+                beyond += 1;
+            } else {
+                self.take_up(place, name, &names, begin);
+            }
+        }
+        let folder = &mut self.folders[place];
+        if beyond > 0 && folder.beyond == 0 {
+            let (path, most) = (folder.path.display(), self.max_logs);
+            tracing::warn!(%path, beyond, most, kind = K::NAME, "there are more log files than are followed");
+        }
+        let differs = std::mem::replace(&mut folder.beyond, beyond) != beyond;
+        if differs {
+            self.differs(Difference::Some);
+        }
+    }
+
+    /// Whether another folder of the same instance has a log of that name.
+    fn is_followed_elsewhere(&self, place: usize, name: &OsStr) -> bool {
+        let instance = &self.folders[place].instance;
+        K::FOLDERS.len() > 1
+            && self
+                .folders
+                .iter()
+                .enumerate()
+                .any(|(other, folder)| other != place && folder.instance == *instance && folder.logs.contains_key(name))
+    }
+
+    fn take_up(&mut self, place: usize, name: OsString, names: &Names, begin: Begin) {
+        let folder = &mut self.folders[place];
+        let stored = self.stored.remove(&(folder.instance.clone(), name.clone())).map(|(record, _)| record);
+        let taken_up = self.kind.take_up(&folder.path, names, stored, begin);
+        let Some((follower, reading)) = taken_up else { return };
+        folder.logs.insert(name.clone(), self.logs.len());
+        self.logs.push(Log {
+            folder: place,
+            name,
+            follower,
+            reading,
+            stage: Stage::New,
+            is_listed: true,
+            dirty: true,
+            link: names.link,
+            grew: None,
+            gone_since: None,
+            told: None,
+            unstored: Difference::Some,
+            shown: None,
+        });
+        self.differs(Difference::Some);
+    }
+
+    /// What was stored of logs in a folder, and is not there any more, is over.
+    fn drop_stored_of(&mut self, place: usize) {
+        let instance = self.folders[place].instance.clone();
+        let over: Vec<_> = self.stored.keys().filter(|(of, _)| *of == instance).cloned().collect();
+        for key in over {
+            if let Some((record, _)) = self.stored.remove(&key) {
+                let unread = record.unread();
+                self.kind.is_over(&instance, record, unread);
+                self.dropped.push(self::key(&key.0, &key.1));
+                self.differs(Difference::Final);
+            }
+        }
+    }
+
+    /// Lets go of what has been gone for long.
+    pub(super) fn forget(&mut self, now: Instant) {
+        let is_over = |log: &Log<K>| match (K::GONE, log.gone_since) {
+            (Some(gone), Some(since)) => now.saturating_duration_since(since) >= gone,
+            (None, Some(_)) => !log.is_listed,
+            (_, None) => false,
+        };
+        let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
+        let (over, mut stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.logs).into_iter().partition(is_over);
+        stay.retain(|log| !(full && K::GONE.is_some() && log.gone_since.is_some()));
+        let differs =
+            !over.is_empty() || stay.len() != self.folders.iter().map(|folder| folder.logs.len()).sum::<usize>();
+        for log in over {
+            let instance = self.folders[log.folder].instance.clone();
+            let record = self.record(&log);
+            if K::GONE.is_none() {
+                self.kind.is_over(&instance, record, 0);
+                self.dropped.push(key(&instance, &log.name));
+                self.differs(Difference::Final);
+            } else if self.stored.len() < self.max_logs {
+                self.stored.insert((instance, log.name), (record, now));
+                self.moved = true;
+            }
+        }
+        self.logs = stay;
+        let used: HashSet<usize> = self.logs.iter().map(|log| log.folder).collect();
+        let unused = |(place, folder): &(usize, &Folder)| folder.gone && !used.contains(place);
+        if self.folders.iter().enumerate().any(|it| unused(&it)) {
+            self.drop_folders(&used);
+        } else if !differs {
+            return;
+        }
+        self.index();
+    }
+
+    fn drop_folders(&mut self, used: &HashSet<usize>) {
+        let mut moved = Vec::new();
+        let mut kept = Vec::new();
+        for (place, folder) in std::mem::take(&mut self.folders).into_iter().enumerate() {
+            if folder.gone && !used.contains(&place) {
+                self.watch.remove(&folder.path);
+                moved.push(usize::MAX);
+            } else {
+                moved.push(kept.len());
+                kept.push(folder);
+            }
+        }
+        self.folders = kept;
+        for log in &mut self.logs {
+            log.folder = moved[log.folder];
+        }
+    }
+
+    fn index(&mut self) {
+        self.differs(Difference::Some);
+        self.places = self.folders.iter().enumerate().map(|(place, folder)| (folder.path.clone(), place)).collect();
+        for folder in &mut self.folders {
+            folder.logs.clear();
+        }
+        for (place, log) in self.logs.iter().enumerate() {
+            self.folders[log.folder].logs.insert(log.name.clone(), place);
+        }
+        self.open = self.logs.iter().map(|log| log.follower.open_files()).sum();
+    }
+
+    /// What can't be read, by instance: how often, and why.
+    pub(super) fn troubles(&self) -> BTreeMap<(OsString, Miss), u64> {
+        let mut troubles = BTreeMap::new();
+        let mut note = |instance: &OsStr, trouble: Option<Miss>, times: u64| {
+            if let Some(trouble) = trouble.filter(|_| times > 0) {
+                *troubles.entry((instance.to_owned(), trouble)).or_default() += times;
+            }
+        };
+        note(OsStr::new(""), self.var_trouble, 1);
+        for folder in &self.folders {
+            note(&folder.instance, folder.trouble, 1);
+            note(&folder.instance, Some(Miss::Limit), folder.beyond);
+        }
+        for log in &self.logs {
+            note(&self.folders[log.folder].instance, log.follower.trouble(), 1);
+        }
+        troubles
+    }
+}
+
+fn key(instance: &OsStr, log: &OsStr) -> Vec<Name> {
+    vec![Name::from(instance), Name::from(log)]
+}
+
+/// The files of a folder.
+fn list_files(folder: &Path) -> io::Result<(Metadata, Vec<ListedFile>)> {
+    let meta = folder.metadata()?;
+    let entries = folder.read_dir()?.map(|entry| {
+        let entry = entry?;
+        Ok(ListedFile { name: entry.file_name(), is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()) })
+    });
+    Ok((meta, entries.collect::<io::Result<_>>()?))
+}
+
+/// Whether a directory is there, or may be: what may not be looked into.
+fn is_directory(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(meta) => meta.is_dir(),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
+}
+
+/// Every directory below `var`, in their order.
+pub(super) fn instances(var: &Path) -> io::Result<Vec<OsString>> {
+    let mut found = Vec::new();
+    for entry in var.read_dir()? {
+        let entry = entry?;
+        // Some file systems have the latter at the root of every volume; only root may read it.
+        if is_directory(&entry.path()) && entry.file_name() != "lost+found" {
+            found.push(entry.file_name());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a directory is on a file system whose files other machines may write, or that isn't known to hint.
+fn is_remote(path: &Path) -> bool {
+    /// ext2 to 4, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS, bcachefs.
+    const LOCAL: [u64; 8] =
+        [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e];
+    rustix::fs::statfs(path).is_ok_and(|stat| !LOCAL.contains(&u64::from_ne_bytes(stat.f_type.to_ne_bytes())))
+}
