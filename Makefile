@@ -22,6 +22,9 @@ BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 mtail=mtail wrk=wrk \
 	prometheus-process-exporter=prometheus-process-exporter prometheus-node-exporter=prometheus-node-exporter \
 	prometheus-blackbox-exporter=prometheus-blackbox-exporter
 
+# How long `make endure` goes on; `make test` takes one.
+MINUTES ?= 60
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +58,13 @@ soak: ## Write gigabytes of logs as fast as can be, and compare every counter wi
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --test integration -- soak:: --nocapture
+
+.PHONY: endure
+endure: ## An hour of everything at once, or MINUTES: answers in time, nothing grows, every counter right in the end
+	@.ci/need $(TEST_PROGRAMS)
+	$(CARGO) build --workspace --release --locked
+	TEST_LIMIT=$$(( $(MINUTES) * 60 + 600 )) CAMPAIGN_ENDURE_MINUTES=$(MINUTES) \
+		$(CARGO) test --workspace --release --locked --test integration -- soak::endure:: --nocapture
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (60) each, over the kept corpus

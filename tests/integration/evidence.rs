@@ -12,14 +12,22 @@ use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, Metrics, concat_os};
 use crate::support::{built, get, run, wait_for};
 
-/// Scrapes until `value` is what `series` has: what is looked for in the background may come a scrape later.
+/// Scrapes until every series of `wanted` has its value, or is not there: what is looked for in the background may come
+/// scrapes later.
+#[track_caller]
+fn wait_for_values(exporter: &Exporter, wanted: &[(&str, Option<f64>)]) -> Metrics {
+    wait_for("values", Duration::from_secs(90), || {
+        let metrics = exporter.metrics();
+        let found = wanted.iter().map(|(series, value)| (*series, metrics.value(series), *value));
+        let missing: Vec<_> = found.filter(|(_, found, value)| found != value).collect();
+        if missing.is_empty() { Ok(metrics) } else { Err(format!("{missing:?}")) }
+    })
+}
+
+/// The same for one series.
 #[track_caller]
 fn wait_for_value(exporter: &Exporter, series: &str, value: f64) -> Metrics {
-    wait_for(series, Duration::from_secs(90), || {
-        let metrics = exporter.metrics();
-        let found = metrics.value(series);
-        if found == Some(value) { Ok(metrics) } else { Err(found) }
-    })
+    wait_for_values(exporter, &[(series, Some(value))])
 }
 
 fn check(module: &str, instance: &str, check: &str) -> String {
@@ -31,43 +39,43 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
     let exporter = Exporter::watch(folder.path(), &simulator);
-    let metrics = wait_for_value(&exporter, "campaign_mta_spool_files{campaign_instance=\"prod\"}", 0.0);
-    for (module, instance, name) in [
+    let checks = [
         ("syslogd", "default", "port"),
         ("web", "default", "http_port"),
         ("web", "default", "control_port"),
         ("stat", "prod", "port"),
         ("mta", "prod", "children"),
         ("trackinglogd", "default", "shared_memory"),
-    ] {
-        let series = check(module, instance, name);
-        assert_eq!(metrics.value(&series), Some(1.0), "{series}");
+    ]
+    .map(|(module, instance, name)| check(module, instance, name));
+    let mut healthy: Vec<_> = checks.iter().map(|series| (&**series, Some(1.0))).collect();
+    healthy.push(("campaign_mta_spool_files{campaign_instance=\"prod\"}", Some(0.0)));
+    healthy.push(("campaign_core_files", Some(0.0)));
+    let metrics = wait_for_values(&exporter, &healthy);
+    for metric in ["campaign_port_bound", "campaign_port_owned"] {
+        let series = metrics.series(metric);
+        assert!(series.len() == 4 && series.iter().all(|(_, value)| *value == 1.0), "{series:?}");
     }
-    for series in metrics.series("campaign_port_bound").into_iter().chain(metrics.series("campaign_port_owned")) {
-        assert_eq!(series.1, 1.0, "{}", series.0);
-    }
-    assert_eq!(metrics.series("campaign_port_owned").len(), 4);
-    wait_for_value(&exporter, "campaign_core_files", 0.0);
 
     let number = simulator.port("syslogd.port");
     let labels = format!("{{module=\"syslogd\",campaign_instance=\"default\",port=\"{number}\",protocol=\"udp\"}}");
+    let (bound, owned) = (format!("campaign_port_bound{labels}"), format!("campaign_port_owned{labels}"));
+    let port_check = check("syslogd", "default", "port");
     simulator.fault(&["close-port", "syslogd"]);
+    // Nothing is looked for where nothing listens: the next scrape says so.
     let metrics = exporter.metrics();
-    assert_eq!(metrics.value(&format!("campaign_port_bound{labels}")), Some(0.0));
-    assert_eq!(metrics.value(&format!("campaign_port_owned{labels}")), None);
-    assert_eq!(metrics.value(&check("syslogd", "default", "port")), Some(0.0));
+    assert_eq!(metrics.value(&bound), Some(0.0));
+    assert_eq!(metrics.value(&owned), None);
+    assert_eq!(metrics.value(&port_check), Some(0.0));
 
     let thief = UdpSocket::bind(("127.0.0.1", number)).unwrap();
     let metrics = exporter.metrics();
-    assert_eq!(metrics.value(&format!("campaign_port_bound{labels}")), Some(1.0));
-    assert_eq!(metrics.value(&format!("campaign_port_owned{labels}")), Some(0.0));
-    assert_eq!(metrics.value(&check("syslogd", "default", "port")), Some(0.0));
+    assert_eq!(metrics.value(&bound), Some(1.0));
+    assert_ne!(metrics.value(&owned), Some(1.0), "whose it is may not be known yet");
+    assert_ne!(metrics.value(&port_check), Some(1.0));
+    wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(0.0)), (&port_check, Some(0.0))]);
     let named = format!("port {number}/udp of syslogd@default is held by PID {}", std::process::id());
-    wait_for("program in the log", Duration::from_secs(90), || {
-        exporter.metrics();
-        let log = exporter.process.output();
-        if log.contains(&named) { Ok(()) } else { Err(log) }
-    });
+    wait_for_log(&exporter, &named);
     // People read it on the page and in the terminal; in a label it would be a series without bound.
     let holder = format!("{number}/udp, PID {} ({})", std::process::id(), own_name());
     for (lang, text) in [(Lang::En, HELD_BY_ANOTHER.en), (Lang::PtBr, HELD_BY_ANOTHER.pt_br)] {
@@ -83,10 +91,17 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
 
     drop(thief);
     simulator.fault(&["open-port", "syslogd"]);
-    let metrics = exporter.metrics();
-    assert_eq!(metrics.value(&format!("campaign_port_owned{labels}")), Some(1.0));
-    assert_eq!(metrics.value(&check("syslogd", "default", "port")), Some(1.0));
+    wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(1.0)), (&port_check, Some(1.0))]);
     assert!(!get(&exporter.url("/status"), &[]).unwrap().contains("class=\"remark\""));
+}
+
+/// Waits until the exporter's log holds `text`: a thread of its own writes it.
+#[track_caller]
+fn wait_for_log(exporter: &Exporter, text: &str) {
+    wait_for("line in the log", Duration::from_secs(90), || {
+        let log = exporter.process.output();
+        if log.contains(text) { Ok(()) } else { Err(log) }
+    });
 }
 
 fn capital(text: &str) -> String {
@@ -116,15 +131,15 @@ fn mails_that_wait_and_a_core_file_are_seen_and_gone_again() {
     simulator.fault(&["core", "4711"]);
     let exporter = Exporter::watch(folder.path(), &simulator);
     let files = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
-    let metrics = wait_for_value(&exporter, files, 25.0);
-    assert_eq!(metrics.value(&check("mta", "prod", "children")), Some(0.0));
+    let children = check("mta", "prod", "children");
+    let metrics = wait_for_values(&exporter, &[(files, Some(25.0)), (&children, Some(0.0))]);
     assert!(metrics.value("campaign_mta_spool_oldest_timestamp_seconds{campaign_instance=\"prod\"}").unwrap() > 1e9);
     let metrics = wait_for_value(&exporter, "campaign_core_files", 1.0);
     assert!(metrics.value("campaign_core_newest_timestamp_seconds").unwrap() > 1e9);
-    assert!(exporter.process.output().contains("core.4711"), "{}", exporter.process.output());
+    wait_for_log(&exporter, "core.4711");
 
     simulator.fault(&["children", "mta@prod", "1"]);
-    assert_eq!(exporter.metrics().value(&check("mta", "prod", "children")), Some(1.0));
+    wait_for_value(&exporter, &children, 1.0);
     simulator.fault(&["spool", "prod", "0"]);
     wait_for_value(&exporter, files, 0.0);
 }

@@ -15,6 +15,7 @@ mod evidence;
 mod exposition;
 mod fault_chain;
 mod layering;
+mod limits;
 mod log_chain;
 mod namespaces;
 mod ownership;

@@ -1,5 +1,8 @@
 //! Whose process it is, on real processes: of other users, of other installations, in containers. They are made as the
 //! superuser makes them, each in namespaces of its own where it needs some.
+//!
+//! Each test runs in a process namespace of its own: it counts every process that calls itself `nlserver`, and the
+//! simulated hosts of other tests would be other installations.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,13 +10,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use campaign_exporter::source::installation::Installation;
 use campaign_exporter::source::processes::{NotOurs, ProcessSource, ProcessTable};
 
-use crate::support::{built, free_port, get};
+use crate::support::{built, free_port, get, run};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -22,16 +25,42 @@ const OWNER: u32 = 65_431;
 const STRANGER: u32 = 65_432;
 const EXPORTER: u32 = 65_433;
 
-/// One test at a time: processes of another one would be counted as ignored.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Set in the process that runs one test alone.
+const ALONE: &str = "CAMPAIGN_TEST_ALONE";
+
+/// Goes on where the test has a process namespace of its own; else runs it in one, to the end.
+macro_rules! alone {
+    () => {
+        if !is_alone(std::any::type_name_of_val(&|| ())) {
+            return;
+        }
+    };
+}
+
+/// Whether this process was made for one test. If not, that test, in which `closure` is, has run in another by now.
+#[track_caller]
+fn is_alone(closure: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let path = closure.split_once("::").and_then(|(_, path)| path.strip_suffix("::{{closure}}"));
+    let test = path.unwrap_or_else(|| panic!("{closure} is no closure of a test"));
+    let mut command = Command::new("unshare");
+    // The shell reaps what the test leaves behind.
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", "\"$@\"; exit $?", "sh"]);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]).env(ALONE, "1");
+    let output = run(&mut command);
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{test}: {text}");
+    false
+}
 
 /// An installation whose `nlserver` is a shell that reads its commands.
-struct Install(tempfile::TempDir, #[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
+struct Install(tempfile::TempDir);
 
 impl Install {
     fn new() -> Install {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let install = Install(tempfile::tempdir().unwrap(), turn);
+        let install = Install(tempfile::tempdir().unwrap());
         install.make("nl6");
         fs::write(
             install.path("nl6/conf/config-prod.xml"),
@@ -132,16 +161,19 @@ fn live(table: &ProcessTable, module: &str) -> u64 {
     table.group(module, "prod").map_or(0, |group| group.now.live())
 }
 
-/// Waits for `ours` to be counted, and checks that one process is not, for `reason`.
+/// Waits for `ours` to be counted, and checks that `strangers` processes are not, for `reason`.
 #[track_caller]
-fn assert_ignored(source: &ProcessSource, reason: NotOurs, ours: &str) {
-    let seen = until(source, reason.label(), |table| table.ignored[reason as usize] > 0 && live(table, ours) == 1);
+fn assert_ignored(source: &ProcessSource, reason: NotOurs, strangers: u64, ours: &str) {
+    let mut expected = [0; NotOurs::ALL.len()];
+    expected[reason as usize] = strangers;
+    let seen = until(source, reason.label(), |table| table.ignored == expected && live(table, ours) == 1);
     assert_eq!(live(&seen, "mta"), 0, "{reason:?}");
     assert!(reason == NotOurs::Undecided || seen.can_tell_of("mta", "prod"));
 }
 
 #[test]
 fn another_users_process_is_not_ours_whatever_it_executes() {
+    alone!();
     let install = Install::new();
     install.give_away();
     let source = install.source(&install.path("nl6"));
@@ -153,13 +185,14 @@ fn another_users_process_is_not_ours_whatever_it_executes() {
     let _watchdog = as_user(STRANGER, "watchdog");
     let _ours = as_user(OWNER, "stat");
     let _superusers = Running::module(&install.nlserver(), "wfserver");
-    assert_ignored(&source, NotOurs::OtherUser, "stat");
-    let table = until(&source, "all", |table| live(table, "wfserver") == 1 && table.ignored[0] == 2);
+    assert_ignored(&source, NotOurs::OtherUser, 2, "stat");
+    let table = until(&source, "all", |table| live(table, "wfserver") == 1 && table.ignored == [2, 0, 0, 0]);
     assert_eq!(live(&table, "watchdog"), 0);
 }
 
 #[test]
 fn a_strangers_zombie_is_not_ours() {
+    alone!();
     let install = Install::new();
     install.give_away();
     let source = install.source(&install.path("nl6"));
@@ -177,6 +210,7 @@ fn a_strangers_zombie_is_not_ours() {
 
 #[test]
 fn the_user_of_the_watchdog_is_the_installations_where_all_files_are_the_superusers() {
+    alone!();
     let install = Install::new();
     fs::set_permissions(install.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let source = install.source(&install.path("nl6"));
@@ -193,6 +227,7 @@ fn the_user_of_the_watchdog_is_the_installations_where_all_files_are_the_superus
 
 #[test]
 fn a_container_with_the_very_same_paths_is_not_ours() {
+    alone!();
     let install = Install::new();
     let source = install.source(&install.path("nl6"));
     // As container engines do it: another root by pivot_root, so that the kernel tells the path inside.
@@ -205,11 +240,12 @@ fn a_container_with_the_very_same_paths_is_not_ours() {
     container.args(["--pid", "--fork", "--kill-child", "--mount", "/bin/sh", "-c", script]).arg(install.path("nl6"));
     let _container = Running::start(&mut container);
     let _ours = Running::module(&install.nlserver(), "stat");
-    assert_ignored(&source, NotOurs::OtherNamespace, "stat");
+    assert_ignored(&source, NotOurs::OtherNamespace, 1, "stat");
 }
 
 #[test]
 fn another_root_directory_with_a_copy_is_not_ours() {
+    alone!();
     let install = Install::new();
     let source = install.source(&install.path("nl6"));
     let script = "set -e; mount --make-rprivate /; mkdir -p $1$0/bin; cp $0/bin/nlserver $1$0/bin/\n\
@@ -219,11 +255,12 @@ fn another_root_directory_with_a_copy_is_not_ours() {
     chroot.args(["--mount", "/bin/sh", "-c", script]).args([install.path("nl6"), install.path("root")]);
     let _chroot = Running::start(&mut chroot);
     let _ours = Running::module(&install.nlserver(), "stat");
-    assert_ignored(&source, NotOurs::OtherNamespace, "stat");
+    assert_ignored(&source, NotOurs::OtherNamespace, 1, "stat");
 }
 
 #[test]
 fn namespaces_of_its_own_do_not_make_a_process_of_ours_anothers() {
+    alone!();
     let install = Install::new();
     let source = install.source(&install.path("nl6"));
     // As a unit with PrivateTmp= or PrivatePIDs= has them.
@@ -237,6 +274,7 @@ fn namespaces_of_its_own_do_not_make_a_process_of_ours_anothers() {
 
 #[test]
 fn several_installations_are_told_apart() {
+    alone!();
     let install = Install::new();
     install.make("other");
     // The same file under another name, as tools that save space leave it.
@@ -247,14 +285,16 @@ fn several_installations_are_told_apart() {
     let _other = Running::module(&install.path("other/bin/nlserver"), "mta");
     let _linked = Running::module(&install.path("linked/bin/nlserver"), "mta");
     let _ours = Running::module(&install.nlserver(), "stat");
-    assert_ignored(&source, NotOurs::OtherInstallation, "stat");
-    until(&source, "both", |table| table.ignored[NotOurs::OtherInstallation as usize] >= 2);
-    let table = until(&theirs, "theirs", |table| live(table, "mta") == 1);
+    assert_ignored(&source, NotOurs::OtherInstallation, 2, "stat");
+    let table = until(&theirs, "theirs", |table| {
+        live(table, "mta") == 1 && table.ignored[NotOurs::OtherInstallation as usize] == 2
+    });
     assert_eq!(live(&table, "stat"), 0);
 }
 
 #[test]
 fn an_upgrade_and_other_ways_to_the_home_leave_processes_ours() {
+    alone!();
     let install = Install::new();
     symlink(install.path("nl6"), install.path("link")).unwrap();
     let source = install.source(&install.path("link"));
@@ -273,15 +313,15 @@ fn an_upgrade_and_other_ways_to_the_home_leave_processes_ours() {
 
 #[test]
 fn a_process_that_executes_another_installations_program_is_no_longer_ours() {
+    alone!();
     let install = Install::new();
     install.make("other");
     let source = install.source(&install.path("nl6"));
     let mut process = Running::module(&install.nlserver(), "mta");
     until(&source, "ours", |table| live(table, "mta") == 1);
     process.tell(&format!("exec {}/bin/nlserver -s mta -instance:prod\n", install.path("other").display()));
-    // The hosts of other tests are other installations, too.
     until(&source, "theirs", |table| {
-        live(table, "mta") == 0 && table.ignored[NotOurs::OtherInstallation as usize] >= 1
+        live(table, "mta") == 0 && table.ignored[NotOurs::OtherInstallation as usize] == 1
     });
     process.tell(&format!("exec {} -s mta -instance:prod\n", install.nlserver().display()));
     until(&source, "ours again", |table| live(table, "mta") == 1);
@@ -289,6 +329,7 @@ fn a_process_that_executes_another_installations_program_is_no_longer_ours() {
 
 #[test]
 fn invented_names_go_with_their_processes() {
+    alone!();
     let install = Install::new();
     let source = install.source(&install.path("nl6"));
     for number in 0..100 {
@@ -349,6 +390,7 @@ fn exporter_for_all(install: &Install) -> PathBuf {
 
 #[test]
 fn a_user_of_its_own_goes_by_user_and_namespace_and_says_what_it_cannot_decide() {
+    alone!();
     let install = Install::new();
     let exporter = exporter_for_all(&install);
     install.give_away();
@@ -372,6 +414,7 @@ fn a_user_of_its_own_goes_by_user_and_namespace_and_says_what_it_cannot_decide()
 
 #[test]
 fn an_exporter_alone_in_a_container_cannot_tell() {
+    alone!();
     let install = Install::new();
     let _outside = Running::module(&install.nlserver(), "mta");
     let mut command = Command::new("unshare");
@@ -384,6 +427,7 @@ fn an_exporter_alone_in_a_container_cannot_tell() {
 
 #[test]
 fn a_proc_that_hides_processes_cannot_tell_at_once_unless_the_user_is_campaigns() {
+    alone!();
     let install = Install::new();
     let exporter = exporter_for_all(&install);
     install.give_away();
@@ -405,6 +449,7 @@ fn a_proc_that_hides_processes_cannot_tell_at_once_unless_the_user_is_campaigns(
 
 #[test]
 fn an_exporter_in_a_container_with_the_hosts_processes_counts_them() {
+    alone!();
     let install = Install::new();
     let _mta = Running::module(&install.nlserver(), "mta");
     // The host's files below /mnt/host, as `--volume /:/host --pid host` has them, and another root.

@@ -3,6 +3,9 @@
 //!
 //! Five runs: three plain ones, one that kills the exporter, one without hints of the kernel.
 
+mod endure;
+mod piped;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,0 +1,40 @@
+//! What a limit of the system does to an exporter that is running.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::stack::Exporter;
+use crate::support::{get, run, wait_for};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// More than the exporter may hold, and fewer than wait in the queue of a listener.
+const IDLE: usize = 40;
+
+#[test]
+fn without_descriptors_for_new_connections_the_oldest_idle_ones_make_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let exporter = Exporter::start::<&str>(folder.path(), &folder.path().join("nl6"), &[]);
+    let pid = exporter.process.pid();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = format!("--nofile={0}:{0}", open + 8);
+    let limited = run(Command::new("prlimit").arg(format!("--pid={pid}")).arg(limit));
+    assert!(limited.status.success(), "{limited:?}");
+
+    let mut idle: Vec<_> = (0..IDLE).map(|_| TcpStream::connect(&exporter.address).unwrap()).collect();
+    // Whoever waits in the queue of the listener has to be accepted before it.
+    assert_eq!(get(&exporter.url("/-/healthy"), &[]).as_deref().map(str::trim_end), Ok("Healthy."));
+    for connection in &mut idle[..IDLE / 2] {
+        connection.set_read_timeout(Some(LIMIT)).unwrap();
+        // An end, whichever way.
+        let end = connection.read(&mut [0]);
+        assert!(matches!(&end, Ok(0)) || end.as_ref().is_err_and(|error| error.raw_os_error() == Some(104)), "{end:?}");
+    }
+    wait_for("line in the log", LIMIT, || {
+        let log = exporter.process.output();
+        if log.contains("cannot accept connections") { Ok(()) } else { Err(log) }
+    });
+}
