@@ -5,10 +5,11 @@
 //! | part | what it is for | what it may import |
 //! |---|---|---|
 //! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | std alone |
-//! | [`parse`] | bytes in, values out, no I/O | `catalog` |
-//! | [`source`] | the only code that touches the machine | `catalog`, `parse` |
+//! | [`label`] | names of the machine as label values | none |
+//! | [`parse`] | bytes in, values out, no I/O | `catalog`, `label` |
+//! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse` |
 //! | [`source::kit`] | what every source needs, once | `parse`, no other source |
-//! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog` |
+//! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog`, `label` |
 //! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
 //! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | all of the above |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod collect;
 pub mod health;
 pub mod host;
+pub mod label;
 pub mod logging;
 pub mod parse;
 pub mod pool;

@@ -6,7 +6,6 @@
 //!
 //! Knows the catalog and nothing of where samples come from.
 
-use std::borrow::Cow;
 use std::io::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,12 +15,10 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 
 use crate::catalog::signals::exporter::DoubtReason;
 use crate::catalog::{MetricDef, MetricKind, Text};
+use crate::label::MAX_LABEL_BYTES;
 
 /// The content type of [`Snapshot::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// The most bytes that a label value may have; a longer one is cut at a character's boundary.
-pub const MAX_LABEL_BYTES: usize = 256;
 
 /// The most bytes that a remark's detail may have; a longer one is cut at a character's boundary.
 pub const MAX_REMARK_BYTES: usize = 512;
@@ -432,18 +429,6 @@ fn encoded(def: &'static MetricDef, labels: &[&str]) -> Result<(String, Series),
     Ok((header, Series { labels, line }))
 }
 
-/// Bytes of the machine as text for a label: valid UTF-8, and no longer than [`MAX_LABEL_BYTES`].
-#[must_use]
-pub fn label_text(bytes: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => Cow::Borrowed(bounded(text)),
-        Cow::Owned(mut text) => {
-            text.truncate(bounded(&text).len());
-            Cow::Owned(text)
-        }
-    }
-}
-
 fn bounded(text: &str) -> &str {
     cut(text, MAX_LABEL_BYTES)
 }
@@ -565,10 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn label_values_are_valid_utf8_and_bounded() {
-        assert_eq!(label_text(b"caf\xe9"), "caf\u{fffd}");
-        assert_eq!(label_text("é".repeat(200).as_bytes()).len(), MAX_LABEL_BYTES);
-        assert_eq!(label_text(&[0xff; 300]).chars().count(), MAX_LABEL_BYTES / 3);
+    fn label_values_are_bounded() {
         let mut samples = Samples::default();
         samples.push(&GAUGE, &[&"x".repeat(1000), ""], 1.0);
         assert_eq!(samples.of(&GAUGE).next().unwrap().labels[0].len(), MAX_LABEL_BYTES);

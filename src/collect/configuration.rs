@@ -17,7 +17,8 @@ use crate::catalog::signals::logs::{IN_MAIL_POP_PERIOD, LOG_ROTATION_SIZE};
 use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
 use crate::catalog::signals::spool::{MTA_CHILD_MAX_AGE, MTA_CHILDREN_MAX};
 use crate::catalog::{MetricDef, Module};
-use crate::snapshot::{Samples, label_text};
+use crate::label::label_of;
+use crate::snapshot::Samples;
 use crate::source::installation::{Failure, Installation};
 
 /// The collector `configuration`.
@@ -32,7 +33,7 @@ impl Collector for Configuration {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let installation = cx.installation.as_ref();
         let Some(home) = &installation.home else { return Err(not_found(installation)) };
-        out.push(&INSTALLATION_INFO, &[&label_text(home.as_os_str().as_encoded_bytes())], 1.0);
+        out.push(&INSTALLATION_INFO, &[&label_of(home.as_os_str().as_encoded_bytes())], 1.0);
 
         let mut losses = Losses::default();
         for (file, state) in &installation.files {

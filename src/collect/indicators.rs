@@ -11,8 +11,9 @@ use crate::catalog::signals::indicators::{
     INDICATOR_ALERT_THRESHOLD, INDICATOR_FILE_MODIFIED, INDICATOR_FILE_VALID, INDICATOR_MAX, INDICATOR_VALUE,
     INDICATOR_WARNING_THRESHOLD,
 };
+use crate::label::label_of;
 use crate::parse::reply::{Indicator, Indicators, indicators};
-use crate::snapshot::{Samples, label_text};
+use crate::snapshot::Samples;
 use crate::source::indicators::{DropFile, read};
 use crate::source::kit::{LogOnChange, Miss};
 
@@ -63,7 +64,7 @@ impl Collector for DroppedIndicators {
 
 impl TakenIndicators {
     fn take(&mut self, file: &DropFile, out: &mut Samples) {
-        let name = label_text(file.name.as_encoded_bytes()).into_owned();
+        let name = label_of(file.name.as_encoded_bytes()).into_owned();
         if !self.files.insert(name.clone()) {
             self.losses.add(ErrorKind::Parse, 1);
             self.problems.insert(name, "another file's name looks the same; the first is taken".to_owned());
@@ -106,7 +107,7 @@ impl TakenIndicators {
     }
 
     fn take_one(&mut self, indicator: &Indicator, out: &mut Samples) -> Result<(), String> {
-        let name = label_text(indicator.name.as_bytes()).into_owned();
+        let name = label_of(indicator.name.as_bytes()).into_owned();
         let thresholds = [
             (&INDICATOR_WARNING_THRESHOLD, indicator.warning),
             (&INDICATOR_ALERT_THRESHOLD, indicator.alert),
@@ -126,7 +127,7 @@ impl TakenIndicators {
         let mut labels = HashSet::new();
         let mut twice = None;
         for (label, value) in &indicator.current {
-            let label = label_text(label.as_bytes()).into_owned();
+            let label = label_of(label.as_bytes()).into_owned();
             if labels.contains(&label) {
                 twice = Some(format!("the value {label:?} of the indicator {name:?} is there twice"));
                 continue;

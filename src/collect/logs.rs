@@ -2,10 +2,13 @@
 //!
 //! Knows what a log says about its module; how files are followed is for `source::tailer`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 
-use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, published, show_stored, text};
+use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, instance_label, published, show_stored};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, module};
 use crate::catalog::signals::logs::{
     LAST_RUN, LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_FOLLOWED, LOG_FILES_NOT_FOLLOWED,
@@ -15,6 +18,7 @@ use crate::catalog::signals::logs::{
 };
 use crate::catalog::{Kind, Module};
 use crate::health;
+use crate::label::{MAX_LABEL_BYTES, label_among};
 use crate::parse::line::{Level, Problem};
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
@@ -47,21 +51,26 @@ impl Collector for LogsCollector {
 pub fn samples(published: &Published<LogsView>, installation: &Installation, out: &mut Samples) -> Outcome {
     show_stored(LOGS, published.stored, out);
     let view = &published.view;
-    let mut absent: BTreeSet<(&str, &str)> = expected(installation).collect();
+    let mut absent: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (instance, log) in expected(installation) {
+        absent.entry(instance).or_default().insert(log);
+    }
     let mut followed = 0;
+    let names = LogNames { view, installation };
     for log in view.logs.iter().filter(|log| log.present) {
         followed += 1;
-        let is_expected = log.instance.to_str().zip(log.log.to_str()).is_some_and(|key| absent.remove(&key));
-        push(log, is_expected, out);
+        let (name, instance) = (names.log(log), names.instance(&log.instance));
+        let is_expected = absent.get_mut(&*instance).is_some_and(|logs| logs.remove(&*name));
+        push(log, &LogLabels::new(&name, &instance), is_expected, out);
     }
     out.push(&LOG_FILES_FOLLOWED, &[], float(followed));
-    for (instance, log) in absent {
+    for (instance, log) in absent.iter().flat_map(|(instance, logs)| logs.iter().map(move |log| (instance, log))) {
         LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
     }
-    judge(view, out);
+    judge(&names, out);
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
-        out.push(&LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
+        out.push(&LOG_FILES_NOT_FOLLOWED, &[&names.instance(instance), reason(*trouble)], float(*times));
         losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
@@ -87,14 +96,14 @@ fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static
 }
 
 /// What the last run of each utility says, by all of its logs.
-fn judge(view: &LogsView, out: &mut Samples) {
+fn judge(names: &LogNames<'_>, out: &mut Samples) {
     let mut runs: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for log in view.logs.iter().filter(|log| log.present) {
-        let name = text(&log.log);
+    for log in names.view.logs.iter().filter(|log| log.present) {
+        let name = names.log(log);
         let of_utility = |module: &&&Module| module.name == module_of(&name) && !module.kind.is_resident();
         if let Some(utility) = MODULES.iter().find(of_utility) {
             let run = (log.counts.last_message, log.counts.runs.last_errors());
-            runs.entry((utility.name, text(&log.instance).into_owned())).or_default().push(run);
+            runs.entry((utility.name, names.instance(&log.instance).into_owned())).or_default().push(run);
         }
     }
     for ((module, instance), runs) in runs {
@@ -104,9 +113,7 @@ fn judge(view: &LogsView, out: &mut Samples) {
 
 /// Shows a log. One that is expected had its counters at 0 before it was there; of another one that comes they are shown at
 /// 0 once: `increase` sees no count that a series begins with.
-fn push(view: &LogView, is_expected: bool, out: &mut Samples) {
-    let (log, instance) = (text(&view.log), text(&view.instance));
-    let labels = LogLabels::new(&log, &instance);
+fn push(view: &LogView, labels: &LogLabels<'_>, is_expected: bool, out: &mut Samples) {
     let counts = &view.counts;
     if is_expected || view.introduced.is_done() {
         labels.counters(counts, &view.tally, out);
@@ -129,6 +136,23 @@ fn push(view: &LogView, is_expected: bool, out: &mut Samples) {
     }
     out.push(&LOG_SIZE, &labels, float(view.size));
     out.push(&LOG_LAG, &labels, float(view.lag));
+}
+
+/// The labels of all logs.
+struct LogNames<'a> {
+    view: &'a LogsView,
+    installation: &'a Installation,
+}
+
+impl LogNames<'_> {
+    fn instance<'a>(&'a self, name: &'a OsStr) -> Cow<'a, str> {
+        instance_label(name, self.installation, self.view.logs.iter().map(|log| &*log.instance))
+    }
+
+    fn log<'a>(&'a self, log: &'a LogView) -> Cow<'a, str> {
+        let beside = self.view.logs.iter().filter(|other| other.instance == log.instance);
+        label_among(log.log.as_bytes(), beside.map(|other| other.log.as_bytes()), MAX_LABEL_BYTES)
+    }
 }
 
 /// Log, module and instance.
@@ -181,7 +205,7 @@ fn is_utility(name: &str) -> bool {
 
 /// Whether a log is of a module that starts when needed.
 #[must_use]
-pub fn tells_runs(log: &std::ffi::OsStr) -> bool {
+pub fn tells_runs(log: &OsStr) -> bool {
     log.to_str().is_some_and(|log| is_utility(module_of(log)))
 }
 

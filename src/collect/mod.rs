@@ -27,7 +27,9 @@ use self::census::Census;
 use crate::catalog::signals;
 use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
 use crate::catalog::signals::probes::Probe;
-use crate::snapshot::{Samples, label_text};
+use crate::label::label_among;
+use crate::parse::cmdline::MAX_INSTANCE_BYTES;
+use crate::snapshot::Samples;
 use crate::source::installation::{Installation, InstallationSource};
 use crate::source::kit::background::Stall;
 use crate::source::kit::{Miss, ProcRoot};
@@ -359,9 +361,14 @@ fn show_stored(collector: &str, stored: Option<bool>, out: &mut Samples) {
     }
 }
 
-/// A file's name as a label.
-fn text(name: &OsStr) -> Cow<'_, str> {
-    label_text(name.as_bytes())
+/// The label of the Campaign instance whose folder has this `name`, one of `folders`.
+fn instance_label<'a>(
+    name: &'a OsStr,
+    installation: &'a Installation,
+    folders: impl Iterator<Item = &'a OsStr>,
+) -> Cow<'a, str> {
+    let configured = installation.instances.keys().map(|instance| installation.name_of(instance));
+    label_among(name.as_bytes(), configured.chain(folders.map(OsStr::as_bytes)), MAX_INSTANCE_BYTES)
 }
 
 /// A count or a number of bytes as a sample, which is a float: exact up to 2^53, and near enough beyond.

@@ -103,7 +103,7 @@ impl Spool {
         let path = expand(moved.as_deref().unwrap_or(template), |name| match name {
             VAR_DIRECTORY => var.as_ref().map(|var| var.as_os_str().as_bytes()),
             INSTALLATION_VARIABLE => home.map(|home| home.as_os_str().as_bytes()),
-            INSTANCE_VARIABLE => Some(instance.as_bytes()),
+            INSTANCE_VARIABLE => Some(cx.installation.name_of(instance)),
             _ => None,
         });
         let problem = match path {

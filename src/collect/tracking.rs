@@ -3,7 +3,7 @@
 //! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
 //! `source::tailer::tracking`, what is healthy is for `health`.
 
-use super::{CollectError, Collector, Context, Losses, Outcome, float, published, show_stored, text};
+use super::{CollectError, Collector, Context, Losses, Outcome, float, instance_label, published, show_stored};
 use crate::catalog::attributes::TRACKING_LOGS_SIZE;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::tracking::{
@@ -45,13 +45,14 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
     show_stored(COLLECTOR, published.stored, out);
     let view = &published.view;
     let mut losses = Losses::default();
+    let label = |instance| instance_label(instance, installation, view.instances.iter().map(|one| &*one.instance));
     for one in &view.instances {
-        push(one, installation, out);
+        push(one, &label(&one.instance), installation, out);
     }
     let corrupt = view.instances.iter().map(|one| one.corrupt_files);
     out.judge(LOG_INTEGRITY.name, WRITER.name, DEFAULT_INSTANCE, health::log_integrity(corrupt));
     for ((instance, trouble), times) in &view.troubles {
-        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&text(instance), reason(*trouble)], float(*times));
+        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&label(instance), reason(*trouble)], float(*times));
         losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
@@ -60,9 +61,8 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
     }
 }
 
-fn push(view: &InstanceTracking, installation: &Installation, out: &mut Samples) {
-    let instance = text(&view.instance);
-    let labels = [&*instance];
+fn push(view: &InstanceTracking, instance: &str, installation: &Installation, out: &mut Samples) {
+    let labels = [instance];
     // One writer for all instances, and so one configuration.
     let limit = installation.settings(DEFAULT_INSTANCE).number(&TRACKING_LOGS_SIZE).unwrap_or_default();
     out.push(&TRACKING_LOG_FILES, &labels, float(view.files));

@@ -70,8 +70,10 @@ pub struct Installation {
     pub shared: Settings,
     /// Why no installation is found, or its configuration files can't be listed.
     pub trouble: Option<Trouble>,
-    /// How many instances' files are not followed: beyond [`MAX_INSTANCES`], or with a name that can't be told apart.
+    /// How many instances' files are not followed: beyond [`MAX_INSTANCES`].
     pub left_out: usize,
+    /// The names of the instances whose labels are not their names.
+    pub names: BTreeMap<String, Vec<u8>>,
 }
 
 /// How the last reading of a configuration file went.
@@ -114,6 +116,12 @@ impl Installation {
     #[must_use]
     pub fn var_folder(&self) -> Option<PathBuf> {
         self.var.clone().or_else(|| Some(self.home.as_ref()?.join("var")))
+    }
+
+    /// The name that Campaign uses for the instance with this label.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, instance: &'a str) -> &'a [u8] {
+        self.names.get(instance).map_or(instance.as_bytes(), Vec::as_slice)
     }
 
     /// The settings that hold for `instance`: what `serverConf.xml` says where the instance has no file.

@@ -10,12 +10,13 @@ use campaign_exporter::catalog::modules;
 /// The parts of the house, each with the parts it may import.
 const MAP: &[(&str, &[&str])] = &[
     ("catalog", &[]),
-    ("parse", &["catalog"]),
+    ("label", &[]),
+    ("parse", &["catalog", "label"]),
     ("sync", &[]),
     ("pool", &["sync"]),
-    ("source", &["catalog", "parse", "pool", "sync"]),
-    ("snapshot", &["catalog"]),
-    ("collect", &["catalog", "health", "parse", "pool", "source", "snapshot", "sync"]),
+    ("source", &["catalog", "label", "parse", "pool", "sync"]),
+    ("snapshot", &["catalog", "label"]),
+    ("collect", &["catalog", "health", "label", "parse", "pool", "source", "snapshot", "sync"]),
     ("health", &["catalog", "snapshot"]),
     ("render", &["catalog", "snapshot", "health"]),
     ("web", &["parse::webconfig", "pool", "sync"]),

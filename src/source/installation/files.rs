@@ -18,7 +18,8 @@ use tracing::Level;
 use super::var::VarFolder;
 use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
-use crate::parse::cmdline::instance_name;
+use crate::label::label_among;
+use crate::parse::cmdline::MAX_INSTANCE_BYTES;
 use crate::parse::conf::{ConfError, ServerConf, Settings};
 use crate::source::kit::Miss;
 use crate::source::kit::files::read_regular;
@@ -288,6 +289,9 @@ impl Files {
             installation.files.insert(label.clone(), state);
             if let (Some(instance), Some(conf)) = (instance_of(label), &file.conf) {
                 let settings = Settings::overlay(server.clone(), Some(conf.clone()));
+                if let Some(name) = instance_in(&file.name).filter(|name| *name != instance.as_bytes()) {
+                    installation.names.insert(instance.to_owned(), name.to_owned());
+                }
                 installation.instances.insert(instance.to_owned(), settings);
             }
         }
@@ -404,8 +408,8 @@ impl Files {
     fn report_left_out(&mut self, conf: &Path, left_out: usize) {
         if left_out != self.left_out && left_out > 0 {
             let message = format!(
-                "{left_out} configuration files are left out: at most {MAX_INSTANCES} instances are followed, and names \
-                 must differ in more than unprintable characters; remove the files that are not needed"
+                "{left_out} configuration files are left out: at most {MAX_INSTANCES} instances are followed; remove \
+                 the files that are not needed"
             );
             self.notice(Level::WARN, conf, message);
         }
@@ -516,7 +520,7 @@ impl Followed {
 /// The configuration files of the instances: label -> name.
 struct Listing {
     names: BTreeMap<String, OsString>,
-    /// How many there are besides: beyond the limit, or with the label of another.
+    /// How many there are besides, beyond the limit.
     left_out: usize,
 }
 
@@ -524,20 +528,16 @@ fn list(conf: &Path) -> io::Result<Listing> {
     let mut names = BTreeMap::new();
     let mut left_out = 0;
     for entry in fs::read_dir(conf)? {
-        let name = entry?.file_name();
-        // Editors' copies (`config-prod.xml~`, `.config-prod.xml.swp`, `config-prod.xml.bak`) are not of this form.
-        let instance = name.as_bytes().strip_prefix(PREFIX.as_bytes());
-        let instance = instance.and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
-        let Some(instance) = instance.filter(|instance| !instance.is_empty()) else { continue };
-        let label = file_name(&instance_name(instance));
-        // Of two files with one label the first by name holds, in whatever order they are listed.
-        match names.get(&label) {
-            Some(other) if *other <= name => left_out += 1,
-            other => {
-                left_out += usize::from(other.is_some());
-                names.insert(label, name);
+        let mut name = entry?.file_name();
+        let Some(mut label) = instance_in(&name).map(|instance| label_beside(instance, &[])) else { continue };
+        // Of one text in two encodings the UTF-8 one keeps the label, in whatever order they are listed.
+        if let Some(other) = names.get_mut(&file_name(&label)) {
+            if name.to_str().is_some() {
+                std::mem::swap(other, &mut name);
             }
+            label = label_beside(instance_in(&name).unwrap_or_default(), label.as_bytes());
         }
+        names.insert(file_name(&label), name);
         if names.len() > MAX_INSTANCES {
             // The instance `default` is no one's to push out.
             let last = names.keys().rev().find(|label| instance_of(label) != Some(DEFAULT_INSTANCE)).cloned();
@@ -545,6 +545,18 @@ fn list(conf: &Path) -> io::Result<Listing> {
         }
     }
     Ok(Listing { names, left_out })
+}
+
+/// The name of the instance whose file is called `name`. Editors' copies (`config-prod.xml~`, `.config-prod.xml.swp`,
+/// `config-prod.xml.bak`) are no instances' files.
+fn instance_in(name: &OsStr) -> Option<&[u8]> {
+    let instance = name.as_bytes().strip_prefix(PREFIX.as_bytes())?.strip_suffix(SUFFIX.as_bytes())?;
+    (!instance.is_empty()).then_some(instance)
+}
+
+/// The label of the instance called `name` beside the one called `other`.
+fn label_beside(name: &[u8], other: &[u8]) -> String {
+    label_among(name, std::iter::once(other), MAX_INSTANCE_BYTES).into_owned()
 }
 
 /// The file of `instance`, by name.

@@ -1,5 +1,6 @@
 //! One test a hazard; nothing waits but the test of the thread.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -401,18 +402,25 @@ fn copies_that_editors_leave_are_no_instances() {
 }
 
 #[test]
-fn instance_names_are_made_valid_and_bounded() {
+fn instance_names_are_made_valid_and_bounded_and_stay_different() {
     let host = Host::new();
     let conf = host.path("nl6/conf");
-    for name in [b"config-caf\xe9.xml".as_slice(), b"config-caf\xe8.xml", b"config-a b\n.xml"] {
-        fs::write(conf.join(std::ffi::OsStr::from_bytes(name)), PROD).unwrap();
+    let names = [b"caf\xe9".as_slice(), b"caf\xe8", b"a b\n", b"a b\t", "caf\u{e9}".as_bytes()];
+    for name in names {
+        fs::write(conf.join(OsStr::from_bytes(&[b"config-", name, b".xml"].concat())), PROD).unwrap();
     }
     host.write(&format!("config-{}.xml", "x".repeat(200)), PROD);
-    let told = host.looks();
-    let long = "x".repeat(128);
-    assert_eq!(host.instances(), ["a\u{fffd}b\u{fffd}", "caf\u{fffd}", "default", "prod", &long]);
-    assert!(told.iter().any(|line| line.starts_with("WARN 1 configuration files are left out")), "{told:?}");
-    assert_eq!(host.source.current().left_out, 1);
+    assert!(!host.looks().iter().any(|line| line.starts_with("WARN")));
+    let installation = host.source.current();
+    let labels: Vec<_> = installation.instances.keys().map(String::as_str).collect();
+    assert_eq!(labels.len(), names.len() + 3, "{labels:?}");
+    assert!(labels.contains(&"caf\u{e9}") && labels.contains(&"caf\u{e8}"), "{labels:?}");
+    assert!(labels.iter().all(|label| label.len() <= 128 && !label.contains(char::is_control)), "{labels:?}");
+    assert_eq!(installation.name_of("caf\u{e9}"), "caf\u{e9}".as_bytes(), "the UTF-8 one of the two");
+    assert_eq!(installation.name_of("caf\u{e8}"), b"caf\xe8");
+    let marked = labels.iter().find(|label| label.starts_with("caf\u{e9}\u{fffd}~")).unwrap();
+    assert_eq!(installation.name_of(marked), b"caf\xe9");
+    assert_eq!(installation.left_out, 0);
 }
 
 #[test]
