@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::catalog::Lang;
-use crate::logging::{Format, Level};
+use crate::logging::{Format, LogLevel};
 use crate::render::rules::options::Options;
 use crate::serve::RESERVED;
 use crate::web::ListenAddress;
@@ -72,7 +72,7 @@ pub struct Invocation {
     /// What is to be done.
     pub command: Command,
     /// `--log.level`; none for a command that logs only when asked to.
-    pub log_level: Option<Level>,
+    pub log_level: Option<LogLevel>,
     /// `--log.format`.
     pub log_format: Format,
 }
@@ -473,8 +473,8 @@ fn log_flags() -> Vec<Arg> {
     let flags = [
         flag(LOG_LEVEL, "The least severity that is logged")
             .value_name("LEVEL")
-            .value_parser(PossibleValuesParser::new(Level::ALL.map(Level::name)))
-            .default_value(Level::default().name()),
+            .value_parser(PossibleValuesParser::new(LogLevel::ALL.map(LogLevel::name)))
+            .default_value(LogLevel::default().name()),
         flag("log.format", "How the lines of the log are written")
             .value_name("FORMAT")
             .value_parser(PossibleValuesParser::new(Format::ALL.map(Format::name)))
@@ -611,8 +611,11 @@ mod tests {
             max_requests: 40,
             timeout_offset: Duration::from_millis(250),
         };
-        let expected =
-            Invocation { command: Command::Serve(host, web), log_level: Some(Level::Info), log_format: Format::Logfmt };
+        let expected = Invocation {
+            command: Command::Serve(host, web),
+            log_level: Some(LogLevel::Info),
+            log_format: Format::Logfmt,
+        };
         assert_eq!(invocation, expected);
         assert_eq!(parsed(&["serve"]).unwrap(), expected);
     }
@@ -634,7 +637,7 @@ mod tests {
             "--log.format=json",
         ];
         let invocation = parsed(&flags).unwrap();
-        assert_eq!((invocation.log_level, invocation.log_format), (Some(Level::Debug), Format::Json));
+        assert_eq!((invocation.log_level, invocation.log_format), (Some(LogLevel::Debug), Format::Json));
         let (host, web) = served(&flags);
         assert_eq!(host.campaign_home, Some("/srv/nl6".into()));
         assert_eq!(host.procfs, PathBuf::from("/p"));
@@ -670,7 +673,7 @@ mod tests {
         assert_eq!((host.storage, host.storage_is_read_only), ("/s".into(), true));
         assert_eq!(options, CheckOptions { format: CheckFormat::Text, lang: Lang::En });
         let other = parsed(&["check", "--format=json", "--lang=pt-BR", "--log.level=warn"]).unwrap();
-        assert_eq!(other.log_level, Some(Level::Warn));
+        assert_eq!(other.log_level, Some(LogLevel::Warn));
         let Command::Check(_, options) = other.command else { panic!() };
         assert_eq!(options, CheckOptions { format: CheckFormat::Json, lang: Lang::PtBr });
         let rules = |lang, job: &str| Command::Rules(Box::new(Options { lang, job: job.into(), ..Options::default() }));

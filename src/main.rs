@@ -15,7 +15,7 @@ use campaign_exporter::pool::Pool;
 use campaign_exporter::render::report::Verdict;
 use campaign_exporter::render::terminal::{Colour, terminal};
 use campaign_exporter::render::{json, reference, rules};
-use campaign_exporter::service::{self, State};
+use campaign_exporter::service::{self, ServiceState};
 use campaign_exporter::source::limits::{self, DescriptorBudget};
 use campaign_exporter::source::probes;
 use campaign_exporter::web::{self, ConfigFile};
@@ -159,12 +159,12 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    service::tell(State::Reloading);
+                    service::tell(ServiceState::Reloading);
                     tracing::info!("reading everything again");
                     let reloading = Arc::clone(&host);
                     self.helper.add(move || {
                         reloading.reload();
-                        service::tell(State::Ready);
+                        service::tell(ServiceState::Ready);
                     });
                 }
             }
@@ -177,7 +177,7 @@ async fn keep_alive(interval: Duration) {
     let mut interval = tokio::time::interval(interval);
     loop {
         interval.tick().await;
-        service::tell(State::Alive);
+        service::tell(ServiceState::Alive);
     }
 }
 
@@ -188,7 +188,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     let listeners = if web.systemd_socket { service::sockets()? } else { web::bind(&web.listen_addresses)? };
     let signals = Signals::listen()?;
     let host = Arc::new(CampaignHost::open(host)?);
-    let options = serve::Options {
+    let options = serve::ServeOptions {
         telemetry_path: web.telemetry_path,
         max_requests: web.max_requests,
         timeout_offset: web.timeout_offset,
@@ -197,13 +197,13 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     if let Some(interval) = service::watchdog_interval() {
         tokio::spawn(keep_alive(interval));
     }
-    service::tell(State::Ready);
+    service::tell(ServiceState::Ready);
     let shutdown = async move {
         signals.until_end(host).await;
         tracing::info!("ending");
-        service::tell(State::Stopping);
+        service::tell(ServiceState::Stopping);
     };
-    web::serve(listeners, answer, web::Settings { limits, config }, shutdown).await?;
+    web::serve(listeners, answer, web::WebSettings { limits, config }, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,25 +16,20 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The threads, which end when this is dropped and what they do has ended.
 #[derive(Debug)]
 pub struct Pool {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+    queue: Arc<Mutex<JobQueue>>,
 }
 
 #[derive(Default)]
-struct State {
+struct JobQueue {
     jobs: VecDeque<Job>,
     /// The threads that have nothing to do; the last to become idle is the first to be woken, for its stack is warm.
     idle: Vec<Thread>,
     is_closed: bool,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for JobQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("jobs", &self.jobs.len()).field("idle", &self.idle.len()).finish()
+        f.debug_struct("JobQueue").field("jobs", &self.jobs.len()).field("idle", &self.idle.len()).finish()
     }
 }
 
@@ -52,10 +47,10 @@ impl Pool {
     /// # Errors
     /// When the system does not have that many.
     pub fn start(name: &'static str, threads: usize) -> Result<Pool, PoolError> {
-        let pool = Pool { shared: Arc::default() };
+        let pool = Pool { queue: Arc::default() };
         for _ in 0..threads {
-            let shared = Arc::clone(&pool.shared);
-            let run = move || while shared.run_next() {};
+            let queue = Arc::clone(&pool.queue);
+            let run = move || while run_next(&queue) {};
             thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| PoolError { name, source })?;
         }
         Ok(pool)
@@ -63,7 +58,7 @@ impl Pool {
 
     /// Has a thread do `job` when one is free.
     pub fn add(&self, job: impl FnOnce() + Send + 'static) {
-        let mut state = locked(&self.shared.state);
+        let mut state = locked(&self.queue);
         state.jobs.push_back(Box::new(job));
         let woken = state.idle.pop();
         drop(state);
@@ -85,7 +80,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let mut state = locked(&self.shared.state);
+        let mut state = locked(&self.queue);
         state.is_closed = true;
         state.jobs.clear();
         for thread in state.idle.drain(..) {
@@ -94,32 +89,30 @@ impl Drop for Pool {
     }
 }
 
-impl Shared {
-    /// Does the next job; waits for one. False when there will be none.
-    fn run_next(&self) -> bool {
-        let Some(job) = self.next() else { return false };
-        // Reported by the panic hook; the thread goes on.
-        let _ = catch_unwind(AssertUnwindSafe(job));
-        true
-    }
+/// Does the next job; waits for one. False when there will be none.
+fn run_next(queue: &Mutex<JobQueue>) -> bool {
+    let Some(job) = next(queue) else { return false };
+    // Reported by the panic hook; the thread goes on.
+    let _ = catch_unwind(AssertUnwindSafe(job));
+    true
+}
 
-    fn next(&self) -> Option<Job> {
-        let this = thread::current();
-        loop {
-            {
-                let mut state = locked(&self.state);
-                // Also after a wake-up that was meant for nobody.
-                state.idle.retain(|thread| thread.id() != this.id());
-                if state.is_closed {
-                    return None;
-                }
-                if let Some(job) = state.jobs.pop_front() {
-                    return Some(job);
-                }
-                state.idle.push(this.clone());
+fn next(queue: &Mutex<JobQueue>) -> Option<Job> {
+    let this = thread::current();
+    loop {
+        {
+            let mut state = locked(queue);
+            // Also after a wake-up that was meant for nobody.
+            state.idle.retain(|thread| thread.id() != this.id());
+            if state.is_closed {
+                return None;
             }
-            thread::park();
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            state.idle.push(this.clone());
         }
+        thread::park();
     }
 }
 
@@ -158,10 +151,10 @@ mod tests {
     #[test]
     fn the_threads_end_with_the_pool() {
         let pool = Pool::start("test", 3).unwrap();
-        let shared = Arc::downgrade(&pool.shared);
+        let queue = Arc::downgrade(&pool.queue);
         drop(pool);
         let until = std::time::Instant::now() + LONG;
-        while shared.strong_count() > 0 {
+        while queue.strong_count() > 0 {
             assert!(std::time::Instant::now() < until);
             thread::yield_now();
         }

@@ -13,7 +13,7 @@ use sd_notify::NotifyState;
 
 /// What the exporter is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ServiceState {
     /// It serves.
     Ready,
     /// It reads everything again.
@@ -25,19 +25,19 @@ pub enum State {
 }
 
 /// Tells the service manager, if there is one. A manager that can't be reached is logged: nothing depends on it here.
-pub fn tell(state: State) {
+pub fn tell(state: ServiceState) {
     if let Err(error) = try_to_tell(state) {
         tracing::warn!(%error, ?state, "the service manager can't be told");
     }
 }
 
-fn try_to_tell(state: State) -> io::Result<()> {
+fn try_to_tell(state: ServiceState) -> io::Result<()> {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(()) };
     let message = match state {
-        State::Ready => NotifyState::Ready.to_string(),
-        State::Reloading => format!("{}\n{}", NotifyState::Reloading, NotifyState::monotonic_usec_now()?),
-        State::Stopping => NotifyState::Stopping.to_string(),
-        State::Alive => NotifyState::Watchdog.to_string(),
+        ServiceState::Ready => NotifyState::Ready.to_string(),
+        ServiceState::Reloading => format!("{}\n{}", NotifyState::Reloading, NotifyState::monotonic_usec_now()?),
+        ServiceState::Stopping => NotifyState::Stopping.to_string(),
+        ServiceState::Alive => NotifyState::Watchdog.to_string(),
     };
     let address = match name.as_bytes().strip_prefix(b"@") {
         Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,

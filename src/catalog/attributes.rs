@@ -40,7 +40,7 @@ impl ValueKind {
 
 /// Where an attribute stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum AttributePlace {
     /// On the element of every resident module.
     EveryResident,
     /// On this element, from below the root: `mta/child`.
@@ -51,7 +51,7 @@ pub enum Place {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Attribute {
     /// The element.
-    pub place: Place,
+    pub place: AttributePlace,
     /// The attribute's name; case matters.
     pub name: &'static str,
     /// What it may hold.
@@ -82,43 +82,43 @@ macro_rules! define_attributes {
 }
 
 define_attributes! {
-    AUTO_START: Place::EveryResident, "autoStart", Flag, "false",
+    AUTO_START: AttributePlace::EveryResident, "autoStart", Flag, "false",
         "Whether the watchdog starts the module, and so whether it has to run.";
-    ARGS: Place::EveryResident, "args", Text, "",
+    ARGS: AttributePlace::EveryResident, "args", Text, "",
         "The log precision that is configured, and so none that somebody raised.";
-    MEMORY_WARNING: Place::EveryResident, "maxProcessMemoryWarningMb", Mebibytes, "1600",
+    MEMORY_WARNING: AttributePlace::EveryResident, "maxProcessMemoryWarningMb", Mebibytes, "1600",
         "The first threshold of a process's memory.";
-    MEMORY_ALERT: Place::EveryResident, "maxProcessMemoryAlertMb", Mebibytes, "1800",
+    MEMORY_ALERT: AttributePlace::EveryResident, "maxProcessMemoryAlertMb", Mebibytes, "1800",
         "The second threshold of a process's memory.";
-    IN_MAIL_PERIOD: Place::Element("inMail"), "popMailPeriodSec", Seconds, "300",
+    IN_MAIL_PERIOD: AttributePlace::Element("inMail"), "popMailPeriodSec", Seconds, "300",
         "How often the bounce mailbox is read.";
-    MTA_ARGS: Place::Element("mta"), "args", Text, "-tracefilter:nlmta",
+    MTA_ARGS: AttributePlace::Element("mta"), "args", Text, "-tracefilter:nlmta",
         "The same as of every module, with another default.";
-    MTA_WORKING_PATH: Place::Element("mta"), "workingPath", Text, "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/",
+    MTA_WORKING_PATH: AttributePlace::Element("mta"), "workingPath", Text, "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/",
         "Where mails wait.";
-    MTA_SPARE_SERVERS: Place::Element("mta/master"), "maxSpareServers", Number, "2",
+    MTA_SPARE_SERVERS: AttributePlace::Element("mta/master"), "maxSpareServers", Number, "2",
         "How many children (mtachild) may run.";
-    MTA_CHILD_ARGS: Place::Element("mta/child"), "extraArgs", Text, "",
+    MTA_CHILD_ARGS: AttributePlace::Element("mta/child"), "extraArgs", Text, "",
         "The log precision that is configured for mtachild.";
-    MTA_CHILD_MEMORY: Place::Element("mta/child"), "maxWorkingSetMb", Mebibytes, "128",
+    MTA_CHILD_MEMORY: AttributePlace::Element("mta/child"), "maxWorkingSetMb", Mebibytes, "128",
         "The memory above which mtachild ends by itself: its threshold.";
-    MTA_CHILD_AGE: Place::Element("mta/child"), "maxAgeSec", Seconds, "600",
+    MTA_CHILD_AGE: AttributePlace::Element("mta/child"), "maxAgeSec", Seconds, "600",
         "How long an mtachild is meant to live.";
-    PIPELINED_PORT: Place::Element("pipelined"), "monitorServerPort", Port, "7781",
+    PIPELINED_PORT: AttributePlace::Element("pipelined"), "monitorServerPort", Port, "7781",
         "Where pipelined answers for its indicators; 0: nowhere.";
-    PIPELINED_DUMP_PERIOD: Place::Element("pipelined"), "dumpStatePeriodSec", Seconds, "",
+    PIPELINED_DUMP_PERIOD: AttributePlace::Element("pipelined"), "dumpStatePeriodSec", Seconds, "",
         "Whether pipelined writes its indicators to var/<instance>/pipelined.json too.";
-    STAT_AUTO_START: Place::Element("stat"), "autoStart", Flag, "",
+    STAT_AUTO_START: AttributePlace::Element("stat"), "autoStart", Flag, "",
         "The same as of every module; without it, the instance's model file decides, which the exporter does not know.";
-    STAT_PORT: Place::Element("stat"), "port", Port, "7777",
+    STAT_PORT: AttributePlace::Element("stat"), "port", Port, "7777",
         "Where stat listens.";
-    LOG_FILE_SIZE: Place::Element("syslogd"), "maxFileSizeMb", Mebibytes, "10",
+    LOG_FILE_SIZE: AttributePlace::Element("syslogd"), "maxFileSizeMb", Mebibytes, "10",
         "The size at which a log is moved to <log>_2.log.";
-    TRACKING_LOGS_SIZE: Place::Element("trackinglogd"), "maxLogsSizeOnDiskMb", Mebibytes, "500",
+    TRACKING_LOGS_SIZE: AttributePlace::Element("trackinglogd"), "maxLogsSizeOnDiskMb", Mebibytes, "500",
         "How large the tracking logs may get together.";
-    WEB_HTTP_PORT: Place::Element("web"), "httpPort", Port, "8080",
+    WEB_HTTP_PORT: AttributePlace::Element("web"), "httpPort", Port, "8080",
         "Where web answers HTTP.";
-    WEB_CONTROL_PORT: Place::Element("web"), "controlPort", Port, "8005",
+    WEB_CONTROL_PORT: AttributePlace::Element("web"), "controlPort", Port, "8005",
         "Where web is controlled.";
 }
 
@@ -130,9 +130,9 @@ pub fn attribute(element: &str, name: &str) -> Option<&'static Attribute> {
     let mut of_every = None;
     for attribute in ATTRIBUTES.iter().filter(|attribute| attribute.name == name) {
         match attribute.place {
-            Place::Element(path) if path == element => return Some(attribute),
-            Place::EveryResident => of_every = Some(*attribute),
-            Place::Element(_) => {}
+            AttributePlace::Element(path) if path == element => return Some(attribute),
+            AttributePlace::EveryResident => of_every = Some(*attribute),
+            AttributePlace::Element(_) => {}
         }
     }
     of_every.filter(|_| is_resident())
@@ -142,8 +142,8 @@ pub fn attribute(element: &str, name: &str) -> Option<&'static Attribute> {
 #[must_use]
 pub fn element(element: &str) -> Option<&'static str> {
     let own = ATTRIBUTES.iter().filter_map(|attribute| match attribute.place {
-        Place::Element(path) => Some(path),
-        Place::EveryResident => None,
+        AttributePlace::Element(path) => Some(path),
+        AttributePlace::EveryResident => None,
     });
     own.chain(modules::residents().map(|(module, _)| module)).find(|known| *known == element)
 }

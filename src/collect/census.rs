@@ -48,12 +48,12 @@ impl Member {
 }
 
 /// A module's name and its Campaign instance.
-pub type Name = (Arc<str>, Arc<str>);
+pub type MemberName = (Arc<str>, Arc<str>);
 
 /// Every module that is configured here, or of which a process was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    members: BTreeMap<Name, Member>,
+    members: BTreeMap<MemberName, Member>,
 }
 
 impl Census {
@@ -96,7 +96,7 @@ impl Census {
 
     /// The instances in which `module` has to run, or does, in order.
     pub fn instances_of<'a>(&'a self, module: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let first: Name = (Arc::from(module), Arc::from(""));
+        let first: MemberName = (Arc::from(module), Arc::from(""));
         let module = Arc::clone(&first.0);
         let members = self.members.range(first..).take_while(move |((name, _), _)| *name == module);
         members.filter(|(_, member)| member.is_here()).map(|((_, instance), _)| &**instance)
@@ -119,7 +119,7 @@ impl Census {
 
 /// The instance under which `module`, configured in the file of `instance`, is looked for. A shared module that an instance's
 /// file starts may run under that instance's name or under `default`: which one is in no document.
-fn serving_instance<'a>(module: &str, instance: &'a str, seen: &BTreeMap<Name, Member>) -> &'a str {
+fn serving_instance<'a>(module: &str, instance: &'a str, seen: &BTreeMap<MemberName, Member>) -> &'a str {
     let runs_in = |instance: &str| {
         seen.get(&(Arc::from(module), Arc::from(instance))).is_some_and(|member| member.up == Some(true))
     };

@@ -15,7 +15,7 @@ use crate::catalog::signals::probes::{
 use crate::health;
 use crate::parse::reply::{MessageCenter, Redirection};
 use crate::snapshot::Samples;
-use crate::source::probes::{Probes, Record, Reply, View};
+use crate::source::probes::{ProbeRun, Probes, Reply, View};
 
 /// The collector.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub fn push(view: &View, out: &mut Samples) {
     }
 }
 
-fn push_result(probe: &str, target: &str, last: &Record, out: &mut Samples) {
+fn push_result(probe: &str, target: &str, last: &ProbeRun, out: &mut Samples) {
     out.push(&PROBE_SUCCESS, &[probe, target], f64::from(u8::from(last.failure.is_none())));
     out.push(&PROBE_DURATION, &[probe, target], last.duration.as_secs_f64());
     if let Some(status) = last.status {

@@ -20,11 +20,11 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use queue::{Lines, Queue};
+use queue::{LineQueue, LineWriter};
 
 /// The least severity that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     /// Everything.
     Debug,
     /// What an operator wants to know.
@@ -36,32 +36,32 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl LogLevel {
     /// Every level, the most talkative first.
-    pub const ALL: [Level; 4] = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+    pub const ALL: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
 
     /// The name, as `--log.level` takes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
         }
     }
 
     const fn filter(self) -> LevelFilter {
         match self {
-            Level::Debug => LevelFilter::DEBUG,
-            Level::Info => LevelFilter::INFO,
-            Level::Warn => LevelFilter::WARN,
-            Level::Error => LevelFilter::ERROR,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Error => LevelFilter::ERROR,
         }
     }
 }
 
-impl FromStr for Level {
+impl FromStr for LogLevel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -113,13 +113,13 @@ pub enum LogError {
 }
 
 /// The log of the process: there is one standard error.
-static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+static QUEUE: OnceLock<Arc<LineQueue>> = OnceLock::new();
 
 /// Sends the process's log to standard error from now on, from a thread of its own, and what a panic tells with it.
 ///
 /// # Errors
 /// When there is no thread for it, or the process has a log already.
-pub fn init(level: Level, format: Format) -> Result<(), LogError> {
+pub fn init(level: LogLevel, format: Format) -> Result<(), LogError> {
     let queue = Arc::clone(QUEUE.get_or_init(Arc::default));
     let writing = Arc::clone(&queue);
     let write = move || {
@@ -128,7 +128,7 @@ pub fn init(level: Level, format: Format) -> Result<(), LogError> {
         });
     };
     std::thread::Builder::new().name("log".to_owned()).spawn(write).map_err(LogError::Thread)?;
-    tracing::subscriber::set_global_default(subscriber(level, format, Lines(queue)))?;
+    tracing::subscriber::set_global_default(subscriber(level, format, LineWriter(queue)))?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
@@ -173,7 +173,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 /// # Format
 /// Times are UTC, RFC 3339. In logfmt a value that holds a space, a quote, `=` or a control character is quoted, with
 /// the escapes of a Go string, as Prometheus' own programs do. The causes of an error follow it after colons.
-pub fn subscriber<W>(level: Level, format: Format, writer: W) -> Box<dyn Subscriber + Send + Sync>
+pub fn subscriber<W>(level: LogLevel, format: Format, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
@@ -303,7 +303,7 @@ mod tests {
         /// Writes plain lines to it.
         pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
             let writer = self.clone();
-            subscriber(Level::Debug, Format::Logfmt, move || writer.clone())
+            subscriber(LogLevel::Debug, Format::Logfmt, move || writer.clone())
         }
     }
 
@@ -317,7 +317,7 @@ mod tests {
         }
     }
 
-    fn logged(level: Level, format: Format, log: impl FnOnce()) -> String {
+    fn logged(level: LogLevel, format: Format, log: impl FnOnce()) -> String {
         let page = Page::default();
         let writer = page.clone();
         tracing::subscriber::with_default(subscriber(level, format, move || writer.clone()), log);
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_logfmt_line_has_time_level_message_and_fields_in_this_order() {
-        let line = logged(Level::Info, Format::Logfmt, || {
+        let line = logged(LogLevel::Info, Format::Logfmt, || {
             tracing::info!(address = %"127.0.0.1:1", count = 3, ok = true, path = "a b", empty = "", "now \"listening\"");
         });
         assert_eq!(
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_value_can_neither_end_the_line_nor_forge_a_field() {
-        let line = logged(Level::Info, Format::Logfmt, || {
+        let line = logged(LogLevel::Info, Format::Logfmt, || {
             tracing::error!(path = "x\nlevel=info\r\t\u{1b}[31m\\ \u{2028}é", "m");
         });
         assert_eq!(without_time(&line), "level=error msg=m path=\"x\\nlevel=info\\r\\t\\u001b[31m\\\\ \\u2028é\"\n");
@@ -359,7 +359,7 @@ mod tests {
     fn the_causes_of_an_error_are_told() {
         let error = Outer(io::Error::other("disk on fire"));
         let error: &(dyn std::error::Error + 'static) = &error;
-        let line = logged(Level::Info, Format::Logfmt, || tracing::warn!(error, "failed"));
+        let line = logged(LogLevel::Info, Format::Logfmt, || tracing::warn!(error, "failed"));
         assert_eq!(without_time(&line), "level=warn msg=failed error=\"no metrics: disk on fire\"\n");
     }
 
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_json_line_is_one_flat_object() {
-        let line = logged(Level::Info, Format::Json, || tracing::info!(address = "a\nb", "listening"));
+        let line = logged(LogLevel::Info, Format::Json, || tracing::info!(address = "a\nb", "listening"));
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(object["message"], "listening");
         assert_eq!(object["level"], "INFO");
@@ -385,7 +385,8 @@ mod tests {
 
     #[test]
     fn what_is_below_the_level_is_not_logged() {
-        for (level, expected) in [(Level::Debug, 4), (Level::Info, 3), (Level::Warn, 2), (Level::Error, 1)] {
+        for (level, expected) in [(LogLevel::Debug, 4), (LogLevel::Info, 3), (LogLevel::Warn, 2), (LogLevel::Error, 1)]
+        {
             let lines = logged(level, Format::Logfmt, || {
                 tracing::debug!("d");
                 tracing::info!("i");
@@ -398,8 +399,8 @@ mod tests {
 
     #[test]
     fn names_are_understood_as_they_are_written() {
-        assert!(Level::ALL.iter().all(|level| level.name().parse() == Ok(*level)));
+        assert!(LogLevel::ALL.iter().all(|level| level.name().parse() == Ok(*level)));
         assert!(Format::ALL.iter().all(|format| format.name().parse() == Ok(*format)));
-        assert!("INFO".parse::<Level>().is_err() && "xml".parse::<Format>().is_err());
+        assert!("INFO".parse::<LogLevel>().is_err() && "xml".parse::<Format>().is_err());
     }
 }

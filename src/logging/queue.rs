@@ -19,7 +19,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// Lines that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct LineQueue {
     waiting: Mutex<Waiting>,
     /// Told when there is a line.
     filled: Condvar,
@@ -42,7 +42,7 @@ impl Waiting {
     }
 }
 
-impl Queue {
+impl LineQueue {
     /// Adds a line, or drops it when the queue is full. Never waits for the reader.
     fn push(&self, line: &[u8]) {
         let mut waiting = self.waiting();
@@ -133,17 +133,17 @@ fn write_patiently(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> 
 
 /// Gives each event its writer.
 #[derive(Clone, Debug)]
-pub(super) struct Lines(pub(super) Arc<Queue>);
+pub(super) struct LineWriter(pub(super) Arc<LineQueue>);
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Lines;
+impl MakeWriter<'_> for LineWriter {
+    type Writer = LineWriter;
 
-    fn make_writer(&self) -> Lines {
+    fn make_writer(&self) -> LineWriter {
         self.clone()
     }
 }
 
-impl Write for Lines {
+impl Write for LineWriter {
     /// An event comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_hangs_costs_lines_and_nobodys_time() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LineQueue::default());
         let (open, may_write) = sync_channel(10_000);
         let (written, lines) = sync_channel(10_000);
         let writing = Arc::clone(&queue);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_line_that_the_output_refuses_is_counted() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LineQueue::default());
         let writing = Arc::clone(&queue);
         std::thread::spawn(move || writing.write_to(io::Cursor::new([0_u8; 0].as_mut_slice()), |_| {}));
         queue.push(b"x");

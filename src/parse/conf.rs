@@ -24,7 +24,7 @@ use roxmltree::Node;
 use super::xml::{self, XmlError};
 
 use crate::catalog::attributes::{
-    ARGS, AUTO_START, Attribute, DISABLED, MEMORY_ALERT, MEMORY_WARNING, Place, ValueKind, attribute, element,
+    ARGS, AUTO_START, Attribute, AttributePlace, DISABLED, MEMORY_ALERT, MEMORY_WARNING, ValueKind, attribute, element,
 };
 use crate::catalog::modules::residents;
 
@@ -46,28 +46,28 @@ const MEBIBYTE: u64 = 1024 * 1024;
 
 /// A place in a file, both counted from 1; the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct TextPosition {
     /// The line.
     pub line: usize,
     /// The column.
     pub column: usize,
 }
 
-impl Position {
-    const START: Position = Position { line: 1, column: 1 };
+impl TextPosition {
+    const START: TextPosition = TextPosition { line: 1, column: 1 };
 
-    fn at_end_of(text: &str) -> Position {
+    fn at_end_of(text: &str) -> TextPosition {
         let line = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let last = text.rsplit('\n').next().unwrap_or_default();
-        Position { line, column: last.chars().count() + 1 }
+        TextPosition { line, column: last.chars().count() + 1 }
     }
 
-    fn in_text(text: &str, offset: usize) -> Position {
-        Position::at_end_of(&text[..text.floor_char_boundary(offset)])
+    fn in_text(text: &str, offset: usize) -> TextPosition {
+        TextPosition::at_end_of(&text[..text.floor_char_boundary(offset)])
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for TextPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
@@ -80,7 +80,7 @@ pub enum ConfError {
     #[error("{at}: {what}: correct the XML there")]
     Malformed {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// What the XML reader says.
         what: String,
     },
@@ -91,7 +91,7 @@ pub enum ConfError {
     #[error("{at}: the bytes there (offset {offset}) are not {encoding}: {remedy}")]
     Encoding {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// The same in bytes from the start of the file.
         offset: usize,
         /// The encoding.
@@ -103,7 +103,7 @@ pub enum ConfError {
     #[error("{at}: unknown encoding {label:?}: declare ISO-8859-15, UTF-8 or another that the file is saved in")]
     UnknownEncoding {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// What is declared.
         label: String,
     },
@@ -111,7 +111,7 @@ pub enum ConfError {
     #[error("{at}: the root element is {found:?}: a Campaign configuration file has the root element serverconf")]
     Root {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// The root element.
         found: String,
     },
@@ -119,13 +119,13 @@ pub enum ConfError {
     #[error("{at}: a document type (<!DOCTYPE) is not accepted: remove it, Campaign's files have none")]
     Doctype {
         /// Where.
-        at: Position,
+        at: TextPosition,
     },
     /// More of something than a configuration can need.
     #[error("{at}: {what}: remove what doesn't belong in a configuration file")]
     TooMuch {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// Of what.
         what: &'static str,
     },
@@ -185,13 +185,13 @@ impl ServerConf {
     pub fn parse(bytes: &[u8]) -> Result<ServerConf, ConfError> {
         let text = text::decode(bytes)?;
         let document = xml::document(&text, MAX_NODES).map_err(|error| match error {
-            XmlError::TooMuch { what, offset } => ConfError::TooMuch { at: Position::in_text(&text, offset), what },
+            XmlError::TooMuch { what, offset } => ConfError::TooMuch { at: TextPosition::in_text(&text, offset), what },
             XmlError::Malformed(error) => malformed(&text, &error),
         })?;
         let root = document.root_element();
         let found = root.tag_name().name();
         if !found.eq_ignore_ascii_case(ROOT) {
-            let at = Position::in_text(&text, root.range().start);
+            let at = TextPosition::in_text(&text, root.range().start);
             return Err(ConfError::Root { at, found: excerpt(found) });
         }
         let mut reader = Reader { text: &text, conf: ServerConf::default() };
@@ -286,14 +286,14 @@ impl Settings {
     /// The value in force of a number: in bytes, in seconds or as it is; none where there is neither value nor default.
     #[must_use]
     pub fn number(&self, attribute: &'static Attribute) -> Option<u64> {
-        let Place::Element(path) = attribute.place else { return None };
+        let AttributePlace::Element(path) = attribute.place else { return None };
         self.number_of(path, attribute).or_else(|| default_number(attribute))
     }
 
     /// The value in force of a text, without spaces around it; the default where it is absent or empty.
     #[must_use]
     pub fn text(&self, attribute: &'static Attribute) -> &str {
-        let Place::Element(path) = attribute.place else { return "" };
+        let AttributePlace::Element(path) = attribute.place else { return "" };
         Some(self.text_of(path, attribute).trim()).filter(|text| !text.is_empty()).unwrap_or(attribute.default)
     }
 
@@ -397,7 +397,7 @@ impl Reader<'_> {
     fn warn(&mut self, offset: usize, message: impl FnOnce() -> String) {
         self.conf.warned += 1;
         if self.conf.warnings.len() < MAX_WARNINGS {
-            let line = Position::in_text(self.text, offset).line;
+            let line = TextPosition::in_text(self.text, offset).line;
             self.conf.warnings.push(Warning { line, message: message() });
         }
     }
@@ -442,17 +442,17 @@ fn default_number(attribute: &Attribute) -> Option<u64> {
 
 fn malformed(text: &str, error: &roxmltree::Error) -> ConfError {
     let reported = error.pos();
-    let at = Position { line: reported.row as usize, column: reported.col as usize };
+    let at = TextPosition { line: reported.row as usize, column: reported.col as usize };
     match error {
         roxmltree::Error::NoRootNode if text.trim().is_empty() => ConfError::Empty,
         roxmltree::Error::DtdDetected => {
-            let at = text.find("<!DOCTYPE").map_or(Position::START, |offset| Position::in_text(text, offset));
+            let at = text.find("<!DOCTYPE").map_or(TextPosition::START, |offset| TextPosition::in_text(text, offset));
             ConfError::Doctype { at }
         }
         roxmltree::Error::NodesLimitReached => ConfError::TooMuch { at, what: "too many elements" },
         // The XML reader has no position for these, which is how a file looks that is cut off.
         roxmltree::Error::UnclosedRootNode | roxmltree::Error::UnexpectedEndOfStream => {
-            ConfError::Malformed { at: Position::at_end_of(text), what: "the file ends too early".to_owned() }
+            ConfError::Malformed { at: TextPosition::at_end_of(text), what: "the file ends too early".to_owned() }
         }
         error => {
             let message = error.to_string();
@@ -602,7 +602,7 @@ mod tests {
         assert_eq!(settings.module("web"), web);
         assert_eq!(settings.module("mta"), ModuleSettings { args: "-tracefilter:nlmta", ..web });
         assert_eq!(Settings::default().module("web"), web);
-        for attribute in ATTRIBUTES.iter().filter(|attribute| matches!(attribute.place, Place::Element(_))) {
+        for attribute in ATTRIBUTES.iter().filter(|attribute| matches!(attribute.place, AttributePlace::Element(_))) {
             match attribute.kind {
                 ValueKind::Text => assert_eq!(settings.text(attribute), attribute.default),
                 _ => assert_eq!(settings.number(attribute), default_number(attribute), "{}", attribute.name),

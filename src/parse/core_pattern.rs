@@ -35,10 +35,10 @@ pub struct CorePath {
 
 /// A pattern of one name of a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamePattern(Vec<Token>);
+pub struct NamePattern(Vec<PatternToken>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+enum PatternToken {
     /// These bytes.
     Literal(Vec<u8>),
     /// A number: process, thread, user, group, signal, time, limit, mode, CPU.
@@ -69,7 +69,7 @@ impl CorePattern {
         match names.last_mut() {
             Some(last) if appends_pid && !tells_pid => {
                 last.literal(b".");
-                last.0.push(Token::Number);
+                last.0.push(PatternToken::Number);
             }
             Some(_) => {}
             None => return CorePattern::Nowhere,
@@ -82,7 +82,7 @@ impl CorePath {
     /// Whether the path tells the program, so that other programs' core files have other names.
     #[must_use]
     pub fn tells_program(&self) -> bool {
-        let tells = |token: &Token| matches!(token, Token::Program | Token::ProgramPath);
+        let tells = |token: &PatternToken| matches!(token, PatternToken::Program | PatternToken::ProgramPath);
         self.names.iter().any(|name| name.0.iter().any(tells))
     }
 }
@@ -97,11 +97,11 @@ impl NamePattern {
             match letter {
                 b'%' => pattern.literal(b"%"),
                 b'p' | b'P' | b'i' | b'I' | b'u' | b'g' | b'd' | b's' | b't' | b'c' | b'C' | b'F' => {
-                    pattern.0.push(Token::Number);
+                    pattern.0.push(PatternToken::Number);
                 }
-                b'e' | b'f' => pattern.0.push(Token::Program),
-                b'E' => pattern.0.push(Token::ProgramPath),
-                b'h' => pattern.0.push(Token::Anything),
+                b'e' | b'f' => pattern.0.push(PatternToken::Program),
+                b'E' => pattern.0.push(PatternToken::ProgramPath),
+                b'h' => pattern.0.push(PatternToken::Anything),
                 // The kernel leaves out what it does not know.
                 _ => {}
             }
@@ -115,10 +115,10 @@ impl NamePattern {
         if bytes.is_empty() {
             return;
         }
-        if let Some(Token::Literal(before)) = self.0.last_mut() {
+        if let Some(PatternToken::Literal(before)) = self.0.last_mut() {
             before.extend_from_slice(bytes);
         } else {
-            self.0.push(Token::Literal(bytes.to_owned()));
+            self.0.push(PatternToken::Literal(bytes.to_owned()));
         }
     }
 
@@ -126,7 +126,7 @@ impl NamePattern {
     #[must_use]
     pub fn as_literal(&self) -> Option<&[u8]> {
         match self.0.as_slice() {
-            [Token::Literal(name)] => Some(name),
+            [PatternToken::Literal(name)] => Some(name),
             _ => None,
         }
     }
@@ -145,28 +145,28 @@ impl NamePattern {
             for from in (0..=name.len()).filter(|from| reached[*from]) {
                 let rest = &name[from..];
                 match token {
-                    Token::Literal(bytes) => {
+                    PatternToken::Literal(bytes) => {
                         if rest.starts_with(bytes) {
                             next[from + bytes.len()] = true;
                         }
                     }
-                    Token::Program => {
+                    PatternToken::Program => {
                         if rest.starts_with(program) {
                             next[from + program.len()] = true;
                         }
                     }
-                    Token::Number => {
+                    PatternToken::Number => {
                         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
                         next[from + 1..=from + digits].fill(true);
                     }
-                    Token::ProgramPath => {
+                    PatternToken::ProgramPath => {
                         for length in program.len() + 1..=rest.len() {
                             let path = &rest[..length];
                             let is_it = path.strip_suffix(program).is_some_and(|folder| folder.ends_with(b"!"));
                             next[from + length] |= is_it;
                         }
                     }
-                    Token::Anything => next[from..].fill(true),
+                    PatternToken::Anything => next[from..].fill(true),
                 }
             }
             reached = next;

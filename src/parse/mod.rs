@@ -2,6 +2,7 @@
 
 pub mod cmdline;
 pub mod conf;
+pub mod config_file;
 pub mod core_pattern;
 pub mod customer;
 pub mod diag;

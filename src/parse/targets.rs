@@ -33,12 +33,10 @@ use std::time::Duration;
 use http::header::{self, HeaderName};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
+use super::config_file::{ConfigFileError, LineError, check_size, document};
 use crate::catalog::signals::probes::Probe;
-
-/// The most bytes that the file may have.
-pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// The most targets.
 pub const MAX_TARGETS: usize = 100;
@@ -51,20 +49,6 @@ pub const TIMEOUT_LIMITS: (Duration, Duration) = (Duration::from_millis(100), Du
 
 const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 const USUAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A configuration file that is not in force: where, why, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {problem}; {remedy}", path.display())]
-pub struct TargetsError {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1; 0 when no single line is at fault.
-    pub line: u64,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
 
 /// Where probes go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,13 +179,13 @@ impl Target {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    targets: Spanned<Vec<Entry>>,
+struct TargetsFile {
+    targets: Spanned<Vec<TargetSection>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct TargetSection {
     name: Spanned<String>,
     url: Spanned<String>,
     probes: Spanned<Vec<Spanned<String>>>,
@@ -241,50 +225,20 @@ impl PerProbe {
     }
 }
 
-/// A problem at a line, before the file's name is known to it.
-struct Fault {
-    line: u64,
-    problem: String,
-    remedy: String,
-}
-
-impl Fault {
-    fn at(location: Location, problem: impl Into<String>, remedy: impl Into<String>) -> Fault {
-        Fault { line: location.line(), problem: problem.into(), remedy: remedy.into() }
-    }
-
-    fn on<T>(what: &Spanned<T>, problem: impl Into<String>, remedy: impl Into<String>) -> Fault {
-        Fault::at(what.referenced, problem, remedy)
-    }
-}
-
 /// Reads the configuration file. `path` is what errors call it.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn read(bytes: &[u8], path: &Path) -> Result<Vec<Target>, TargetsError> {
-    targets(bytes).map_err(|fault| TargetsError {
-        path: path.to_owned(),
-        line: fault.line,
-        problem: fault.problem,
-        remedy: fault.remedy,
-    })
+pub fn read(bytes: &[u8], path: &Path) -> Result<Vec<Target>, ConfigFileError> {
+    targets(bytes).map_err(|error| error.in_file(path))
 }
 
-fn targets(bytes: &[u8]) -> Result<Vec<Target>, Fault> {
-    if bytes.len() > MAX_FILE_BYTES {
-        let problem = format!("the file is larger than {MAX_FILE_BYTES} bytes");
-        return Err(Fault { line: 0, problem, remedy: "give the file that was meant".to_owned() });
-    }
-    let file: File = serde_saphyr::from_slice(bytes).map_err(|error| Fault {
-        line: error.location().map_or(0, |location| location.line()),
-        // Without the lines around it: they may hold what should not be logged.
-        problem: one_line(&error.without_snippet().to_string()),
-        remedy: "correct the line; docs/probes.md lists every key".to_owned(),
-    })?;
+fn targets(bytes: &[u8]) -> Result<Vec<Target>, LineError> {
+    check_size(bytes)?;
+    let file: TargetsFile = document(bytes, "correct the line; docs/probes.md lists every key")?;
     let entries = &file.targets.value;
     if entries.is_empty() || entries.len() > MAX_TARGETS {
-        return Err(Fault::on(
+        return Err(LineError::on(
             &file.targets,
             format!("{} targets", entries.len()),
             format!(
@@ -298,14 +252,14 @@ fn targets(bytes: &[u8]) -> Result<Vec<Target>, Fault> {
         .map(|entry| {
             if !names.insert(entry.name.value.as_str()) {
                 let problem = format!("a second target is called {:?}", entry.name.value);
-                return Err(Fault::on(&entry.name, problem, "give each target a name of its own"));
+                return Err(LineError::on(&entry.name, problem, "give each target a name of its own"));
             }
             target(entry)
         })
         .collect()
 }
 
-fn target(entry: &Entry) -> Result<Target, Fault> {
+fn target(entry: &TargetSection) -> Result<Target, LineError> {
     let base = base(&entry.url)?;
     let (timeout, connect_timeout) = timeouts(entry)?;
     Ok(Target {
@@ -321,22 +275,22 @@ fn target(entry: &Entry) -> Result<Target, Fault> {
     })
 }
 
-fn name(name: &Spanned<String>) -> Result<String, Fault> {
+fn name(name: &Spanned<String>) -> Result<String, LineError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if (1..=64).contains(&name.value.len()) && name.value.bytes().all(plain) {
         return Ok(name.value.clone());
     }
-    Err(Fault::on(
+    Err(LineError::on(
         name,
         format!("the target name {:?}", name.value),
         "use 1 to 64 letters, digits, dots, dashes, underscores",
     ))
 }
 
-fn base(url: &Spanned<String>) -> Result<Base, Fault> {
+fn base(url: &Spanned<String>) -> Result<Base, LineError> {
     const REMEDY: &str = "write http:// or https://, a host, and a port where it is not the scheme's own";
     // The text itself is not repeated: it may hold a password.
-    let fault = |problem: &str| Fault::on(url, format!("the url {problem}"), REMEDY);
+    let fault = |problem: &str| LineError::on(url, format!("the url {problem}"), REMEDY);
     let uri: Uri = url.value.parse().map_err(|_| fault("can't be read"))?;
     let tls = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => false,
@@ -367,56 +321,56 @@ fn base(url: &Spanned<String>) -> Result<Base, Fault> {
     Ok(Base { tls, host: host.to_owned(), port, prefix: uri.path().trim_end_matches('/').to_owned() })
 }
 
-fn probes(entry: &Entry, base: &Base) -> Result<Vec<ProbeSettings>, Fault> {
+fn probes(entry: &TargetSection, base: &Base) -> Result<Vec<ProbeSettings>, LineError> {
     let mut probes: Vec<ProbeSettings> = Vec::new();
     for label in &entry.probes.value {
         let known = Probe::ALL.map(Probe::label).join(", ");
         let probe = Probe::named(&label.value).ok_or_else(|| {
-            Fault::on(label, format!("no probe is called {:?}", label.value), format!("use one of: {known}"))
+            LineError::on(label, format!("no probe is called {:?}", label.value), format!("use one of: {known}"))
         })?;
         if probes.iter().any(|settings| settings.probe == probe) {
-            return Err(Fault::on(label, format!("the probe {} twice", probe.label()), "name it once"));
+            return Err(LineError::on(label, format!("the probe {} twice", probe.label()), "name it once"));
         }
         probes.push(ProbeSettings { probe, path: path(entry, base, probe, label)?, interval: interval(entry, probe)? });
     }
     if probes.is_empty() {
-        return Err(Fault::on(&entry.probes, "no probes", "name at least one probe"));
+        return Err(LineError::on(&entry.probes, "no probes", "name at least one probe"));
     }
     for probe in Probe::ALL {
         if let Some(unused) = entry.intervals.get(probe).or_else(|| entry.paths.get(probe))
             && !probes.iter().any(|settings| settings.probe == probe)
         {
             let problem = format!("a setting for the probe {}, which the target does not have", probe.label());
-            return Err(Fault::on(unused, problem, "add it to probes, or leave the setting out"));
+            return Err(LineError::on(unused, problem, "add it to probes, or leave the setting out"));
         }
     }
     Ok(probes)
 }
 
-fn path(entry: &Entry, base: &Base, probe: Probe, label: &Spanned<String>) -> Result<String, Fault> {
+fn path(entry: &TargetSection, base: &Base, probe: Probe, label: &Spanned<String>) -> Result<String, LineError> {
     let path = match (entry.paths.get(probe), probe.path()) {
         (Some(path), _) => {
             if !path.value.starts_with('/') || path.value.parse::<PathAndQuery>().is_err() {
                 let problem = format!("the path {:?}", path.value);
-                return Err(Fault::on(path, problem, "write a path that begins with a slash, without spaces"));
+                return Err(LineError::on(path, problem, "write a path that begins with a slash, without spaces"));
             }
             path.value.as_str()
         }
         (None, Some(path)) => path,
         (None, None) => {
             let problem = format!("the probe {} has no documented path", probe.label());
-            return Err(Fault::on(label, problem, format!("give it: paths: {{{}: /…}}", probe.label())));
+            return Err(LineError::on(label, problem, format!("give it: paths: {{{}: /…}}", probe.label())));
         }
     };
     Ok(format!("{}{path}", base.prefix))
 }
 
-fn interval(entry: &Entry, probe: Probe) -> Result<Duration, Fault> {
+fn interval(entry: &TargetSection, probe: Probe) -> Result<Duration, LineError> {
     let Some(text) = entry.intervals.get(probe) else { return Ok(probe.usual_interval()) };
     let shortest = probe.shortest_interval();
     match duration(&text.value) {
         Some(interval) if (shortest..=LONGEST_INTERVAL).contains(&interval) => Ok(interval),
-        _ => Err(Fault::on(
+        _ => Err(LineError::on(
             text,
             format!("the interval {:?} of the probe {}", text.value, probe.label()),
             format!(
@@ -428,12 +382,12 @@ fn interval(entry: &Entry, probe: Probe) -> Result<Duration, Fault> {
     }
 }
 
-fn timeouts(entry: &Entry) -> Result<(Duration, Duration), Fault> {
+fn timeouts(entry: &TargetSection) -> Result<(Duration, Duration), LineError> {
     let limited = |text: &Option<Spanned<String>>, key: &str, longest: Duration| match text {
         None => Ok(None),
         Some(text) => match duration(&text.value) {
             Some(value) if (TIMEOUT_LIMITS.0..=longest).contains(&value) => Ok(Some(value)),
-            _ => Err(Fault::on(
+            _ => Err(LineError::on(
                 text,
                 format!("the {key} {:?}", text.value),
                 format!("write {}ms to {}ms, such as 5s or 500ms", TIMEOUT_LIMITS.0.as_millis(), longest.as_millis()),
@@ -458,10 +412,10 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn host_header(text: &Spanned<String>) -> Result<Authority, Fault> {
+fn host_header(text: &Spanned<String>) -> Result<Authority, LineError> {
     match text.value.parse::<Authority>() {
         Ok(authority) if !authority.as_str().contains('@') && !authority.host().is_empty() => Ok(authority),
-        _ => Err(Fault::on(
+        _ => Err(LineError::on(
             text,
             format!("the host_header {:?}", text.value),
             "write a host name, with :port where needed",
@@ -469,15 +423,15 @@ fn host_header(text: &Spanned<String>) -> Result<Authority, Fault> {
     }
 }
 
-fn trust(entry: &Entry, base: &Base) -> Result<Trust, Fault> {
+fn trust(entry: &TargetSection, base: &Base) -> Result<Trust, LineError> {
     let skip = entry.insecure_skip_verify.as_ref().filter(|skip| skip.value);
     let at = skip.map(|skip| skip.referenced).or_else(|| entry.ca_file.as_ref().map(|file| file.referenced));
     match (at, &entry.ca_file, skip) {
         (Some(at), _, _) if !base.tls => {
-            Err(Fault::at(at, "a setting for certificates where the url is http", "use https, or leave it out"))
+            Err(LineError::at(at, "a setting for certificates where the url is http", "use https, or leave it out"))
         }
         (Some(at), Some(_), Some(_)) => {
-            Err(Fault::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other trusts anybody"))
+            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other trusts anybody"))
         }
         (_, Some(file), None) => Ok(Trust::File(absolute(file, "ca_file")?)),
         (_, None, Some(_)) => Ok(Trust::Anybody),
@@ -485,8 +439,8 @@ fn trust(entry: &Entry, base: &Base) -> Result<Trust, Fault> {
     }
 }
 
-fn session_token(entry: &Entry) -> Result<Option<TokenSource>, Fault> {
-    type Read = fn(&Spanned<String>) -> Result<Carrier, Fault>;
+fn session_token(entry: &TargetSection) -> Result<Option<TokenSource>, LineError> {
+    type Read = fn(&Spanned<String>) -> Result<Carrier, LineError>;
     let ways: [(&Option<Spanned<String>>, Read); 3] = [
         (&entry.session_token_header, token_header),
         (&entry.session_token_cookie, token_cookie),
@@ -495,26 +449,28 @@ fn session_token(entry: &Entry) -> Result<Option<TokenSource>, Fault> {
     let mut named = ways.iter().filter_map(|(name, read)| Some((name.as_ref()?, read)));
     let carrier = named.next().map(|(name, read)| Ok((name.referenced, read(name)?))).transpose()?;
     if let Some((second, _)) = named.next() {
-        return Err(Fault::on(second, "both a header, a cookie or an argument and another of them", "keep one"));
+        return Err(LineError::on(second, "both a header, a cookie or an argument and another of them", "keep one"));
     }
     match (&entry.session_token_file, carrier) {
         (None, None) => Ok(None),
         (Some(file), Some((_, carrier))) => {
             Ok(Some(TokenSource { file: absolute(file, "session_token_file")?, carrier }))
         }
-        (Some(file), None) => Err(Fault::on(
+        (Some(file), None) => Err(LineError::on(
             file,
             "a session_token_file without the way it is sent",
             "add session_token_header: X-Security-Token, session_token_cookie: __sessiontoken, or session_token_argument \
              with the name that your server expects",
         )),
-        (None, Some((at, _))) => {
-            Err(Fault::at(at, "a name for the session token without a session_token_file", "add session_token_file"))
-        }
+        (None, Some((at, _))) => Err(LineError::at(
+            at,
+            "a name for the session token without a session_token_file",
+            "add session_token_file",
+        )),
     }
 }
 
-fn token_header(text: &Spanned<String>) -> Result<Carrier, Fault> {
+fn token_header(text: &Spanned<String>) -> Result<Carrier, LineError> {
     const TAKEN: [HeaderName; 6] = [
         header::HOST,
         header::CONNECTION,
@@ -525,7 +481,7 @@ fn token_header(text: &Spanned<String>) -> Result<Carrier, Fault> {
     ];
     match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name) if !TAKEN.contains(&name) => Ok(Carrier::Header(name)),
-        _ => Err(Fault::on(
+        _ => Err(LineError::on(
             text,
             format!("the session_token_header {:?}", text.value),
             "write a header name that has no meaning for the connection itself",
@@ -533,36 +489,31 @@ fn token_header(text: &Spanned<String>) -> Result<Carrier, Fault> {
     }
 }
 
-fn token_cookie(text: &Spanned<String>) -> Result<Carrier, Fault> {
+fn token_cookie(text: &Spanned<String>) -> Result<Carrier, LineError> {
     // The names of cookies and headers follow the same rule (RFC 6265, RFC 9110: token), but for letter case.
     match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(_) => Ok(Carrier::Cookie(text.value.clone())),
-        Err(_) => Err(Fault::on(text, format!("the session_token_cookie {:?}", text.value), "write a cookie name")),
+        Err(_) => Err(LineError::on(text, format!("the session_token_cookie {:?}", text.value), "write a cookie name")),
     }
 }
 
-fn token_argument(text: &Spanned<String>) -> Result<Carrier, Fault> {
+fn token_argument(text: &Spanned<String>) -> Result<Carrier, LineError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if !text.value.is_empty() && text.value.bytes().all(plain) {
         return Ok(Carrier::Argument(text.value.clone()));
     }
-    Err(Fault::on(
+    Err(LineError::on(
         text,
         format!("the session_token_argument {:?}", text.value),
         "write an argument's name: letters, digits, dots, dashes, underscores",
     ))
 }
 
-fn absolute(path: &Spanned<PathBuf>, key: &str) -> Result<PathBuf, Fault> {
+fn absolute(path: &Spanned<PathBuf>, key: &str) -> Result<PathBuf, LineError> {
     if path.value.is_absolute() {
         return Ok(path.value.clone());
     }
-    Err(Fault::on(path, format!("the {key} {:?} is not an absolute path", path.value), "begin it with a slash"))
-}
-
-fn one_line(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line[..line.floor_char_boundary(300)].to_owned()
+    Err(LineError::on(path, format!("the {key} {:?} is not an absolute path", path.value), "begin it with a slash"))
 }
 
 #[cfg(test)]
@@ -571,7 +522,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<Vec<Target>, TargetsError> {
+    fn parse(text: &str) -> Result<Vec<Target>, ConfigFileError> {
         read(text.as_bytes(), Path::new("/etc/targets.yml"))
     }
 
@@ -669,7 +620,7 @@ mod tests {
             ),
             (format!("{good}    session_token: secret\n"), 5, "session_token"),
             ("x: &a [1]\ntargets: *a\n".into(), 1, ""),
-            ("# ".repeat(MAX_FILE_BYTES), 0, "larger"),
+            ("# ".repeat(crate::parse::config_file::MAX_FILE_BYTES), 0, "larger"),
         ];
         for (text, line, says) in cases {
             let error = parse(&text).expect_err(&text[..text.floor_char_boundary(200)]);

@@ -13,8 +13,7 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-/// The most bytes that the file may have.
-pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+use super::config_file::{ConfigFileError, LineError, check_size, document};
 
 /// The headers that may be set, each with the values that it may have: any where none are named.
 const HEADERS: [(&str, &[&str]); 5] = [
@@ -24,20 +23,6 @@ const HEADERS: [(&str, &[&str]); 5] = [
     ("X-XSS-Protection", &[]),
     ("Content-Security-Policy", &[]),
 ];
-
-/// A file that can't be in force: where, why, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {problem}; {remedy}", path.display())]
-pub struct WebConfigError {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1; 0 when no single line is at fault.
-    pub line: u64,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: &'static str,
-}
 
 /// How the exporter is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,7 +173,7 @@ enum Version {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct WebConfigFile {
     tls_server_config: Option<TlsSection>,
     http_server_config: Option<HttpSection>,
     rate_limit: Option<RateSection>,
@@ -227,42 +212,18 @@ struct RateSection {
     interval: Option<Spanned<String>>,
 }
 
-/// A problem at a line, before the file's name is known to it.
-struct Fault {
-    line: u64,
-    problem: String,
-    remedy: &'static str,
-}
-
-impl Fault {
-    fn new(problem: impl Into<String>, remedy: &'static str) -> Fault {
-        Fault { line: 0, problem: problem.into(), remedy }
-    }
-
-    fn on<T>(what: &Spanned<T>, problem: impl Into<String>, remedy: &'static str) -> Fault {
-        Fault { line: what.referenced.line(), ..Fault::new(problem, remedy) }
-    }
-}
-
 /// Reads the file. `path` is what errors call it, and its folder is where relative paths begin.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn read(bytes: &[u8], path: &Path) -> Result<WebConfig, WebConfigError> {
-    settings(bytes, path.parent().unwrap_or(Path::new(""))).map_err(|fault| WebConfigError {
-        path: path.to_owned(),
-        line: fault.line,
-        problem: fault.problem,
-        remedy: fault.remedy,
-    })
+pub fn read(bytes: &[u8], path: &Path) -> Result<WebConfig, ConfigFileError> {
+    settings(bytes, path.parent().unwrap_or(Path::new(""))).map_err(|error| error.in_file(path))
 }
 
-fn settings(bytes: &[u8], folder: &Path) -> Result<WebConfig, Fault> {
-    if bytes.len() > MAX_FILE_BYTES {
-        let problem = format!("the file is larger than {MAX_FILE_BYTES} bytes");
-        return Err(Fault::new(problem, "give the file that was meant"));
-    }
-    let file: File = if is_empty(bytes) { File::default() } else { document(bytes)? };
+fn settings(bytes: &[u8], folder: &Path) -> Result<WebConfig, LineError> {
+    check_size(bytes)?;
+    let remedy = "correct the YAML; docs/web-configuration.md lists every key";
+    let file: WebConfigFile = if is_empty(bytes) { WebConfigFile::default() } else { document(bytes, remedy)? };
     let mut warnings = Vec::new();
     let http = file.http_server_config.unwrap_or_default();
     let http2 = http.http2.unwrap_or(true);
@@ -285,21 +246,7 @@ fn is_empty(bytes: &[u8]) -> bool {
     lines.all(|line| line.is_empty() || line.starts_with(b"#") || line == b"---")
 }
 
-fn document(bytes: &[u8]) -> Result<File, Fault> {
-    serde_saphyr::from_slice(bytes).map_err(|error| Fault {
-        line: error.location().map_or(0, |location| location.line()),
-        // Without the lines around it, which may hold a key or a password's hash.
-        problem: format!("not valid: {}", one_line(&error.without_snippet().to_string())),
-        remedy: "correct the YAML; docs/web-configuration.md lists every key",
-    })
-}
-
-fn one_line(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line[..line.floor_char_boundary(300)].to_owned()
-}
-
-fn headers(given: BTreeMap<String, Spanned<String>>) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
+fn headers(given: BTreeMap<String, Spanned<String>>) -> Result<Vec<(HeaderName, HeaderValue)>, LineError> {
     given
         .into_iter()
         .map(|(name, value)| {
@@ -307,16 +254,16 @@ fn headers(given: BTreeMap<String, Spanned<String>>) -> Result<Vec<(HeaderName, 
                 let problem = format!("the HTTP header {name:?} can not be configured");
                 let remedy = "the headers that can are Strict-Transport-Security, X-Content-Type-Options, \
                               X-Frame-Options, X-XSS-Protection and Content-Security-Policy";
-                return Err(Fault::on(&value, problem, remedy));
+                return Err(LineError::on(&value, problem, remedy));
             };
             let text = &value.value;
             if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
                 let problem = format!("invalid value for {name}: {text:?}, and not one of {allowed:?}");
-                return Err(Fault::on(&value, problem, "write one of them"));
+                return Err(LineError::on(&value, problem, "write one of them"));
             }
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(text)) {
                 (Ok(name), Ok(value)) => Ok((name, value)),
-                _ => Err(Fault::on(
+                _ => Err(LineError::on(
                     &value,
                     format!("invalid value for {name}: it can't be sent"),
                     "write it on one line, in ASCII",
@@ -327,11 +274,15 @@ fn headers(given: BTreeMap<String, Spanned<String>>) -> Result<Vec<(HeaderName, 
         .collect()
 }
 
-fn users(given: BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, String>, Fault> {
+fn users(given: BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, String>, LineError> {
     for (user, hash) in &given {
         if let Some(problem) = problem_of_hash(&hash.value) {
             let problem = format!("the password of the user {user:?} is not hashed with bcrypt: {problem}");
-            return Err(Fault::on(hash, problem, "write the hash that `htpasswd -nBC 10 USER` prints after the colon"));
+            return Err(LineError::on(
+                hash,
+                problem,
+                "write the hash that `htpasswd -nBC 10 USER` prints after the colon",
+            ));
         }
     }
     Ok(given.into_iter().map(|(user, hash)| (user, hash.value)).collect())
@@ -354,11 +305,11 @@ fn problem_of_hash(hash: &str) -> Option<&'static str> {
     (rest.len() != LENGTH - "$2y$10$".len() || !rest.bytes().all(plain)).then_some("it holds other characters")
 }
 
-fn rate_limit(section: RateSection) -> Result<Option<RateLimit>, Fault> {
+fn rate_limit(section: RateSection) -> Result<Option<RateLimit>, LineError> {
     let Some(interval) = section.interval else { return Ok(None) };
     let Some(length) = duration(&interval.value) else {
         let problem = format!("the interval {:?} of rate_limit", interval.value);
-        return Err(Fault::on(&interval, problem, "write a duration, such as 500ms, 1s or 1m30s; 0 for no limit"));
+        return Err(LineError::on(&interval, problem, "write a duration, such as 500ms, 1s or 1m30s; 0 for no limit"));
     };
     let burst = u32::try_from(section.burst.unwrap_or(0).max(0)).unwrap_or(u32::MAX);
     Ok((!length.is_zero()).then_some(RateLimit { interval: length, burst }))
@@ -396,7 +347,7 @@ fn tls(
     folder: &Path,
     http2: bool,
     warnings: &mut Vec<String>,
-) -> Result<Option<TlsSettings>, Fault> {
+) -> Result<Option<TlsSettings>, LineError> {
     let pem = |file: Option<String>, inline: Option<String>| match (file, inline) {
         (Some(file), _) if !file.is_empty() => Some(Pem::File(folder.join(file))),
         (_, Some(text)) if !text.is_empty() => Some(Pem::Inline(text)),
@@ -410,13 +361,13 @@ fn tls(
         (Some(certificate), Some(key)) => (certificate, key),
         (None, None) if client_ca.is_none() && auth_type.is_none() => return Ok(None),
         (None, _) => {
-            return Err(Fault::new("missing one of cert or cert_file", "name the certificate's file: cert_file"));
+            return Err(LineError::new("missing one of cert or cert_file", "name the certificate's file: cert_file"));
         }
-        (_, None) => return Err(Fault::new("missing one of key or key_file", "name the key's file: key_file")),
+        (_, None) => return Err(LineError::new("missing one of key or key_file", "name the key's file: key_file")),
     };
     let client_auth = client_auth(auth_type.as_ref())?;
     if client_ca.is_some() && client_auth == ClientAuth::None {
-        return Err(Fault::new(
+        return Err(LineError::new(
             "client CAs are configured without a client_auth_type",
             "add client_auth_type: RequireAndVerifyClientCert",
         ));
@@ -441,7 +392,7 @@ fn tls(
     }))
 }
 
-fn client_auth(name: Option<&Spanned<String>>) -> Result<ClientAuth, Fault> {
+fn client_auth(name: Option<&Spanned<String>>) -> Result<ClientAuth, LineError> {
     let Some(name) = name else { return Ok(ClientAuth::None) };
     match name.value.as_str() {
         "NoClientCert" => Ok(ClientAuth::None),
@@ -450,7 +401,7 @@ fn client_auth(name: Option<&Spanned<String>>) -> Result<ClientAuth, Fault> {
         "RequireAnyClientCert" | "RequireClientCert" => Ok(ClientAuth::RequireAny),
         "VerifyClientCertIfGiven" => Ok(ClientAuth::VerifyIfGiven),
         "RequireAndVerifyClientCert" => Ok(ClientAuth::RequireAndVerify),
-        other => Err(Fault::on(
+        other => Err(LineError::on(
             name,
             format!("invalid client_auth_type: {other:?}"),
             "write NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or \
@@ -471,13 +422,13 @@ fn versions(
     min: Option<&Spanned<String>>,
     max: Option<&Spanned<String>>,
     warnings: &mut Vec<String>,
-) -> Result<Versions, Fault> {
+) -> Result<Versions, LineError> {
     let version = |name: &Spanned<String>| match name.value.as_str() {
         "TLS10" => Ok(Version::Tls10),
         "TLS11" => Ok(Version::Tls11),
         "TLS12" => Ok(Version::Tls12),
         "TLS13" => Ok(Version::Tls13),
-        other => Err(Fault::on(name, format!("unknown TLS version: {other:?}"), "write TLS12 or TLS13")),
+        other => Err(LineError::on(name, format!("unknown TLS version: {other:?}"), "write TLS12 or TLS13")),
     };
     let lowest = min.map(version).transpose()?.unwrap_or(Version::Tls12);
     let highest = max.map(version).transpose()?.unwrap_or(Version::Tls13);
@@ -489,9 +440,10 @@ fn versions(
     };
     if !versions.tls12 && !versions.tls13 {
         let fault = "no TLS version is left between min_version and max_version: TLS 1.2 and TLS 1.3 are spoken here";
-        return Err(Fault {
-            line: max.or(min).map_or(0, |at| at.referenced.line()),
-            ..Fault::new(fault, "leave both out")
+        let remedy = "leave both out";
+        return Err(match max.or(min) {
+            Some(at) => LineError::on(at, fault, remedy),
+            None => LineError::new(fault, remedy),
         });
     }
     if lowest < Version::Tls12 {
@@ -505,19 +457,23 @@ fn suites(
     versions: Versions,
     http2: bool,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Suite>, Fault> {
+) -> Result<Vec<Suite>, LineError> {
     let Chosen { here, missing } = choose("cipher", &SUITES, names)?;
     let Some(first) = names.first() else { return Ok(Vec::new()) };
     if versions.tls12 && !versions.tls13 && here.is_empty() {
         let problem = "none of the cipher_suites is one of TLS 1.2 that is spoken here";
-        return Err(Fault::on(first, problem, "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, or leave max_version out"));
+        return Err(LineError::on(
+            first,
+            problem,
+            "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, or leave max_version out",
+        ));
     }
     let required = [Suite::EcdheRsaAes128Gcm, Suite::EcdheEcdsaAes128Gcm];
     if http2 && versions.asks_for_old && !required.iter().any(|suite| here.contains(suite)) {
         let problem = "the cipher_suites lack the one that HTTP/2 requires";
         let remedy = "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, or set \
                       http_server_config: {http2: false}";
-        return Err(Fault::on(first, problem, remedy));
+        return Err(LineError::on(first, problem, remedy));
     }
     if !missing.is_empty() {
         warnings.push(format!("cipher suites that are not spoken here are left out: {}", missing.join(", ")));
@@ -525,11 +481,11 @@ fn suites(
     Ok(here)
 }
 
-fn curves(names: &[Spanned<String>], warnings: &mut Vec<String>) -> Result<Vec<Curve>, Fault> {
+fn curves(names: &[Spanned<String>], warnings: &mut Vec<String>) -> Result<Vec<Curve>, LineError> {
     let Chosen { here, missing } = choose("curve", &CURVES, names)?;
     if let (Some(first), true) = (names.first(), here.is_empty()) {
         let problem = "none of the curve_preferences is spoken here";
-        return Err(Fault::on(first, problem, "add X25519, CurveP256 or CurveP384"));
+        return Err(LineError::on(first, problem, "add X25519, CurveP256 or CurveP384"));
     }
     if !missing.is_empty() {
         warnings.push(format!("curves that are not spoken here are left out: {}", missing.join(", ")));
@@ -547,7 +503,7 @@ fn choose<T: Copy>(
     kind: &str,
     known: &[(&'static str, Known<T>)],
     names: &[Spanned<String>],
-) -> Result<Chosen<T>, Fault> {
+) -> Result<Chosen<T>, LineError> {
     let mut chosen = Chosen { here: Vec::new(), missing: Vec::new() };
     for name in names {
         match known.iter().find(|(known, _)| *known == name.value) {
@@ -556,7 +512,7 @@ fn choose<T: Copy>(
             Some((label, Known::Missing)) => chosen.missing.push(label),
             None => {
                 let problem = format!("unknown {kind}: {:?}", name.value);
-                return Err(Fault::on(name, problem, "docs/web-configuration.md lists the names there are"));
+                return Err(LineError::on(name, problem, "docs/web-configuration.md lists the names there are"));
             }
         }
     }
@@ -569,7 +525,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<WebConfig, WebConfigError> {
+    fn parse(text: &str) -> Result<WebConfig, ConfigFileError> {
         read(text.as_bytes(), Path::new("/etc/campaign_exporter/web.yml"))
     }
 
@@ -668,7 +624,7 @@ mod tests {
             ("rate_limit:\n  interval: soon\n  burst: 1\n".into(), 2, "interval"),
             ("rate_limit: {interval: 1s, bursts: 1}".into(), 1, "bursts"),
             ("a: 1\na: 2\n".into(), 0, ""),
-            ("# ".repeat(MAX_FILE_BYTES), 0, "larger"),
+            ("# ".repeat(crate::parse::config_file::MAX_FILE_BYTES), 0, "larger"),
         ] {
             let error = parse(&text).expect_err(&text[..text.floor_char_boundary(200)]);
             assert!(line == 0 || error.line == line, "{error}\n{text:.300}");

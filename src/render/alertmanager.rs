@@ -128,19 +128,22 @@ fn inhibit_rule(inhibition: &Inhibition) -> String {
 }
 
 /// The words of the templates.
-struct Words {
+struct TemplateWords {
     steps: &'static str,
     documented: &'static str,
     total: &'static str,
     resolved: &'static str,
 }
 
-const fn words(lang: Lang) -> Words {
+const fn words(lang: Lang) -> TemplateWords {
     match lang {
-        Lang::En => {
-            Words { steps: "Next steps", documented: "What to do", total: "Alerts in all", resolved: "Resolved" }
-        }
-        Lang::PtBr => Words {
+        Lang::En => TemplateWords {
+            steps: "Next steps",
+            documented: "What to do",
+            total: "Alerts in all",
+            resolved: "Resolved",
+        },
+        Lang::PtBr => TemplateWords {
             steps: "Próximos passos",
             documented: "O que fazer",
             total: "Total de alertas",
@@ -151,7 +154,7 @@ const fn words(lang: Lang) -> Words {
 
 /// A receiver's message: its name, and how many characters the first alert, and the summary of each other one, may take
 /// and how many others are shown.
-struct Message {
+struct MessageLimits {
     name: &'static str,
     first: usize,
     other: usize,
@@ -159,16 +162,16 @@ struct Message {
     is_slack: bool,
 }
 
-const fn message(name: &'static str, first: usize, other: usize, others: usize) -> Message {
-    Message { name, first, other, others, is_slack: false }
+const fn message(name: &'static str, first: usize, other: usize, others: usize) -> MessageLimits {
+    MessageLimits { name, first, other, others, is_slack: false }
 }
 
 /// Pushover takes 1,024 characters, Slack 3,000 a block, Telegram 4,096; with a hundred alerts none is larger.
-const MESSAGES: &[Message] = &[
+const MESSAGES: &[MessageLimits] = &[
     message("email", 4000, 200, 20),
     message("teams", 4000, 200, 20),
     message("telegram", 2600, 150, 8),
-    Message { is_slack: true, ..message("slack", 1800, 120, 8) },
+    MessageLimits { is_slack: true, ..message("slack", 1800, 120, 8) },
     message("pagerduty", 700, 120, 2),
     message("pushover", 990, 0, 0),
 ];
@@ -176,7 +179,7 @@ const MESSAGES: &[Message] = &[
 /// The templates in `lang`.
 #[must_use]
 pub fn templates(lang: Lang) -> String {
-    let Words { steps, documented, total, resolved } = words(lang);
+    let TemplateWords { steps, documented, total, resolved } = words(lang);
     let tag = lang.tag();
     let mut text = format!(
         "{{{{- /* Notifications of the Campaign alerts, in {tag}. Written from the catalog by `make generate`. */ -}}}}\n\
@@ -195,8 +198,8 @@ pub fn templates(lang: Lang) -> String {
 }
 
 /// The template of one receiver: the first alert whole, the summaries of others, how many there are.
-fn define(message: &Message, steps: &str, documented: &str, total: &str) -> String {
-    let Message { name, first, other, others, is_slack } = message;
+fn define(message: &MessageLimits, steps: &str, documented: &str, total: &str) -> String {
+    let MessageLimits { name, first, other, others, is_slack } = message;
     // Slack reads &, < and > as its own marks.
     let plain = if *is_slack {
         " | reReplaceAll \"&\" \"&amp;\" | reReplaceAll \"<\" \"&lt;\" | reReplaceAll \">\" \"&gt;\""

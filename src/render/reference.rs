@@ -2,7 +2,7 @@
 //!
 //! Knows Markdown; what there is to document is for the catalog.
 
-use crate::catalog::attributes::{ATTRIBUTES, Attribute, Place};
+use crate::catalog::attributes::{ATTRIBUTES, Attribute, AttributePlace};
 use crate::catalog::signals::{THEMES, Theme};
 use crate::catalog::{AlertDef, CheckDef, Lang, MetricDef, MetricKind};
 use crate::render::rules::page_text;
@@ -75,8 +75,8 @@ fn metric_row(metric: &MetricDef) -> [String; 4] {
 
 fn attribute_row(attribute: &&Attribute) -> [String; 5] {
     let place = match attribute.place {
-        Place::EveryResident => "every module".to_owned(),
-        Place::Element(path) => format!("`{path}`"),
+        AttributePlace::EveryResident => "every module".to_owned(),
+        AttributePlace::Element(path) => format!("`{path}`"),
     };
     let default = if attribute.default.is_empty() { String::new() } else { format!("`{}`", attribute.default) };
     let (kind, purpose) = (attribute.kind.what().to_owned(), attribute.purpose.to_owned());

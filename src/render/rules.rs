@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::catalog::alerts::{AlertDef, Record, Severity, Subject, advice};
+use crate::catalog::alerts::{AlertDef, RecordingRule, Severity, Subject, advice};
 use crate::catalog::modules::{LOG_FILES, MODULES, OTHER_SCOPE, OTHER_TROUBLESHOOTING, RUNBOOK, url};
 use crate::catalog::signals::{THEMES, Theme};
 use crate::catalog::{Lang, Link, Module, Text};
@@ -28,11 +28,11 @@ pub struct RenderError(#[from] serde_saphyr::ser::Error);
 
 #[derive(Serialize)]
 struct RuleFile {
-    groups: Vec<Group>,
+    groups: Vec<RuleGroup>,
 }
 
 #[derive(Serialize)]
-struct Group {
+struct RuleGroup {
     name: &'static str,
     rules: Vec<Rule>,
 }
@@ -89,7 +89,7 @@ pub fn render(options: &Options) -> Result<String, RenderError> {
     ))
 }
 
-fn group(theme: &'static Theme, options: &Options) -> Option<Group> {
+fn group(theme: &'static Theme, options: &Options) -> Option<RuleGroup> {
     let is_out = |name: &str| options.without.iter().any(|out| out == name);
     let alerts: Vec<_> = theme.alerts.iter().filter(|alert| !is_out(alert.name)).collect();
     if alerts.is_empty() || is_out(theme.group) {
@@ -97,10 +97,10 @@ fn group(theme: &'static Theme, options: &Options) -> Option<Group> {
     }
     let records = theme.records.iter().map(|record| recording(record, options));
     let rules = records.chain(alerts.into_iter().map(|alert| alerting(alert, theme, options))).collect();
-    Some(Group { name: theme.group, rules })
+    Some(RuleGroup { name: theme.group, rules })
 }
 
-fn recording(record: &Record, options: &Options) -> Rule {
+fn recording(record: &RecordingRule, options: &Options) -> Rule {
     Rule::Record { record: record.name, expr: expression::plain(record.expr, &[], "", options) }
 }
 

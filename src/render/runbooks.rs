@@ -13,7 +13,7 @@ use crate::catalog::signals::{THEMES, metrics};
 use crate::catalog::{Lang, Module, Text};
 
 /// The headings of a page, and what stands around them.
-struct Words {
+struct PageWords {
     opening: &'static str,
     meaning: &'static str,
     impact: &'static str,
@@ -36,7 +36,7 @@ struct Words {
     list: &'static str,
 }
 
-const ENGLISH: Words = Words {
+const ENGLISH: PageWords = PageWords {
     opening: "Written from the catalog by `make generate`; a change made here is lost.",
     meaning: "Meaning",
     impact: "Impact",
@@ -59,7 +59,7 @@ const ENGLISH: Words = Words {
     list: "Alerts",
 };
 
-const PORTUGUESE: Words = Words {
+const PORTUGUESE: PageWords = PageWords {
     opening: "Escrita a partir do catálogo por `make generate`; alterações feitas aqui se perdem.",
     meaning: "Significado",
     impact: "Impacto",
@@ -82,7 +82,7 @@ const PORTUGUESE: Words = Words {
     list: "Alertas",
 };
 
-const fn words(lang: Lang) -> &'static Words {
+const fn words(lang: Lang) -> &'static PageWords {
     match lang {
         Lang::En => &ENGLISH,
         Lang::PtBr => &PORTUGUESE,

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use crate::catalog::Lang;
 use crate::render::page::{PageOptions, REFRESH_SECONDS, STYLE, STYLE_PATH};
 use crate::snapshot::CONTENT_TYPE;
-use crate::web::{Answer, BoxFuture, Request, Response};
-use shared::Shared;
+use crate::web::{BoxFuture, Handler, Request, Response};
+use shared::SharedAnswers;
 
 /// The health of the modules, for people; [`STATUS`] is the same.
 pub const ROOT: &str = "/";
@@ -72,7 +72,7 @@ pub trait Scrape: Send + Sync {
 
 /// How scrapes are answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct ServeOptions {
     /// Where the metrics are.
     pub telemetry_path: String,
     /// How many scrapes and status pages may be under way at once, and how many probes; 0 for any number.
@@ -83,13 +83,13 @@ pub struct Options {
 
 /// The function that answers every path.
 #[must_use]
-pub fn answer(options: Options, scrape: Arc<dyn Scrape>) -> Answer {
+pub fn answer(options: ServeOptions, scrape: Arc<dyn Scrape>) -> Handler {
     let most = match options.max_requests {
         0 => Semaphore::MAX_PERMITS,
         most => most.min(Semaphore::MAX_PERMITS),
     };
     let (places, probe_places) = (Semaphore::new(most), Semaphore::new(most));
-    let router = Arc::new(Router { options, scrape, scrapes: Shared::default(), places, probe_places });
+    let router = Arc::new(Router { options, scrape, scrapes: SharedAnswers::default(), places, probe_places });
     Arc::new(move |request| {
         let router = Arc::clone(&router);
         Box::pin(async move { router.answer(request).await })
@@ -97,10 +97,10 @@ pub fn answer(options: Options, scrape: Arc<dyn Scrape>) -> Answer {
 }
 
 struct Router {
-    options: Options,
+    options: ServeOptions,
     scrape: Arc<dyn Scrape>,
     /// By filter and budget, so that nobody's answer lacks what another had no time for.
-    scrapes: Shared<(Filter, Duration), Response>,
+    scrapes: SharedAnswers<(Filter, Duration), Response>,
     places: Semaphore,
     /// Probes wait for other hosts: they must not keep this one's metrics waiting.
     probe_places: Semaphore,
@@ -285,8 +285,8 @@ mod tests {
         }
     }
 
-    fn options() -> Options {
-        Options { telemetry_path: "/m".into(), max_requests: 1, timeout_offset: Duration::from_millis(250) }
+    fn options() -> ServeOptions {
+        ServeOptions { telemetry_path: "/m".into(), max_requests: 1, timeout_offset: Duration::from_millis(250) }
     }
 
     fn request(path: &str, query: &[(&str, &str)]) -> Request {
@@ -380,7 +380,7 @@ mod tests {
     async fn no_limit_means_none() {
         let hold = Arc::new(Notify::new());
         let echo = Arc::new(Echo { hold: Some(hold), ..Echo::default() });
-        let options = Options { max_requests: 0, ..options() };
+        let options = ServeOptions { max_requests: 0, ..options() };
         let answer = answer(options, Arc::clone(&echo) as Arc<dyn Scrape>);
         let mut scrapes: Vec<_> = (0..1000).map(|_| answer(request("/m", &[]))).collect();
         for scrape in &mut scrapes {

@@ -16,26 +16,26 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Answers of the type `A` to questions of the type `Q`.
-pub(super) struct Shared<Q, A> {
+pub(super) struct SharedAnswers<Q, A> {
     turns: Arc<Turns<Q, A>>,
 }
 
-type Turns<Q, A> = Mutex<HashMap<Q, Turn<A>>>;
+type Turns<Q, A> = Mutex<HashMap<Q, PendingAnswer<A>>>;
 
-struct Turn<A> {
+struct PendingAnswer<A> {
     /// Held by the answer that is being made.
     running: Arc<Semaphore>,
     /// The answer that has not begun.
     next: Option<Arc<watch::Sender<Option<A>>>>,
 }
 
-impl<Q, A> Default for Shared<Q, A> {
+impl<Q, A> Default for SharedAnswers<Q, A> {
     fn default() -> Self {
         Self { turns: Arc::default() }
     }
 }
 
-impl<Q, A> Shared<Q, A>
+impl<Q, A> SharedAnswers<Q, A>
 where
     Q: Clone + Eq + Hash + Send + 'static,
     A: Clone + Send + Sync + 'static,
@@ -50,7 +50,7 @@ where
             let mut turns = locked(&self.turns);
             let turn = turns
                 .entry(question.clone())
-                .or_insert_with(|| Turn { running: Arc::new(Semaphore::new(1)), next: None });
+                .or_insert_with(|| PendingAnswer { running: Arc::new(Semaphore::new(1)), next: None });
             match &turn.next {
                 Some(next) => next.subscribe(),
                 None => {
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_an_answer_is_made_shares_the_next_one() {
-        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
         let ask = || {
             let (shared, make) = (Arc::clone(&shared), maker.make());
             tokio::spawn(async move { shared.get("all", make).await })
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_takes_long_is_not_waited_for() {
-        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
         let ask = || {
             let (shared, make) = (Arc::clone(&shared), maker.make());
             tokio::spawn(async move { shared.get("all", make).await })
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_is_given_up_and_a_panic_is_nobodys_answer() {
-        let (shared, maker) = (Arc::new(Shared::default()), Maker::default());
+        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
         let asking = tokio::spawn({
             let (shared, make) = (Arc::clone(&shared), maker.make());
             async move { shared.get("all", make).await }

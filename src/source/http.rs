@@ -124,7 +124,7 @@ pub enum TokenError {
 
 /// A request that got no answer with a body to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct RequestFailure {
     /// The bounded reason.
     pub reason: Reason,
     /// What happened, for the log; nothing secret.
@@ -133,11 +133,11 @@ pub struct Failure {
     pub status: Option<u16>,
 }
 
-impl Failure {
-    fn new(reason: Reason, message: impl fmt::Display) -> Failure {
+impl RequestFailure {
+    fn new(reason: Reason, message: impl fmt::Display) -> RequestFailure {
         let message = message.to_string();
         let message = message[..message.floor_char_boundary(300)].to_owned();
-        Failure { reason, message, status: None }
+        RequestFailure { reason, message, status: None }
     }
 }
 
@@ -316,20 +316,22 @@ impl Endpoint {
     ///
     /// # Errors
     /// With the reason, at the latest when the target's time limit is over.
-    pub async fn get(&self, path: &str, token: Option<&Token>) -> Result<Answer, Failure> {
+    pub async fn get(&self, path: &str, token: Option<&Token>) -> Result<Answer, RequestFailure> {
         match tokio::time::timeout(self.timeout, self.ask(path, token)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::new(Reason::Timeout, format_args!("no full answer within {:?}", self.timeout))),
+            Err(_) => {
+                Err(RequestFailure::new(Reason::Timeout, format_args!("no full answer within {:?}", self.timeout)))
+            }
         }
     }
 
-    async fn ask(&self, path: &str, token: Option<&Token>) -> Result<Answer, Failure> {
+    async fn ask(&self, path: &str, token: Option<&Token>) -> Result<Answer, RequestFailure> {
         let received = Arc::new(AtomicBool::new(false));
         let answer = self.ask_noting(path, token, &received).await;
         // A server that closes without a word is as good as none.
         answer.map_err(|failure| match failure.reason {
             Reason::Body | Reason::Tls if !received.load(Ordering::Relaxed) => {
-                Failure { reason: Reason::Connect, ..failure }
+                RequestFailure { reason: Reason::Connect, ..failure }
             }
             _ => failure,
         })
@@ -341,7 +343,7 @@ impl Endpoint {
         path: &str,
         token: Option<&Token>,
         received: &Arc<AtomicBool>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, RequestFailure> {
         let connect = async {
             let inner = self.connect().await?;
             let stream = Metered { inner, left: MAX_WIRE_BYTES, received: Arc::clone(received) };
@@ -357,7 +359,7 @@ impl Endpoint {
             Ok(stream) => stream?,
             Err(_) => {
                 let message = format_args!("no connection within {:?}", self.connect_timeout);
-                return Err(Failure::new(Reason::Timeout, message));
+                return Err(RequestFailure::new(Reason::Timeout, message));
             }
         };
         match stream {
@@ -366,25 +368,26 @@ impl Endpoint {
         }
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
+    async fn connect(&self) -> Result<TcpStream, RequestFailure> {
         let addresses = match self.host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, self.port)],
             Err(_) => self.addresses().await?,
         };
-        let mut last = Failure::new(Reason::Dns, format_args!("{} has no address", self.host));
+        let mut last = RequestFailure::new(Reason::Dns, format_args!("{} has no address", self.host));
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last = Failure::new(Reason::Connect, format_args!("{address}: {error}")),
+                Err(error) => last = RequestFailure::new(Reason::Connect, format_args!("{address}: {error}")),
             }
         }
         Err(last)
     }
 
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, RequestFailure> {
         let (host, port) = (self.host.clone(), self.port);
         let lookup = move || Ok((host.as_str(), port).to_socket_addrs()?.collect());
-        let failed = |error: &dyn fmt::Display| Failure::new(Reason::Dns, format_args!("{}: {error}", self.host));
+        let failed =
+            |error: &dyn fmt::Display| RequestFailure::new(Reason::Dns, format_args!("{}: {error}", self.host));
         let found: Option<io::Result<_>> = self.lookup.run(lookup).await;
         found.ok_or_else(|| failed(&"the lookup ended early"))?.map_err(|error| failed(&error))
     }
@@ -393,9 +396,9 @@ impl Endpoint {
     ///
     /// # Errors
     /// With the reason [`Reason::Token`].
-    pub async fn token(&self, source: &TokenSource) -> Result<Token, Failure> {
+    pub async fn token(&self, source: &TokenSource) -> Result<Token, RequestFailure> {
         let source = source.clone();
-        let failed = |error: &dyn fmt::Display| Failure::new(Reason::Token, error);
+        let failed = |error: &dyn fmt::Display| RequestFailure::new(Reason::Token, error);
         let read = self.token.run(move || Token::read(&source));
         match tokio::time::timeout(self.timeout, read).await {
             Ok(Some(token)) => token.map_err(|error| failed(&error)),
@@ -404,7 +407,7 @@ impl Endpoint {
         }
     }
 
-    async fn exchange<S>(&self, stream: S, path: &str, token: Option<&Token>) -> Result<Answer, Failure>
+    async fn exchange<S>(&self, stream: S, path: &str, token: Option<&Token>) -> Result<Answer, RequestFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -419,7 +422,7 @@ impl Endpoint {
         let answer = pin!(async move {
             let response = sender.send_request(request).await.map_err(|error| http_failure(&error))?;
             let status = response.status().as_u16();
-            read_answer(response).await.map_err(|failure| Failure { status: Some(status), ..failure })
+            read_answer(response).await.map_err(|failure| RequestFailure { status: Some(status), ..failure })
         });
         let connection = pin!(connection);
         // Both in one future: when the time is over, the connection ends with the request.
@@ -429,7 +432,7 @@ impl Endpoint {
         }
     }
 
-    fn request(&self, path: &str, token: Option<&Token>) -> Result<Request<Empty<Bytes>>, Failure> {
+    fn request(&self, path: &str, token: Option<&Token>) -> Result<Request<Empty<Bytes>>, RequestFailure> {
         let mut uri = path.to_owned();
         if let Some(Token { place: TokenPlace::Argument(name), value, .. }) = token {
             let separator = if path.contains('?') { '&' } else { '?' };
@@ -444,7 +447,7 @@ impl Endpoint {
         if let Some(Token { place: TokenPlace::Header(name), value, .. }) = token {
             request = request.header(name.clone(), value.clone());
         }
-        request.body(Empty::new()).map_err(|_| Failure::new(Reason::Body, "the request can't be made"))
+        request.body(Empty::new()).map_err(|_| RequestFailure::new(Reason::Body, "the request can't be made"))
     }
 }
 
@@ -462,15 +465,19 @@ where
     }
 }
 
-async fn read_answer(response: Response<Incoming>) -> Result<Answer, Failure> {
+async fn read_answer(response: Response<Incoming>) -> Result<Answer, RequestFailure> {
     let status = response.status();
     if status.is_redirection() {
-        return Err(Failure::new(Reason::Status, format_args!("HTTP status {status}: redirects are not followed")));
+        return Err(RequestFailure::new(
+            Reason::Status,
+            format_args!("HTTP status {status}: redirects are not followed"),
+        ));
     }
     if status != http::StatusCode::OK {
-        return Err(Failure::new(Reason::Status, format_args!("HTTP status {status}")));
+        return Err(RequestFailure::new(Reason::Status, format_args!("HTTP status {status}")));
     }
-    let too_large = || Failure::new(Reason::Body, format_args!("the body is larger than {MAX_BODY_BYTES} bytes"));
+    let too_large =
+        || RequestFailure::new(Reason::Body, format_args!("the body is larger than {MAX_BODY_BYTES} bytes"));
     let charset = response.headers().get(CONTENT_TYPE).and_then(|value| charset(value.as_bytes()));
     let mut incoming = response.into_body();
     if incoming.size_hint().lower() > MAX_BODY_BYTES as u64 {
@@ -500,23 +507,23 @@ fn charset(content_type: &[u8]) -> Option<String> {
 }
 
 /// A failure of the TLS handshake: the peer's connection may also just have broken.
-fn tls_failure(error: io::Error) -> Failure {
+fn tls_failure(error: io::Error) -> RequestFailure {
     let reason = if error.raw_os_error().is_some() { Reason::Connect } else { Reason::Tls };
-    Failure::new(reason, error)
+    RequestFailure::new(reason, error)
 }
 
 /// The system's own errors are the connection's; the others were made of what the peer sent.
-fn io_failure(error: &io::Error) -> Failure {
+fn io_failure(error: &io::Error) -> RequestFailure {
     let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     let reason = match (error.raw_os_error(), is_tls) {
         (Some(_), _) => Reason::Connect,
         (None, true) => Reason::Tls,
         (None, false) => Reason::Body,
     };
-    Failure::new(reason, error)
+    RequestFailure::new(reason, error)
 }
 
-fn http_failure(error: &hyper::Error) -> Failure {
+fn http_failure(error: &hyper::Error) -> RequestFailure {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
@@ -525,19 +532,19 @@ fn http_failure(error: &hyper::Error) -> Failure {
         source = cause.source();
     }
     if error.is_parse() || error.is_incomplete_message() {
-        return Failure::new(Reason::Body, format_args!("the answer is not whole, or no HTTP: {error}"));
+        return RequestFailure::new(Reason::Body, format_args!("the answer is not whole, or no HTTP: {error}"));
     }
-    Failure::new(Reason::Connect, error)
+    RequestFailure::new(Reason::Connect, error)
 }
 
 /// Runs a call that may block for long and can't be interrupted, at most one at a time: one that outlives the probe
 /// that made it is waited for by the next, so that a dead name server or file system never takes all threads.
 struct OneAtATime<T> {
-    running: tokio::sync::Mutex<Option<BoxFuture<T>>>,
+    running: tokio::sync::Mutex<Option<RunningRequest<T>>>,
     blocking: Arc<Pool>,
 }
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
+type RunningRequest<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
 
 impl<T: Send + 'static> OneAtATime<T> {
     fn new(client: &Client) -> OneAtATime<T> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-use super::http::{Answer, Client, Endpoint, EndpointError, Failure, Token, TokenError};
+use super::http::{Answer, Client, Endpoint, EndpointError, RequestFailure, Token, TokenError};
 use super::installation::Installation;
 use super::kit::files::open_regular;
 use crate::catalog::attributes::{Attribute, PIPELINED_PORT};
@@ -22,8 +22,9 @@ use crate::catalog::signals::probes::{
     LOCAL_TARGET, PIPELINED_MODULE, Probe, Reason, SERVING_MODULE, SERVING_PORT_CHECK,
 };
 use crate::parse::conf::Settings;
+use crate::parse::config_file::{ConfigFileError, MAX_FILE_BYTES};
 use crate::parse::reply::{self, MessageCenter, Pipelined, Redirection, ReplyError};
-use crate::parse::targets::{self, MAX_FILE_BYTES, ProbeSettings, Target, TargetsError};
+use crate::parse::targets::{self, ProbeSettings, Target};
 use crate::pool::{Pool, PoolError};
 use crate::sync::locked;
 
@@ -50,7 +51,7 @@ pub enum ProbesError {
     },
     /// The configuration file is wrong.
     #[error(transparent)]
-    Targets(#[from] TargetsError),
+    Targets(#[from] ConfigFileError),
     /// A target can't be asked.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -96,7 +97,7 @@ pub enum Reply {
 
 /// One run of a probe.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct ProbeRun {
     /// When it started.
     pub started: SystemTime,
     /// How long it took.
@@ -117,7 +118,7 @@ pub struct View {
     /// The probe.
     pub probe: Probe,
     /// The last run; none before the first.
-    pub last: Option<Record>,
+    pub last: Option<ProbeRun>,
     /// Whether the last run is too old to judge by: the schedule is stuck.
     pub stale: bool,
     /// Runs since the exporter started.
@@ -135,9 +136,9 @@ pub struct Probes {
 
 enum Places {
     /// The configuration file's.
-    Configured { entries: Mutex<Vec<Arc<Entry>>>, replaced: Notify },
+    Configured { entries: Mutex<Vec<Arc<ScheduledProbe>>>, replaced: Notify },
     /// What there is on this host, as the function says at each moment.
-    Local { find: Box<dyn Fn() -> Vec<Target> + Send + Sync>, client: Client, current: Mutex<Vec<Arc<Entry>>> },
+    Local { find: Box<dyn Fn() -> Vec<Target> + Send + Sync>, client: Client, current: Mutex<Vec<Arc<ScheduledProbe>>> },
 }
 
 impl std::fmt::Debug for Places {
@@ -153,7 +154,7 @@ impl std::fmt::Debug for Places {
 
 /// One probe of one target.
 #[derive(Debug)]
-struct Entry {
+struct ScheduledProbe {
     target: Arc<Target>,
     settings: ProbeSettings,
     /// Not named by the administrator: it may be that nothing serves this path there.
@@ -163,13 +164,13 @@ struct Entry {
     reader: Arc<Pool>,
     /// Held while it runs.
     turn: Arc<tokio::sync::Mutex<()>>,
-    state: Mutex<State>,
+    state: Mutex<ProbeState>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct State {
+struct ProbeState {
     started: Option<Instant>,
-    last: Option<Record>,
+    last: Option<ProbeRun>,
     runs: u64,
     failures: [u64; Reason::ALL.len()],
     succeeded_once: bool,
@@ -264,7 +265,7 @@ impl Probes {
         let new = entries_of(load(file)?)?;
         let mut entries = locked(entries);
         for entry in &new {
-            let is_same = |old: &&Arc<Entry>| {
+            let is_same = |old: &&Arc<ScheduledProbe>| {
                 (&old.target.name, old.settings.probe) == (&entry.target.name, entry.settings.probe)
             };
             if let Some(old) = entries.iter().find(is_same) {
@@ -359,19 +360,19 @@ impl Probes {
         let mut view = entry.view().ok_or(UnknownProbe::NoResult)?;
         if !in_time {
             let failure = Some(Reason::Timeout);
-            view.last = Some(Record { started: asked, duration: within, status: None, failure, reply: None });
+            view.last = Some(ProbeRun { started: asked, duration: within, status: None, failure, reply: None });
         }
         if view.last.is_some() { Ok(view) } else { Err(UnknownProbe::NoResult) }
     }
 
-    fn entries(&self) -> Vec<Arc<Entry>> {
+    fn entries(&self) -> Vec<Arc<ScheduledProbe>> {
         match &self.places {
             Places::Configured { entries, .. } => locked(entries).clone(),
             Places::Local { find, client, current } => {
                 let mut current = locked(current);
                 let entries = find().into_iter().filter_map(|target| {
                     let known = current.iter().find(|entry| *entry.target == target).cloned();
-                    known.or_else(|| Entry::local(target, client))
+                    known.or_else(|| ScheduledProbe::local(target, client))
                 });
                 *current = entries.collect();
                 current.clone()
@@ -380,7 +381,7 @@ impl Probes {
     }
 }
 
-fn entries_of(targets: Vec<Target>) -> Result<Vec<Arc<Entry>>, ProbesError> {
+fn entries_of(targets: Vec<Target>) -> Result<Vec<Arc<ScheduledProbe>>, ProbesError> {
     let client = Client::new(&targets)?;
     let mut entries = Vec::new();
     for target in targets {
@@ -391,13 +392,13 @@ fn entries_of(targets: Vec<Target>) -> Result<Vec<Arc<Entry>>, ProbesError> {
                 target.base
             );
         }
-        entries.extend(Entry::all(target, false, &client)?);
+        entries.extend(ScheduledProbe::all(target, false, &client)?);
     }
     Ok(entries)
 }
 
 /// Asks at the entry's interval, spread by chance so that many exporters and targets make no burst.
-async fn keep_asking(entry: Arc<Entry>, at_once: Arc<Semaphore>) {
+async fn keep_asking(entry: Arc<ScheduledProbe>, at_once: Arc<Semaphore>) {
     let interval = entry.settings.interval;
     tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
     loop {
@@ -414,12 +415,12 @@ fn up_to(most: Duration) -> Duration {
     most.mul_f64(f64::from(u16::try_from(chance).unwrap_or(0)) / 1024.0)
 }
 
-impl Entry {
-    fn all(target: Target, automatic: bool, client: &Client) -> Result<Vec<Arc<Entry>>, EndpointError> {
+impl ScheduledProbe {
+    fn all(target: Target, automatic: bool, client: &Client) -> Result<Vec<Arc<ScheduledProbe>>, EndpointError> {
         let endpoint = Arc::new(Endpoint::new(&target, client)?);
         let target = Arc::new(target);
         let entry = |settings: &ProbeSettings| {
-            Arc::new(Entry {
+            Arc::new(ScheduledProbe {
                 target: Arc::clone(&target),
                 settings: settings.clone(),
                 automatic,
@@ -432,9 +433,9 @@ impl Entry {
         Ok(target.probes.iter().map(entry).collect())
     }
 
-    fn local(target: Target, client: &Client) -> Option<Arc<Entry>> {
+    fn local(target: Target, client: &Client) -> Option<Arc<ScheduledProbe>> {
         // Plain HTTP to an address: nothing about it can be refused.
-        Entry::all(target, true, client).ok()?.pop()
+        ScheduledProbe::all(target, true, client).ok()?.pop()
     }
 
     /// Whether the interval since the last start is over, or nearly.
@@ -473,7 +474,7 @@ impl Entry {
         let duration = at.elapsed();
         let status = failure.as_ref().map_or(Some(200), |failure| failure.status);
         let reason = failure.as_ref().map(|failure| failure.reason);
-        let record = Record { started, duration, status, failure: reason, reply };
+        let record = ProbeRun { started, duration, status, failure: reason, reply };
         let mut state = locked(&self.state);
         let before = state.last.as_ref().map(|last| last.failure);
         state.runs += 1;
@@ -488,7 +489,7 @@ impl Entry {
     }
 
     /// Once when something changes, not at every run.
-    fn log_change(&self, before: Option<Option<Reason>>, failure: Option<&Failure>, not_served: bool) {
+    fn log_change(&self, before: Option<Option<Reason>>, failure: Option<&RequestFailure>, not_served: bool) {
         let (probe, target, base) = (self.settings.probe.label(), &self.target.name, &self.target.base);
         match failure {
             Some(failure) if before != Some(Some(failure.reason)) => {
@@ -510,7 +511,7 @@ impl Entry {
     }
 
     /// What came back, and what is wrong with it; a Message Center that tells of an error has both.
-    async fn ask(&self) -> (Option<Reply>, Option<Failure>) {
+    async fn ask(&self) -> (Option<Reply>, Option<RequestFailure>) {
         let token = match self.token().await {
             Ok(token) => token,
             Err(failure) => return (None, Some(failure)),
@@ -524,16 +525,17 @@ impl Entry {
             Err(failure) => (None, Some(failure)),
         };
         // A server may repeat what it was sent.
-        let kept_secret = |failure: Failure| match &token {
-            Some(token) if token.shows_in(&failure.message) => {
-                Failure { message: "what the server says holds a piece of the session token".to_owned(), ..failure }
-            }
+        let kept_secret = |failure: RequestFailure| match &token {
+            Some(token) if token.shows_in(&failure.message) => RequestFailure {
+                message: "what the server says holds a piece of the session token".to_owned(),
+                ..failure
+            },
             _ => failure,
         };
         (reply, failure.map(kept_secret))
     }
 
-    async fn exchange(&self, token: Option<&Token>) -> Result<Reply, Failure> {
+    async fn exchange(&self, token: Option<&Token>) -> Result<Reply, RequestFailure> {
         let Answer { body, charset } = self.endpoint.get(&self.settings.path, token).await?;
         let probe = self.settings.probe;
         let read = move || {
@@ -550,7 +552,7 @@ impl Entry {
         reply.map_err(|error: ReplyError| unwell(&error))
     }
 
-    async fn token(&self) -> Result<Option<Token>, Failure> {
+    async fn token(&self) -> Result<Option<Token>, RequestFailure> {
         match &self.target.session_token {
             Some(source) if self.settings.probe.takes_session_token() => self.endpoint.token(source).await.map(Some),
             _ => Ok(None),
@@ -559,7 +561,7 @@ impl Entry {
 
     /// A port that was guessed need not serve this path: with "not found" and never anything better, there is nothing
     /// to judge.
-    fn not_served(&self, state: &State) -> bool {
+    fn not_served(&self, state: &ProbeState) -> bool {
         let not_found = state.last.as_ref().is_some_and(|last| last.status == Some(404));
         self.automatic && !state.succeeded_once && not_found
     }
@@ -582,6 +584,6 @@ impl Entry {
 }
 
 /// An answer that came, with status 200, and does not tell that all is well.
-fn unwell(why: &impl ToString) -> Failure {
-    Failure { reason: Reason::Body, message: why.to_string(), status: Some(200) }
+fn unwell(why: &impl ToString) -> RequestFailure {
+    RequestFailure { reason: Reason::Body, message: why.to_string(), status: Some(200) }
 }

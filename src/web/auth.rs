@@ -21,7 +21,7 @@ const REMEMBERED: usize = 100;
 
 /// What is known of who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum AuthOutcome {
     /// A user, with the right password.
     Known,
     /// Anything else.
@@ -51,22 +51,22 @@ impl Passwords {
     }
 
     /// Judges the value of the header `Authorization`.
-    pub(super) async fn judge(&self, users: &BTreeMap<String, String>, header: Option<&HeaderValue>) -> Verdict {
-        let Some((user, password)) = header.and_then(credentials) else { return Verdict::Unknown };
+    pub(super) async fn judge(&self, users: &BTreeMap<String, String>, header: Option<&HeaderValue>) -> AuthOutcome {
+        let Some((user, password)) = header.and_then(credentials) else { return AuthOutcome::Unknown };
         let stored = users.get(&user);
         let hash = stored.cloned().unwrap_or_else(|| nobodys_hash(users));
         let key = self.key(&user, &hash, &password);
         if stored.is_some() && self.remembers(key) {
-            return Verdict::Known;
+            return AuthOutcome::Known;
         }
-        let Some(place) = self.place() else { return Verdict::Busy };
+        let Some(place) = self.place() else { return AuthOutcome::Busy };
         let checked = self.pool.run(move || bcrypt::verify(&password, &hash).unwrap_or(false)).await;
         drop(place);
         if stored.is_none() || checked != Some(true) {
-            return Verdict::Unknown;
+            return AuthOutcome::Unknown;
         }
         self.remember(key);
-        Verdict::Known
+        AuthOutcome::Known
     }
 
     fn key(&self, user: &str, hash: &str, password: &[u8]) -> u128 {
@@ -87,16 +87,16 @@ impl Passwords {
         right.push_back(key);
     }
 
-    fn place(&self) -> Option<Place<'_>> {
-        let place = Place(&self.waiting);
+    fn place(&self) -> Option<QueuePlace<'_>> {
+        let place = QueuePlace(&self.waiting);
         (self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(place)
     }
 }
 
 /// A place among those who wait; given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
+struct QueuePlace<'a>(&'a AtomicUsize);
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -135,23 +135,23 @@ mod tests {
         let users = BTreeMap::from([("ann".to_owned(), bcrypt::hash("right", 4).unwrap())]);
         let passwords = Passwords::start().unwrap();
         for (given, expected) in [
-            ("ann:right", Verdict::Known),
-            ("ann:right", Verdict::Known),
-            ("ann:wrong", Verdict::Unknown),
-            ("ann:", Verdict::Unknown),
-            ("bob:right", Verdict::Unknown),
-            (":", Verdict::Unknown),
-            ("ann", Verdict::Unknown),
-            ("ann:right\0", Verdict::Unknown),
+            ("ann:right", AuthOutcome::Known),
+            ("ann:right", AuthOutcome::Known),
+            ("ann:wrong", AuthOutcome::Unknown),
+            ("ann:", AuthOutcome::Unknown),
+            ("bob:right", AuthOutcome::Unknown),
+            (":", AuthOutcome::Unknown),
+            ("ann", AuthOutcome::Unknown),
+            ("ann:right\0", AuthOutcome::Unknown),
         ] {
             assert_eq!(passwords.judge(&users, Some(&header(given))).await, expected, "{given:?}");
         }
         for given in ["Bearer x", "Basic", "Basic %%%", "basic"] {
-            assert_eq!(passwords.judge(&users, Some(&HeaderValue::from_static(given))).await, Verdict::Unknown);
+            assert_eq!(passwords.judge(&users, Some(&HeaderValue::from_static(given))).await, AuthOutcome::Unknown);
         }
-        assert_eq!(passwords.judge(&users, None).await, Verdict::Unknown);
+        assert_eq!(passwords.judge(&users, None).await, AuthOutcome::Unknown);
         let changed = BTreeMap::from([("ann".to_owned(), bcrypt::hash("new", 4).unwrap())]);
-        assert_eq!(passwords.judge(&changed, Some(&header("ann:right"))).await, Verdict::Unknown);
+        assert_eq!(passwords.judge(&changed, Some(&header("ann:right"))).await, AuthOutcome::Unknown);
     }
 
     #[test]
@@ -168,11 +168,11 @@ mod tests {
         let passwords = Passwords::start().unwrap();
         let users = BTreeMap::from([("ann".to_owned(), bcrypt::hash("right", 4).unwrap())]);
         let right = header("ann:right");
-        assert_eq!(passwords.judge(&users, Some(&right)).await, Verdict::Known);
+        assert_eq!(passwords.judge(&users, Some(&right)).await, AuthOutcome::Known);
         let places: Vec<_> = (0..MOST_WAITING).map(|_| passwords.place().unwrap()).collect();
-        assert_eq!(passwords.judge(&users, Some(&header("ann:wrong"))).await, Verdict::Busy);
-        assert_eq!(passwords.judge(&users, Some(&right)).await, Verdict::Known, "who was in is still let in");
+        assert_eq!(passwords.judge(&users, Some(&header("ann:wrong"))).await, AuthOutcome::Busy);
+        assert_eq!(passwords.judge(&users, Some(&right)).await, AuthOutcome::Known, "who was in is still let in");
         drop(places);
-        assert_eq!(passwords.judge(&users, Some(&header("ann:wrong"))).await, Verdict::Unknown);
+        assert_eq!(passwords.judge(&users, Some(&header("ann:wrong"))).await, AuthOutcome::Unknown);
     }
 }

@@ -84,21 +84,21 @@ fn compress(body: &[u8]) -> Option<Bytes> {
 
 /// The bytes of an answer on a connection that carries several at a time: they tell when nobody holds them any more.
 pub(super) fn told_when_taken(bytes: Bytes, phase: Arc<Phase>) -> Bytes {
-    Bytes::from_owner(Tracked { bytes, phase })
+    Bytes::from_owner(CountedBytes { bytes, phase })
 }
 
-struct Tracked {
+struct CountedBytes {
     bytes: Bytes,
     phase: Arc<Phase>,
 }
 
-impl AsRef<[u8]> for Tracked {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Tracked {
+impl Drop for CountedBytes {
     fn drop(&mut self) {
         self.phase.taken(self.bytes.len());
     }

@@ -12,9 +12,10 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use rustls::ServerConfig;
 use tokio::time::Instant;
 
-use super::auth::{Passwords, Verdict};
+use super::auth::{AuthOutcome, Passwords};
 use super::{Response, tls};
-use crate::parse::webconfig::{self, MAX_FILE_BYTES, RateLimit, WebConfig, WebConfigError};
+use crate::parse::config_file::{ConfigFileError, MAX_FILE_BYTES};
+use crate::parse::webconfig::{self, RateLimit, WebConfig};
 use crate::pool::PoolError;
 
 /// Why a web configuration can't be in force.
@@ -30,7 +31,7 @@ pub enum ConfigError {
     },
     /// It is wrong.
     #[error(transparent)]
-    Wrong(#[from] WebConfigError),
+    Wrong(#[from] ConfigFileError),
     /// A certificate or key that it names can't be used.
     #[error("{}: {problem}", path.display())]
     Tls {
@@ -55,12 +56,12 @@ pub struct ConfigFile {
 /// What was read last.
 struct Latest {
     /// The files that it was read from, as they were then.
-    files: Files,
+    files: Stamps,
     active: Option<Arc<Active>>,
 }
 
 /// Files, as they were before they were read; none: not there.
-type Files = Vec<(PathBuf, Option<Stamp>)>;
+type Stamps = Vec<(PathBuf, Option<Stamp>)>;
 
 /// How a file was when it was read.
 #[derive(PartialEq)]
@@ -174,11 +175,11 @@ impl ConfigFile {
             return None;
         }
         match self.passwords.judge(&active.config.users, headers.get(AUTHORIZATION)).await {
-            Verdict::Known => None,
-            Verdict::Unknown => {
+            AuthOutcome::Known => None,
+            AuthOutcome::Unknown => {
                 Some(Response::text(401, "Unauthorized.").with("www-authenticate", "Basic realm=\"campaign_exporter\""))
             }
-            Verdict::Busy => {
+            AuthOutcome::Busy => {
                 Some(Response::text(429, "Too many passwords are being checked.").with("retry-after", "5"))
             }
         }
@@ -202,14 +203,14 @@ impl Active {
 }
 
 /// Reads everything; the files that were looked at come along whatever the result.
-fn read(path: &Path) -> (Files, Result<Active, ConfigError>) {
+fn read(path: &Path) -> (Stamps, Result<Active, ConfigError>) {
     // Before what they hold: a change meanwhile is seen the next time.
     let mut files = vec![(path.to_owned(), Stamp::of(path))];
     let active = read_into(path, &mut files);
     (files, active)
 }
 
-fn read_into(path: &Path, files: &mut Files) -> Result<Active, ConfigError> {
+fn read_into(path: &Path, files: &mut Stamps) -> Result<Active, ConfigError> {
     let bytes = read_file(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let mut config = webconfig::read(&bytes, path)?;
     let Some(settings) = &config.tls else { return Ok(Active { config, tls: None }) };

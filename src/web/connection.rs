@@ -20,10 +20,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::told_when_taken;
 use super::config::ConfigFile;
-use super::exchange::{Reply, exchange};
+use super::exchange::{EncodedResponse, exchange};
 use super::phase::Phase;
 use super::server::Server;
-use super::slots::Slot;
+use super::slots::ConnectionSlot;
 use super::socket::Socket;
 use super::{BoxFuture, tls};
 
@@ -43,7 +43,7 @@ const PONG: Duration = Duration::from_secs(10);
 const HANDSHAKE: u8 = 22;
 
 /// Serves the connection until it ends, is cut off, or the server ends and nothing is under way.
-pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, _slot: Slot) {
+pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, _slot: ConnectionSlot) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");
         return;
@@ -141,7 +141,7 @@ where
         phase.begin();
         let (server, phase) = (Arc::clone(server), Arc::clone(phase));
         let answer: BoxFuture<'static, _> = Box::pin(async move {
-            let Reply { mut response, body } = exchange(&server, request).await;
+            let EncodedResponse { mut response, body } = exchange(&server, request).await;
             if *server.closing.borrow() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -199,7 +199,7 @@ where
         async move {
             // A stream that the client resets is dropped anywhere below.
             let answering = Answering(Some(Arc::clone(&phase)));
-            let Reply { response, body } = exchange(&server, request).await;
+            let EncodedResponse { response, body } = exchange(&server, request).await;
             answering.answered(body.len());
             Ok::<_, Infallible>(response.map(|()| Full::new(told_when_taken(body, phase))))
         }

@@ -15,7 +15,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::server::Server;
-use super::{Answer, Request, Response};
+use super::{Handler, Request, Response};
 
 /// The scrape timeout that Prometheus will apply to this request, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -25,7 +25,7 @@ const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// An answer for hyper: its head, and the bytes of its body.
-pub(super) struct Reply {
+pub(super) struct EncodedResponse {
     pub(super) response: hyper::Response<()>,
     pub(super) body: Bytes,
 }
@@ -33,7 +33,7 @@ pub(super) struct Reply {
 /// Answers a request of hyper's. A body that comes with it is not read: nobody here wants one.
 ///
 /// hyper itself holds the body of an answer to HEAD back.
-pub(super) async fn exchange(server: &Server, request: hyper::Request<Incoming>) -> Reply {
+pub(super) async fn exchange(server: &Server, request: hyper::Request<Incoming>) -> EncodedResponse {
     let (head, _) = request.into_parts();
     let Some(config) = &server.config else { return encoded(server, answered(server, &head).await, &head).await };
     let Ok(active) = config.current() else {
@@ -79,7 +79,7 @@ fn scrape_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The answer, or 500 where making it panics.
-async fn guarded(answer: &Answer, request: Request) -> Response {
+async fn guarded(answer: &Handler, request: Request) -> Response {
     let path = request.path.clone();
     let mut future = match catch_unwind(AssertUnwindSafe(|| answer(request))) {
         Ok(future) => future,
@@ -104,7 +104,7 @@ fn defect(path: &str, panic: &(dyn Any + Send)) -> Response {
 }
 
 /// The answer in the encoding that the client asks for.
-async fn encoded(server: &Server, response: Response, head: &Parts) -> Reply {
+async fn encoded(server: &Server, response: Response, head: &Parts) -> EncodedResponse {
     let body = &response.body;
     let packed =
         if body.is_compressible() && wants_gzip(&head.headers) { body.gzip(&server.compressor).await } else { None };
@@ -116,7 +116,7 @@ async fn encoded(server: &Server, response: Response, head: &Parts) -> Reply {
     if packed.is_some() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    Reply { response: reply, body: packed.unwrap_or_else(|| body.plain()) }
+    EncodedResponse { response: reply, body: packed.unwrap_or_else(|| body.plain()) }
 }
 
 fn plain(response: &Response) -> hyper::Response<()> {

@@ -36,7 +36,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The one function that answers every request.
 ///
 /// A panic in it is answered with 500, and the server lives on.
-pub type Answer = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+pub type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// A request, as far as an answer may depend on it.
 ///
@@ -125,14 +125,14 @@ impl Default for Limits {
 
 /// How the server treats clients.
 #[derive(Default)]
-pub struct Settings {
+pub struct WebSettings {
     /// What a client may take.
     pub limits: Limits,
     /// TLS, users, headers, rate: `--web.config.file`.
     pub config: Option<ConfigFile>,
 }
 
-impl From<Limits> for Settings {
+impl From<Limits> for WebSettings {
     fn from(limits: Limits) -> Self {
         Self { limits, config: None }
     }

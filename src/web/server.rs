@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::config::ConfigFile;
 use super::connection;
 use super::slots::Slots;
-use super::{Answer, Limits, Settings, WebError};
+use super::{Handler, Limits, WebError, WebSettings};
 use crate::pool::Pool;
 
 /// The wait after a failed accept; it doubles with each failure up to the largest.
@@ -32,11 +32,11 @@ const QUIET: Duration = Duration::from_secs(60);
 /// When a listener cannot be used, or the system has no thread. What goes wrong with a client is that client's alone.
 pub async fn serve(
     listeners: Vec<std::net::TcpListener>,
-    answer: Answer,
-    settings: impl Into<Settings>,
+    answer: Handler,
+    settings: impl Into<WebSettings>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WebError> {
-    let Settings { limits, config } = settings.into();
+    let WebSettings { limits, config } = settings.into();
     let (close, closing) = watch::channel(false);
     let server = Arc::new(Server {
         answer,
@@ -70,7 +70,7 @@ fn adopt(listener: std::net::TcpListener) -> io::Result<(TcpListener, std::net::
 
 /// What all connections share.
 pub(super) struct Server {
-    pub(super) answer: Answer,
+    pub(super) answer: Handler,
     pub(super) limits: Limits,
     pub(super) slots: Arc<Slots>,
     pub(super) config: Option<ConfigFile>,

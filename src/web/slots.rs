@@ -70,7 +70,7 @@ impl Slots {
 
     /// A place for a new connection: when all are taken, that of one that can be cut off, and where all are being
     /// answered, the first that becomes free.
-    pub(super) async fn take(self: &Arc<Self>, phase: &Arc<Phase>) -> Slot {
+    pub(super) async fn take(self: &Arc<Self>, phase: &Arc<Phase>) -> ConnectionSlot {
         loop {
             {
                 let mut taken = self.taken();
@@ -78,7 +78,7 @@ impl Slots {
                     let number = taken.next;
                     taken.next += 1;
                     taken.phases.insert(number, Arc::clone(phase));
-                    return Slot { number, slots: Arc::clone(self) };
+                    return ConnectionSlot { number, slots: Arc::clone(self) };
                 }
             }
             self.freed.notified().await;
@@ -101,12 +101,12 @@ impl Slots {
 }
 
 /// A place taken; given back when dropped.
-pub(super) struct Slot {
+pub(super) struct ConnectionSlot {
     number: u64,
     slots: Arc<Slots>,
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.slots.taken().phases.remove(&self.number);
         // A permit is kept for who has looked and not yet begun to wait.

@@ -22,7 +22,7 @@ use campaign_exporter::collect::{Collector, Context, ErrorKind, Outcome, probe_o
 use campaign_exporter::parse::conf::{ServerConf, Settings};
 use campaign_exporter::parse::targets::{Base, Carrier, ProbeSettings, Target, TokenSource, Trust};
 use campaign_exporter::snapshot::{Samples, Snapshot};
-use campaign_exporter::source::http::{Answer, Client, Endpoint, Failure, MAX_BODY_BYTES, Token};
+use campaign_exporter::source::http::{Answer, Client, Endpoint, MAX_BODY_BYTES, RequestFailure, Token};
 use campaign_exporter::source::installation::Installation;
 use campaign_exporter::source::probes::{Probes, UnknownProbe, check, local_targets};
 use campaign_exporter::source::processes::ProcessTable;
@@ -197,12 +197,12 @@ fn client(target: &Target) -> Client {
     Client::new(std::slice::from_ref(target)).unwrap()
 }
 
-async fn get(target: &Target) -> Result<Answer, Failure> {
+async fn get(target: &Target) -> Result<Answer, RequestFailure> {
     Endpoint::new(target, &client(target)).unwrap().get("/r/test", None).await
 }
 
 #[track_caller]
-fn assert_fails(result: Result<Answer, Failure>, reason: Reason, says: &str) {
+fn assert_fails(result: Result<Answer, RequestFailure>, reason: Reason, says: &str) {
     let failure = result.expect_err("the probe should have failed");
     assert_eq!(failure.reason, reason, "{}", failure.message);
     assert!(failure.message.contains(says), "{:?} should say {says:?}", failure.message);

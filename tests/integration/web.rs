@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use campaign_exporter::catalog::Lang;
-use campaign_exporter::logging::{self, Format, Level};
+use campaign_exporter::logging::{self, Format, LogLevel};
 use campaign_exporter::render::page::PageOptions;
-use campaign_exporter::serve::{self, Filter, Options, Scrape, ScrapeError};
-use campaign_exporter::web::{self, Answer, BoxFuture, Limits, Request, Response, WebError};
+use campaign_exporter::serve::{self, Filter, Scrape, ScrapeError, ServeOptions};
+use campaign_exporter::web::{self, BoxFuture, Handler, Limits, Request, Response, WebError};
 use flate2::read::GzDecoder;
 use hyper::body::Bytes;
 use proptest::prelude::*;
@@ -35,11 +35,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(limits: Limits, answer: Answer) -> Self {
+    fn start(limits: Limits, answer: Handler) -> Self {
         Self::start_logging(limits, answer, io::sink)
     }
 
-    fn start_logging<W>(limits: Limits, answer: Answer, log: fn() -> W) -> Self
+    fn start_logging<W>(limits: Limits, answer: Handler, log: fn() -> W) -> Self
     where
         W: Write + 'static,
     {
@@ -48,7 +48,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let _log = tracing::subscriber::set_default(logging::subscriber(Level::Debug, Format::Logfmt, log));
+            let _log = tracing::subscriber::set_default(logging::subscriber(LogLevel::Debug, Format::Logfmt, log));
             runtime.block_on(web::serve(listeners, answer, limits, async {
                 let _ = stopped.await;
             }))
@@ -171,7 +171,7 @@ impl Client {
     }
 }
 
-fn answering<F>(function: impl Fn(Request) -> F + Send + Sync + 'static) -> Answer
+fn answering<F>(function: impl Fn(Request) -> F + Send + Sync + 'static) -> Handler
 where
     F: Future<Output = Response> + Send + 'static,
 {
@@ -191,7 +191,7 @@ fn metrics(length: usize) -> String {
 }
 
 /// Answers `/SIZE` with about as many bytes, and everything else with what was asked.
-fn sizes() -> Answer {
+fn sizes() -> Handler {
     answering(async |request: Request| match request.path[1..].parse() {
         Ok(size) => Response { body: metrics(size).into(), ..Response::text(200, "") },
         Err(_) => Response::text(200, format!("{} {:?} {:?}", request.path, request.query, request.scrape_timeout)),
@@ -284,7 +284,7 @@ fn a_get_with_a_body_is_answered_and_a_body_without_end_is_not_waited_for() {
 
 #[test]
 fn a_panic_is_answered_with_500_and_the_server_lives_on() {
-    let answer: Answer = Arc::new(|request| {
+    let answer: Handler = Arc::new(|request| {
         assert_ne!(request.path, "/now");
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -399,7 +399,7 @@ impl Drop for Watched {
     }
 }
 
-fn huge() -> (Answer, mpsc::Receiver<()>) {
+fn huge() -> (Handler, mpsc::Receiver<()>) {
     let (gone, is_gone) = mpsc::channel();
     let answer = answering(move |request: Request| {
         let gone = gone.clone();
@@ -574,7 +574,7 @@ fn a_connection_may_be_idle_longer_than_a_request_may_take_but_not_for_ever() {
 }
 
 /// Ends only after the returned gate was opened; tells when it is asked.
-fn held() -> (Answer, Arc<Notify>, mpsc::Receiver<()>) {
+fn held() -> (Handler, Arc<Notify>, mpsc::Receiver<()>) {
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);
     let (arrived, arrivals) = mpsc::channel();
@@ -683,10 +683,10 @@ impl Scrape for Gauges {
     }
 }
 
-fn exporter(gate: Option<Arc<Notify>>, max_requests: usize) -> (Answer, mpsc::Receiver<Duration>) {
+fn exporter(gate: Option<Arc<Notify>>, max_requests: usize) -> (Handler, mpsc::Receiver<Duration>) {
     let (arrived, arrivals) = mpsc::channel();
     let options =
-        Options { telemetry_path: "/metrics".into(), max_requests, timeout_offset: Duration::from_millis(250) };
+        ServeOptions { telemetry_path: "/metrics".into(), max_requests, timeout_offset: Duration::from_millis(250) };
     (serve::answer(options, Arc::new(Gauges { gate, arrived })), arrivals)
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use campaign_exporter::web::{self, ConfigFile, Limits, Response, Settings, WebError};
+use campaign_exporter::web::{self, ConfigFile, Limits, Response, WebError, WebSettings};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tokio::sync::oneshot;
 
@@ -104,10 +104,10 @@ impl Server {
         let listeners = web::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let answer: web::Answer = Arc::new(|_| Box::pin(async { Response::text(200, "up 1\n".repeat(2000)) }));
+        let answer: web::Handler = Arc::new(|_| Box::pin(async { Response::text(200, "up 1\n".repeat(2000)) }));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let settings = Settings { limits: Limits::default(), config: Some(config) };
+            let settings = WebSettings { limits: Limits::default(), config: Some(config) };
             runtime.block_on(web::serve(listeners, answer, settings, async {
                 let _ = stopped.await;
             }))

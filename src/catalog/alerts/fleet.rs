@@ -1,6 +1,6 @@
 //! Alerts: many hosts together. A module that is down on one host is that host's matter; down on many, it is one matter.
 
-use super::{AlertDef, Record, Severity, Subject, USUAL, t};
+use super::{AlertDef, RecordingRule, Severity, Subject, USUAL, t};
 use crate::catalog::modules::MONITORING_PROCESSES;
 use crate::catalog::signals::Theme;
 
@@ -8,20 +8,20 @@ const MODULE_OF_FLEET: &[&str] = &["job", "module", "campaign_instance"];
 
 /// The recording rules of this theme. stat and mta run for each Campaign instance, watchdog and syslogd on each host:
 /// the label `campaign_instance`, which is `default` for the latter, keeps both apart.
-pub static RECORDS: &[Record] = &[
-    Record {
+pub static RECORDS: &[RecordingRule] = &[
+    RecordingRule {
         group: "campaign_fleet",
         name: "module:campaign_module_hosts:count",
         labels: MODULE_OF_FLEET,
         expr: "count by (job, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"})",
     },
-    Record {
+    RecordingRule {
         group: "campaign_fleet",
         name: "module:campaign_module_down_hosts:count",
         labels: MODULE_OF_FLEET,
         expr: "count by (job, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"} == 0)",
     },
-    Record {
+    RecordingRule {
         group: "campaign_fleet",
         name: "module:campaign_module_down_hosts:ratio",
         labels: MODULE_OF_FLEET,

@@ -3,30 +3,30 @@
 //! Ages compare the times that messages have with the host's own clock: that of Prometheus may be another.
 
 use super::modules::{PRECISION, PRECISION_STEPS};
-use super::{AlertDef, OF_MODULE, Record, Severity, Subject, USUAL, t};
+use super::{AlertDef, OF_MODULE, RecordingRule, Severity, Subject, USUAL, t};
 use crate::catalog::modules::{EXPORT, IMPORT, IN_MAIL, LOG_FILES, SYSLOGD, TRACKING, TRACKINGLOGD, WEB};
 
 /// The recording rules of this theme: what several of its alerts ask for, once.
-pub static RECORDS: &[Record] = &[
-    Record {
+pub static RECORDS: &[RecordingRule] = &[
+    RecordingRule {
         group: "campaign_logs",
         name: "module:campaign_log_errors:increase20m",
         labels: OF_MODULE,
         expr: "sum without (log, level) (increase(campaign_log_messages_total{level=\"error\"}[20m]))",
     },
-    Record {
+    RecordingRule {
         group: "campaign_logs",
         name: "module:campaign_log_messages:increase20m",
         labels: OF_MODULE,
         expr: "sum without (log, level) (increase(campaign_log_messages_total[20m]))",
     },
-    Record {
+    RecordingRule {
         group: "campaign_logs",
         name: "module:campaign_log_last_message_timestamp_seconds:max",
         labels: OF_MODULE,
         expr: "max without (log) (campaign_log_last_message_timestamp_seconds)",
     },
-    Record {
+    RecordingRule {
         group: "campaign_logs",
         name: "instance:campaign_log_last_message_timestamp_seconds:max",
         labels: &[],

@@ -161,7 +161,7 @@ pub static THRESHOLDS: &[Threshold] = &[
 
 /// A recording rule.
 #[derive(Clone, Copy, Debug)]
-pub struct Record {
+pub struct RecordingRule {
     /// The group of the rule file that it stands in, before the alerts.
     pub group: &'static str,
     /// `level:metric:operation`.

@@ -10,7 +10,7 @@ pub mod probes;
 pub mod spool;
 pub mod tracking;
 
-use super::alerts::Record;
+use super::alerts::RecordingRule;
 use super::{AlertDef, CheckDef, MetricDef, alerts as definitions};
 
 /// Defines the metrics of a theme: a static for each, and the table of them all.
@@ -47,7 +47,7 @@ pub struct Theme {
     /// Its alerts.
     pub alerts: &'static [AlertDef],
     /// Its recording rules, which stand before the alerts.
-    pub records: &'static [Record],
+    pub records: &'static [RecordingRule],
     /// The dashboard and the panel that show it.
     pub panel: (&'static str, u16),
 }

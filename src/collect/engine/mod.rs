@@ -25,7 +25,7 @@ use crate::pool::{Pool, PoolError};
 use crate::snapshot::Samples;
 use crate::source::kit::LogOnChange;
 use crate::sync::locked;
-use slot::{Requested, Run, Slot, Ticket, Trouble};
+use slot::{Requested, Run, RunTrouble, Slot, Ticket};
 
 /// How long a thread may stay with one collector before another takes over the rest.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -40,14 +40,14 @@ const JUDGED_FROM: Duration = Duration::from_secs(1);
 /// The enabled collectors, and what is remembered of their runs.
 pub struct Engine {
     slots: Arc<[Slot]>,
-    queue: Arc<Queue>,
+    queue: Arc<DueCollectors>,
     pool: Pool,
     log: LogOnChange,
     hangs: Duration,
 }
 
 /// The collectors that are to be run, by place.
-type Queue = Mutex<VecDeque<usize>>;
+type DueCollectors = Mutex<VecDeque<usize>>;
 
 /// A request for collectors that the engine can't serve.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -195,7 +195,7 @@ impl Engine {
         if waited >= JUDGED_FROM {
             slot.count(ErrorKind::Timeout, 1);
             let message = "the collector has not ended by the scrape's deadline; its samples are missing".to_owned();
-            self.tell(slot, Some(Trouble { failed: true, message }));
+            self.tell(slot, Some(RunTrouble { failed: true, message }));
         }
         slot.report(false, waited, samples);
         samples.doubt(DoubtReason::CollectorFailed, slot.name);
@@ -204,27 +204,27 @@ impl Engine {
     fn add_busy(&self, slot: &Slot, samples: &mut Samples) {
         slot.count(ErrorKind::Busy, 1);
         let message = format!("an earlier run has not ended yet ({})", ErrorKind::Busy.label());
-        self.tell(slot, Some(Trouble { failed: true, message }));
+        self.tell(slot, Some(RunTrouble { failed: true, message }));
         slot.report(false, Duration::ZERO, samples);
         samples.doubt(DoubtReason::CollectorFailed, slot.name);
     }
 
     /// Logs what a collector's run was like, once when that changes.
-    fn tell(&self, slot: &Slot, trouble: Option<Trouble>) {
+    fn tell(&self, slot: &Slot, trouble: Option<RunTrouble>) {
         let collector = slot.name;
         if !self.log.is_news(collector, trouble.as_ref().map(|trouble| trouble.message.as_str())) {
             return;
         }
         match trouble {
-            Some(Trouble { failed: true, message }) => tracing::error!(collector, "{message}"),
-            Some(Trouble { failed: false, message }) => tracing::warn!(collector, "{message}"),
+            Some(RunTrouble { failed: true, message }) => tracing::error!(collector, "{message}"),
+            Some(RunTrouble { failed: false, message }) => tracing::warn!(collector, "{message}"),
             None => tracing::info!(collector, "the collector has recovered"),
         }
     }
 }
 
 /// The lock is not held while it runs.
-fn next(queue: &Queue) -> Option<usize> {
+fn next(queue: &DueCollectors) -> Option<usize> {
     locked(queue).pop_front()
 }
 

@@ -19,12 +19,12 @@ use crate::sync::locked;
 pub(super) struct Run {
     pub(super) samples: Samples,
     pub(super) duration: Duration,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<RunTrouble>,
 }
 
 /// Why a run was no success.
 #[derive(Clone)]
-pub(super) struct Trouble {
+pub(super) struct RunTrouble {
     /// It gave nothing at all, or not in time; else it left something out.
     pub(super) failed: bool,
     pub(super) message: String,
@@ -85,14 +85,14 @@ pub(super) enum Requested {
 pub(super) struct Slot {
     pub(super) name: &'static str,
     pub(super) collector: Box<dyn Collector>,
-    turn: Mutex<Turn>,
+    turn: Mutex<RunState>,
     /// What the last run gave.
     memory: Mutex<SeriesMemory>,
     errors: [AtomicU64; ErrorKind::ALL.len()],
 }
 
 #[derive(Default)]
-struct Turn {
+struct RunState {
     /// Since when it runs.
     running: Option<Instant>,
     next: Option<Next>,
@@ -176,18 +176,18 @@ impl Slot {
     }
 
     /// Counts what a run could not read; none when it was a success.
-    fn count_result(&self, result: Result<Outcome, CollectError>) -> Option<Trouble> {
+    fn count_result(&self, result: Result<Outcome, CollectError>) -> Option<RunTrouble> {
         match result {
             Ok(Outcome::Complete | Outcome::NotApplicable) => None,
             Ok(Outcome::Partial(losses)) => {
                 for (kind, times) in losses.iter() {
                     self.count(kind, times);
                 }
-                Some(Trouble { failed: false, message: left_out(&losses) })
+                Some(RunTrouble { failed: false, message: left_out(&losses) })
             }
             Err(error) => {
                 self.count(error.kind, 1);
-                Some(Trouble { failed: true, message: format!("{error} ({})", error.kind.label()) })
+                Some(RunTrouble { failed: true, message: format!("{error} ({})", error.kind.label()) })
             }
         }
     }

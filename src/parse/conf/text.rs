@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::{ConfError, Position, excerpt};
+use super::{ConfError, TextPosition, excerpt};
 
 /// The file's text, without a byte order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ConfError> {
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ConfError> {
     }
     let (before, position) = decoded_up_to_the_error(encoding, content);
     let offset = bytes.len() - content.len() + position;
-    Err(ConfError::Encoding { at: Position::at_end_of(&before), offset, encoding: encoding.name(), remedy })
+    Err(ConfError::Encoding { at: TextPosition::at_end_of(&before), offset, encoding: encoding.name(), remedy })
 }
 
 /// The encoding of a file without byte order mark, and the remedy when the bytes turn out not to be in it.
@@ -41,7 +41,7 @@ fn declared_encoding(bytes: &[u8]) -> Result<(&'static Encoding, &'static str), 
         // Everything before is ASCII, else the declaration would not have been found: bytes are characters.
         let label = excerpt(&String::from_utf8_lossy(label));
         let text = String::from_utf8_lossy(&bytes[..offset]);
-        return Err(ConfError::UnknownEncoding { at: Position::at_end_of(&text), label });
+        return Err(ConfError::UnknownEncoding { at: TextPosition::at_end_of(&text), label });
     };
     // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
     let encoding = if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding };

@@ -258,7 +258,7 @@ pub struct ProcessSource {
     root: Arc<ProcRoot>,
     tracker: Mutex<Tracker>,
     environment: Mutex<Option<KnownVariable>>,
-    turn: Mutex<Turn>,
+    turn: Mutex<WalkTurn>,
     turned: Condvar,
     /// Whether a sample has ended.
     sampled: AtomicBool,
@@ -269,7 +269,7 @@ pub struct ProcessSource {
 
 /// Which walk is on, so that scrapes at the same time share one.
 #[derive(Default)]
-struct Turn {
+struct WalkTurn {
     begun: u64,
     ended: u64,
     walking: bool,
