@@ -23,7 +23,7 @@ use crate::parse::variables::expand;
 use crate::snapshot::Samples;
 use crate::source::kit::background::Background;
 use crate::source::kit::{LogOnChange, Miss};
-use crate::source::spool::{MAX_ENTRIES, SpoolContent, look};
+use crate::source::spool::{MAX_ENTRIES, SpoolContent, SpoolFolder};
 use crate::sync::locked;
 
 /// How often a small folder is read.
@@ -53,7 +53,8 @@ impl Spool {
     /// A collector that has read nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(look)
+        let known: Mutex<BTreeMap<PathBuf, SpoolFolder>> = Mutex::default();
+        Self::with(move |path| locked(&known).entry(path.to_owned()).or_default().look(path))
     }
 
     fn with(look: impl Fn(&Path) -> Result<SpoolContent, Miss> + Send + Sync + 'static) -> Self {

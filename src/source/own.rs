@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use procfs::ProcError;
-use procfs::process::{LimitValue, Process};
+use procfs::process::Process;
+use rustix::process::{Resource, getrlimit};
 
+use super::kit::proc_root::Abilities;
 use super::kit::{ProcRoot, files};
 use crate::sync::locked;
 
@@ -51,6 +53,7 @@ pub struct OwnError(#[from] ProcError);
 /// The exporter and its host below a `/proc`.
 pub struct OwnSource {
     proc: Arc<ProcRoot>,
+    abilities: Abilities,
     /// When the host started, and when that was read.
     boot: Mutex<Option<(Instant, Duration)>>,
 }
@@ -59,7 +62,7 @@ impl OwnSource {
     /// The exporter's process and its host below `proc`.
     #[must_use]
     pub fn new(proc: &Arc<ProcRoot>) -> Self {
-        Self { proc: Arc::clone(proc), boot: Mutex::default() }
+        Self { proc: Arc::clone(proc), abilities: proc.abilities(), boot: Mutex::default() }
     }
 
     /// Reads the exporter's own numbers.
@@ -67,19 +70,19 @@ impl OwnSource {
     /// # Errors
     /// When the process can't be read.
     pub fn read(&self) -> Result<Own, OwnError> {
-        let process = Process::new_with_root(self.own_folder())?;
+        let folder = self.own_folder();
+        // Where it does not count, all of them are listed: three for each process of Campaign.
+        let counted = || folder.join("fd").metadata().map(|metadata| metadata.len()).ok();
+        let counted = self.abilities.counts_descriptors.then(counted).flatten();
+        let process = Process::new_with_root(folder.clone())?;
         let stat = process.stat()?;
-        let limit = process.limits()?.max_open_files.soft_limit;
         Ok(Own {
             cpu: ticks(stat.utime + stat.stime),
             resident_bytes: stat.rss.saturating_mul(procfs::page_size()),
             virtual_bytes: stat.vsize,
             start: self.boot().map(|boot| boot + ticks(stat.starttime)),
-            open_descriptors: process.fd_count()? as u64,
-            descriptor_limit: match limit {
-                LimitValue::Value(limit) => Some(limit),
-                LimitValue::Unlimited => None,
-            },
+            open_descriptors: counted.map_or_else(|| process.fd_count().map(|count| count as u64), Ok)?,
+            descriptor_limit: getrlimit(Resource::Nofile).current,
             threads: u64::try_from(stat.num_threads).unwrap_or_default(),
         })
     }

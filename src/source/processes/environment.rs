@@ -35,6 +35,8 @@ pub(super) struct KnownVariable {
     pid: u32,
     start_ticks: u64,
     value: Variable,
+    /// The processes that were asked: [`Tracker::changes`](super::tracker::Tracker::changes).
+    among: u64,
 }
 
 impl ProcessSource {
@@ -43,24 +45,31 @@ impl ProcessSource {
     /// Does not wait for a look at the processes that is being taken: then it is what it was before.
     pub fn variable(&self, name: &[u8]) -> Variable {
         let mut known = locked(&self.environment);
-        let processes = match self.tracker.try_lock() {
-            Ok(tracker) => tracker.representatives(MAX_ASKED),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().representatives(MAX_ASKED),
+        let tracker = match self.tracker.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let before = known.as_ref().filter(|known| known.name == name);
                 return before.map_or(Variable::Unknown, |known| known.value.clone());
             }
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Ok(tracker) => tracker,
         };
-        if let Some(known) = known.as_ref().filter(|known| known.name == name)
+        let among = tracker.changes();
+        if let Some(known) = known.as_ref().filter(|known| known.name == name && known.among == among) {
+            return known.value.clone();
+        }
+        let processes = tracker.representatives(MAX_ASKED);
+        drop(tracker);
+        if let Some(known) = known.as_mut().filter(|known| known.name == name)
             && processes.contains(&(known.pid, known.start_ticks))
         {
+            known.among = among;
             return known.value.clone();
         }
         let told = processes.into_iter().find_map(|(pid, start_ticks)| {
             let environ = self.environ(pid)?;
             let value = parse::variable(&environ, name).map(|value| OsString::from_vec(value.to_owned()));
             let value = value.map_or(Variable::Unset, Variable::Set);
-            Some(KnownVariable { name: name.to_owned(), pid, start_ticks, value })
+            Some(KnownVariable { name: name.to_owned(), pid, start_ticks, value, among })
         });
         let value = told.as_ref().map_or(Variable::Unknown, |told| told.value.clone());
         *known = told;

@@ -86,6 +86,8 @@ pub(super) struct Tracker {
     /// When everything was listed last; none before the first time.
     listed: Option<Instant>,
     campaign: BTreeMap<u32, Tracked>,
+    /// Rises when a process of Campaign comes, goes or becomes another module's.
+    changes: u64,
     /// Processes that call themselves Campaign's and are not ours; `others` has them too.
     strangers: Strangers,
     others: BTreeMap<u32, Nature>,
@@ -189,6 +191,7 @@ impl Tracker {
             born: loadavg.map(|loadavg| Born { loadavg, last: 0 }),
             listed: None,
             campaign: BTreeMap::new(),
+            changes: 0,
             strangers: Strangers::default(),
             others: BTreeMap::new(),
             fresh: Vec::new(),
@@ -217,6 +220,7 @@ impl Tracker {
         // One that is not known for a moment is still where it was.
         let Some(home) = installation.home.as_deref().filter(|home| self.owner.home() != Some(*home)) else { return };
         self.owner.set_home(home);
+        self.changes += 1;
         for process in std::mem::take(&mut self.campaign).values() {
             self.keeper.release(process.files());
         }
@@ -438,6 +442,7 @@ impl Tracker {
         }
         self.forget_other(pid);
         self.seen = true;
+        self.changes += 1;
         self.campaign.insert(pid, Tracked::new(stat, line, now, why != Why::Before));
         self.fresh.push(Fresh { pid, since: now });
         if !(why != Why::Before && is_about_to_execute(root, stat, line)) {
@@ -577,6 +582,7 @@ impl Tracker {
             arguments.as_ref().map_or((UNKNOWN, DEFAULT_INSTANCE), |line| (&line.module, &line.instance));
         let group = self.groups.join(module, instance);
         let before = process.group.replace(group);
+        self.changes += 1;
         if starts
             && before != Some(group)
             && let Some(group) = self.groups.get_mut(group)
@@ -617,12 +623,18 @@ impl Tracker {
 
     fn release(&mut self, pid: u32, now: Instant) -> Option<Tracked> {
         let process = self.campaign.remove(&pid)?;
+        self.changes += 1;
         self.gained.remove(&pid);
         self.keeper.release(process.files());
         if let Some(group) = process.group {
             self.groups.leave(group, now);
         }
         Some(process)
+    }
+
+    /// A number that is another one when the processes of Campaign are others.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// A few processes that speak for all, by id and start: the watchdog's first.

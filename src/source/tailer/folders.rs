@@ -74,10 +74,15 @@ impl Folder {
     /// Whether names may have come or gone since it was listed. A change within the same tick of the clock would not
     /// show in its time, so that a time of just then says nothing.
     pub(super) fn has_changed(&self) -> bool {
-        let Some((modified, listed)) = self.listed else { return true };
-        let now = self.path.metadata().and_then(|meta| meta.modified()).ok();
-        now != Some(modified) || modified + TICK >= listed
+        has_changed(&self.path, self.listed)
     }
+}
+
+/// The same of a folder that was `listed` when its time of change and the wall clock were these.
+fn has_changed(path: &Path, listed: Option<(SystemTime, SystemTime)>) -> bool {
+    let Some((modified, listed)) = listed else { return true };
+    let now = path.metadata().and_then(|meta| meta.modified()).ok();
+    now != Some(modified) || modified + TICK >= listed
 }
 
 impl<K: LogKind> Tailer<K> {
@@ -456,18 +461,38 @@ fn is_directory(path: &Path) -> bool {
     }
 }
 
-/// Every directory below `var`, in their order.
-pub(super) fn instances(var: &Path) -> io::Result<Vec<OsString>> {
-    let mut found = Vec::new();
-    for entry in var.read_dir()? {
-        let entry = entry?;
-        // Some file systems have the latter at the root of every volume; only root may read it.
-        if is_directory(&entry.path()) && entry.file_name() != "lost+found" {
-            found.push(entry.file_name());
+/// The folders of the instances, as they were when they were last listed.
+#[derive(Default)]
+pub(super) struct Instances {
+    /// The folder that they are in.
+    var: PathBuf,
+    /// Its time of change and the wall clock then.
+    listed: Option<(SystemTime, SystemTime)>,
+    /// Their names, in order.
+    pub(super) found: Vec<OsString>,
+}
+
+impl Instances {
+    /// Lists every directory below `var` where that has changed, or where `always`.
+    pub(super) fn look(&mut self, var: &Path, always: bool) -> io::Result<()> {
+        if !always && self.var == var && !has_changed(var, self.listed) {
+            return Ok(());
         }
+        let before = SystemTime::now();
+        (self.var, self.listed) = (var.to_owned(), None);
+        self.found.clear();
+        let modified = var.metadata()?.modified().ok();
+        for entry in var.read_dir()? {
+            let entry = entry?;
+            // Some file systems have the latter at the root of every volume; only root may read it.
+            if is_directory(&entry.path()) && entry.file_name() != "lost+found" {
+                self.found.push(entry.file_name());
+            }
+        }
+        self.found.sort();
+        self.listed = modified.map(|modified| (modified, before));
+        Ok(())
     }
-    found.sort();
-    Ok(found)
 }
 
 /// Whether a directory is on a file system whose files other machines may write, or that isn't known to hint.

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::folders::Folder;
+use self::folders::{Folder, Instances};
 use self::log::Stage;
 use self::watch::{Wake, Watch};
 use super::kit::Miss;
@@ -117,6 +117,7 @@ pub struct Tailer<K: LogKind> {
     max_open: usize,
     /// The folder that has one for each instance.
     var: Option<PathBuf>,
+    instances: Instances,
     /// What `var` was when it was last watched: instances come and go there.
     watched_var: Option<(u64, u64)>,
     var_trouble: Option<Miss>,
@@ -152,6 +153,7 @@ impl<K: LogKind> Tailer<K> {
             max_logs: K::MAX_LOGS,
             max_open: DescriptorBudget::current().files / 4 * K::QUARTERS,
             var: None,
+            instances: Instances::default(),
             watched_var: None,
             var_trouble: None,
             folders: Vec::new(),

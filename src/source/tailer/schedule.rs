@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::folders::{Hints, instances};
+use super::folders::Hints;
 use super::kind::LogKind;
 use super::log::{Log, Stage};
 use super::{BUFFER, Difference, FirstSurvey, GATHER, Tailer, TurnRest};
@@ -78,10 +78,10 @@ impl<K: LogKind> Tailer<K> {
         TurnRest { at_least, at_most: at_most.max(Duration::from_millis(1)) }
     }
 
-    /// Whether a log need not be looked at in this survey: it was silent for long, and a hint would come.
+    /// Whether a log need not be looked at in this survey: it was silent for long, and a hint would come if there are any.
     pub(super) fn rests(&self, place: usize, now: Instant) -> bool {
         let log = &self.logs[place];
-        let hints = K::HAS_HINTS && !log.link && !self.folders[log.folder].is_polled();
+        let hints = !K::HAS_HINTS || !log.link && !self.folders[log.folder].is_polled();
         let silent =
             log.grew.is_none_or(|grew| now.saturating_duration_since(grew) > IDLE) && self.surveys > IDLE_SURVEYS;
         let settled = log.stage == Stage::Followed && !log.dirty && log.gone_since.is_none() && log.told.is_none();
@@ -131,11 +131,12 @@ impl<K: LogKind> Tailer<K> {
         self.surveyed_at = Some(now);
         self.surveys += 1;
         let Some(var) = self.var.clone() else { return };
-        match instances(&var) {
-            Ok(found) => {
+        let lists_all = self.surveys.is_multiple_of(IDLE_SURVEYS);
+        match self.instances.look(&var, lists_all) {
+            Ok(()) => {
                 self.var_trouble = None;
                 self.watch_var(&var);
-                for instance in found {
+                for instance in self.instances.found.clone() {
                     self.add_folders(&instance, &var.join(&instance), now);
                 }
                 self.first_survey_is_over(now);
@@ -145,14 +146,14 @@ impl<K: LogKind> Tailer<K> {
                 let trouble = Miss::from(&error);
                 if self.var_trouble.replace(trouble) != Some(trouble) {
                     self.differs(Difference::Some);
-                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the instances, so new ones go unseen; give the exporter's user the right to read it");
+                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the so new ones go unseen; give the exporter's user the right to read it");
                 }
             }
         }
         for place in 0..self.folders.len() {
             self.renew_watch(place, now);
             let folder = &self.folders[place];
-            let unsure = folder.trouble.is_some() || folder.beyond > 0 || folder.remote || !K::HAS_HINTS;
+            let unsure = folder.trouble.is_some() || folder.beyond > 0 || folder.remote || lists_all && !K::HAS_HINTS;
             if folder.stale || unsure || folder.has_changed() {
                 self.list(place);
             }
