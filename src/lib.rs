@@ -1,26 +1,29 @@
 //! The Campaign exporter: the health of Adobe Campaign Classic v7 servers for Prometheus.
 //!
-//! # The map of the house
+//! # The map
 //!
-//! | part | what it is for | what it may import |
+//! `tests/integration/layering.rs` reads this table and holds the code to it.
+//!
+//! | part | what it is for | what it may import, beside crates |
 //! |---|---|---|
-//! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | std alone |
-//! | [`label`] | names of the machine as label values | none |
+//! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | nothing |
+//! | `label` | names of the machine as label values | nothing |
+//! | `sync` | a lock that outlives a panic | nothing |
+//! | [`pool`] | a set of threads | `sync` |
+//! | [`logging`] | the exporter's own log: levels, logfmt, JSON; never blocks | nothing |
+//! | [`service`] | the service manager: readiness, watchdog, sockets | nothing |
 //! | [`parse`] | bytes in, values out, no I/O | `catalog`, `label` |
-//! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse` |
-//! | [`source::kit`] | what every source needs, once | `parse`, no other source |
+//! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse`, `pool`, `sync` |
+//! | [`source::kit`] | what every source needs, once; imports no other source | `parse`, `sync` |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog`, `label` |
 //! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
-//! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | all of the above |
-//! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `snapshot`, `health` |
-//! | [`web`] | HTTP; knows one function that answers a path | `parse::webconfig` alone |
+//! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | `catalog`, `health`, `label`, `parse`, `pool`, `snapshot`, `source`, `sync` |
+//! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `health`, `snapshot` |
+//! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `sync` |
 //! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
-//! | [`logging`] | the exporter's own log: levels, logfmt, JSON; never blocks | std alone |
-//! | [`service`] | the service manager: readiness, watchdog, sockets | std alone |
-//! | [`cli`] | arguments into a validated configuration, no I/O | types of what it configures |
-//! | [`host`] | one Campaign host: sources, collectors and health together | all but `parse` |
-//!
-//! `sync` is a lock and `pool` a set of threads for all of them. `main` composes them. `tests/integration/layering.rs` holds the code to this table.
+//! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
+//! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync` |
+//! | `main` | composes them | `catalog`, `cli`, `collect`, `host`, `logging`, `pool`, `render`, `serve`, `service`, `source`, `web` |
 
 pub mod catalog;
 pub mod cli;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use campaign_exporter::cli::{self, Build, CheckFormat, CheckOptions, CollectorFlag, Command, Invocation};
+use campaign_exporter::cli::{self, Build, CheckFormat, CheckOptions, Command, Invocation};
 use campaign_exporter::collect::COLLECTORS;
 use campaign_exporter::collect::exporter::{REVISION, RUSTC, VERSION};
 use campaign_exporter::host::CampaignHost;
@@ -30,12 +30,8 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     share_one_heap();
-    let flags: Vec<CollectorFlag> = COLLECTORS
-        .iter()
-        .map(|spec| CollectorFlag { name: spec.name, help: spec.help, default_on: spec.default_on })
-        .collect();
     let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
-    let invocation = match cli::parse(std::env::args_os(), &flags, &build) {
+    let invocation = match cli::parse(std::env::args_os(), COLLECTORS, &build) {
         Ok(invocation) => invocation,
         Err(error) => return refuse(&error),
     };

@@ -21,7 +21,10 @@
 //! `config-default.xml`, once it was there) can't go away, only be missing: then everything stays as it was.
 //! An instance whose file never could be read is left out: nothing is known of it.
 
+mod file;
 mod files;
+mod listing;
+mod search;
 mod var;
 
 use std::collections::BTreeMap;
@@ -40,8 +43,9 @@ use crate::parse::conf::Settings;
 use crate::source::processes::Variable;
 use crate::sync::locked;
 
-pub use files::MAX_FILE_BYTES;
-use files::{Files, Search};
+pub use file::MAX_FILE_BYTES;
+use files::Files;
+use search::Search;
 
 /// The most instances that are followed; a host has a handful.
 pub const MAX_INSTANCES: usize = 1_000;

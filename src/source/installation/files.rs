@@ -1,131 +1,25 @@
-//! The files of the installation: which there are, what was read of each, and what is wrong with it.
+//! The installation as its files say: which there are now, what is in force, and what is to be reported.
 //!
 //! Knows one look at the disk; when to look is for the parent.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::ffi::OsStr;
 use std::mem::take;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+use std::{fs, io};
 
 use tracing::Level;
 
+use super::file::{FileError, Followed, Signature};
+use super::listing::{CONF, Listing, SERVER, file_name, instance_in, instance_of, list};
+use super::search::Search;
 use super::var::VarFolder;
 use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
-use crate::label::label_among;
-use crate::parse::cmdline::MAX_INSTANCE_BYTES;
-use crate::parse::conf::{ConfError, ServerConf, Settings};
-use crate::source::kit::Miss;
-use crate::source::kit::files::read_regular;
+use crate::parse::conf::Settings;
 use crate::source::processes::Variable;
-
-/// The most bytes that a configuration file may have.
-pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
-
-/// Times of FAT are even seconds; most others are far finer.
-const COARSEST_TICK_SECONDS: i64 = 2;
-
-const CONF: &str = "conf";
-const SERVER: &str = "serverConf.xml";
-const PREFIX: &str = "config-";
-const SUFFIX: &str = ".xml";
-
-/// Where installations are by default, and whose homes may have one.
-const DEFAULT_HOMES: [&str; 2] = ["usr/local/neolane/nl6", "usr/local/neolane"];
-const USERS: [&str; 2] = ["neolane", "adobe"];
-const FOLDER: &str = "nl6";
-const MAX_PASSWD_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Where the installation may be.
-pub(super) struct Search {
-    /// The folder that was given, if any: then nowhere else.
-    pub(super) given: Option<PathBuf>,
-    /// The root folder of the machine.
-    pub(super) root: PathBuf,
-}
-
-impl Search {
-    fn find(&self) -> Result<PathBuf, Trouble> {
-        let candidates = match &self.given {
-            Some(home) => vec![home.clone()],
-            None => self.candidates(),
-        };
-        let mut denied = Vec::new();
-        for home in &candidates {
-            match is_installation(home) {
-                Ok(true) => return Ok(home.clone()),
-                Ok(false) => {}
-                Err(_) => denied.push(home.clone()),
-            }
-        }
-        let list = |paths: &[PathBuf]| paths.iter().map(|path| format!("{path:?}")).collect::<Vec<_>>().join(", ");
-        if !denied.is_empty() {
-            let places = list(&denied);
-            let message = format!(
-                "no Campaign installation can be read: permission denied in {places}; add the exporter's user to the \
-                 group that may enter them, or name another folder with --campaign.home=PATH"
-            );
-            return Err(Trouble { failure: Failure::Permission, place: places.replace('"', ""), message });
-        }
-        let places = list(&candidates);
-        let message = format!(
-            "no Campaign installation found: none of {places} has {CONF}/{SERVER}; name the folder that has it, the one \
-             called {FOLDER}, with --campaign.home=PATH"
-        );
-        Err(Trouble { failure: Failure::Gone, place: places.replace('"', ""), message })
-    }
-
-    fn candidates(&self) -> Vec<PathBuf> {
-        let [first, last] = DEFAULT_HOMES.map(|home| self.root.join(home));
-        let homes = self.homes();
-        let below = homes.iter().map(|home| home.join(FOLDER));
-        let mut candidates: Vec<PathBuf> = Vec::new();
-        for home in [first].into_iter().chain(below).chain([last]).chain(homes.iter().cloned()) {
-            if !candidates.contains(&home) {
-                candidates.push(home);
-            }
-        }
-        candidates
-    }
-
-    /// The homes of the users that Campaign runs as, in the order of their names in [`USERS`].
-    fn homes(&self) -> Vec<PathBuf> {
-        let mut passwd = Vec::new();
-        // Without the file, or with users that come from a directory service, the default places are left.
-        if let Ok(file) = File::open(self.root.join("etc/passwd")) {
-            let _ = file.take(MAX_PASSWD_BYTES).read_to_end(&mut passwd);
-        }
-        let mut homes = BTreeMap::new();
-        for line in passwd.split(|byte| *byte == b'\n') {
-            let mut fields = line.split(|byte| *byte == b':');
-            let name = fields.next().unwrap_or_default();
-            let Some(rank) = USERS.iter().position(|user| user.as_bytes() == name) else { continue };
-            let home = fields.nth(4).unwrap_or_default();
-            if let Some(home) = home.strip_prefix(b"/").filter(|home| !home.is_empty()) {
-                homes.entry(rank).or_insert_with(|| self.root.join(OsStr::from_bytes(home)));
-            }
-        }
-        homes.into_values().collect()
-    }
-}
-
-/// Whether `home` has the files of an installation; an error when the exporter may not look.
-fn is_installation(home: &Path) -> io::Result<bool> {
-    for name in [SERVER.to_owned(), file_name(DEFAULT_INSTANCE)] {
-        match fs::metadata(home.join(CONF).join(name)) {
-            Ok(_) => return Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(false)
-}
 
 /// What is known of the installation's files.
 pub(super) struct Files {
@@ -134,100 +28,13 @@ pub(super) struct Files {
     home_missed: bool,
     var: VarFolder,
     trouble: Option<Trouble>,
-    followed: BTreeMap<String, Followed>,
+    pub(super) followed: BTreeMap<String, Followed>,
     left_out: usize,
     /// The last listing, and how the folder looked before it.
     listed: Option<(Signature, Arc<Listing>)>,
     notices: Vec<Notice>,
     dirty: bool,
     unconfirmed: bool,
-}
-
-/// One file.
-struct Followed {
-    /// Its name as the file system has it.
-    name: OsString,
-    /// How it looked when it was last read; none when it has to be read again in any case.
-    seen: Option<Signature>,
-    /// Whether it is to be read again although it looks the same.
-    confirm: bool,
-    /// Whether it was missed at the last look.
-    missed: bool,
-    conf: Option<Arc<ServerConf>>,
-    last_success: Option<SystemTime>,
-    failure: Option<(Failure, String)>,
-}
-
-/// Which file it is, and what changes when it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Signature {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Signature {
-    pub(super) fn of(metadata: &Metadata) -> Signature {
-        Signature {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether the last change was longer before `now` than the coarsest clock of a file system ticks.
-    fn is_settled_at(&self, now: SystemTime) -> bool {
-        let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-        since > self.changed.0.saturating_add(COARSEST_TICK_SECONDS)
-    }
-}
-
-/// Why a file can't be put in force.
-#[derive(Debug, thiserror::Error)]
-enum FileError {
-    #[error("the file is gone: restore it")]
-    Gone,
-    #[error("permission denied: let the exporter's user read it, for example as a member of the file's group")]
-    Permission,
-    #[error("not a regular file: put one in its place")]
-    NotRegular,
-    #[error("the file has more than {MAX_FILE_BYTES} bytes: remove what doesn't belong there")]
-    TooLarge,
-    #[error("{0}: check the file system")]
-    Io(io::Error),
-    #[error("{0}")]
-    Conf(#[from] ConfError),
-}
-
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> Self {
-        match (Miss::from(&error), error.kind()) {
-            (Miss::Gone, _) => FileError::Gone,
-            (Miss::Denied, _) => FileError::Permission,
-            (Miss::NotAFile, _) => FileError::NotRegular,
-            (_, io::ErrorKind::FileTooLarge) => FileError::TooLarge,
-            _ => FileError::Io(error),
-        }
-    }
-}
-
-impl FileError {
-    fn failure(&self) -> Failure {
-        match self {
-            FileError::Gone => Failure::Gone,
-            FileError::Permission => Failure::Permission,
-            _ => Failure::Unusable,
-        }
-    }
-
-    /// Whether it may pass without the file itself looking different.
-    fn is_of_the_surroundings(&self) -> bool {
-        matches!(self, FileError::Gone | FileError::Permission | FileError::Io(_))
-    }
 }
 
 impl Files {
@@ -419,183 +226,5 @@ impl Files {
 
     fn notice(&mut self, level: Level, path: &Path, message: String) {
         self.notices.push(Notice { level, path: path.to_owned(), message });
-    }
-}
-
-impl Followed {
-    fn new(name: &OsStr) -> Followed {
-        Followed {
-            name: name.to_owned(),
-            seen: None,
-            confirm: false,
-            missed: false,
-            conf: None,
-            last_success: None,
-            failure: None,
-        }
-    }
-
-    /// Whether another look should come soon: the file is new to us, or missed for the first time.
-    fn must_be_confirmed(&self) -> bool {
-        let is_known_gone = matches!(self.failure, Some((Failure::Gone, _)));
-        self.confirm || self.missed && !is_known_gone
-    }
-
-    /// Looks at the file and reads it when it looks different; whether anything about it is different then.
-    fn check(&mut self, path: &Path, now: SystemTime, notices: &mut Vec<Notice>) -> bool {
-        let signature = match fs::metadata(path) {
-            Ok(metadata) => Signature::of(&metadata),
-            Err(error) => {
-                let error = FileError::from(error);
-                let is_first_miss = matches!(error, FileError::Gone) && !self.missed && self.last_success.is_some();
-                self.missed = matches!(error, FileError::Gone);
-                return !is_first_miss && self.fail(&error, path, notices);
-            }
-        };
-        self.missed = false;
-        let looks_the_same = self.seen == Some(signature);
-        if looks_the_same && !self.confirm {
-            return false;
-        }
-        // What it looked like before it was read: what is written meanwhile is a difference the next time.
-        self.seen = Some(signature);
-        self.confirm = !looks_the_same;
-        match read_regular(path, MAX_FILE_BYTES)
-            .map_err(FileError::from)
-            .and_then(|bytes| Ok(ServerConf::parse(&bytes)?))
-        {
-            Ok(conf) => self.succeed(conf, looks_the_same, now, path, notices),
-            Err(error) => self.fail(&error, path, notices),
-        }
-    }
-
-    fn succeed(
-        &mut self,
-        conf: ServerConf,
-        looks_the_same: bool,
-        now: SystemTime,
-        path: &Path,
-        notices: &mut Vec<Notice>,
-    ) -> bool {
-        let was_failing = self.failure.take().is_some();
-        let is_different = self.conf.as_deref() != Some(&conf);
-        if looks_the_same && !is_different && !was_failing {
-            return false;
-        }
-        let mut notice = |level, message| notices.push(Notice { level, path: path.to_owned(), message });
-        if is_different || was_failing {
-            notice(Level::INFO, "the configuration file is in force".to_owned());
-        }
-        if is_different {
-            for warning in conf.warnings() {
-                notice(Level::WARN, warning.to_string());
-            }
-            if conf.more_warnings() > 0 {
-                notice(Level::WARN, format!("{} more values were not understood", conf.more_warnings()));
-            }
-            self.conf = Some(Arc::new(conf));
-        }
-        self.last_success = Some(now);
-        true
-    }
-
-    fn fail(&mut self, error: &FileError, path: &Path, notices: &mut Vec<Notice>) -> bool {
-        if error.is_of_the_surroundings() {
-            self.seen = None;
-            self.confirm = false;
-        }
-        let failure = Some((error.failure(), error.to_string()));
-        if self.failure == failure {
-            return false;
-        }
-        let in_force =
-            if self.conf.is_some() { "its last good content stays in force" } else { "nothing of it is in force" };
-        let message = format!("the configuration file can't be used, {in_force}: {error}");
-        notices.push(Notice { level: Level::ERROR, path: path.to_owned(), message });
-        self.failure = failure;
-        true
-    }
-}
-
-/// The configuration files of the instances: label -> name.
-struct Listing {
-    names: BTreeMap<String, OsString>,
-    /// How many there are besides, beyond the limit.
-    left_out: usize,
-}
-
-fn list(conf: &Path) -> io::Result<Listing> {
-    let mut names = BTreeMap::new();
-    let mut left_out = 0;
-    for entry in fs::read_dir(conf)? {
-        let mut name = entry?.file_name();
-        let Some(mut label) = instance_in(&name).map(|instance| label_beside(instance, &[])) else { continue };
-        // Of one text in two encodings the UTF-8 one keeps the label, in whatever order they are listed.
-        if let Some(other) = names.get_mut(&file_name(&label)) {
-            if name.to_str().is_some() {
-                std::mem::swap(other, &mut name);
-            }
-            label = label_beside(instance_in(&name).unwrap_or_default(), label.as_bytes());
-        }
-        names.insert(file_name(&label), name);
-        if names.len() > MAX_INSTANCES {
-            // The instance `default` is no one's to push out.
-            let last = names.keys().rev().find(|label| instance_of(label) != Some(DEFAULT_INSTANCE)).cloned();
-            left_out += last.and_then(|label| names.remove(&label)).map_or(0, |_| 1);
-        }
-    }
-    Ok(Listing { names, left_out })
-}
-
-/// The name of the instance whose file is called `name`. Editors' copies (`config-prod.xml~`, `.config-prod.xml.swp`,
-/// `config-prod.xml.bak`) are no instances' files.
-fn instance_in(name: &OsStr) -> Option<&[u8]> {
-    let instance = name.as_bytes().strip_prefix(PREFIX.as_bytes())?.strip_suffix(SUFFIX.as_bytes())?;
-    (!instance.is_empty()).then_some(instance)
-}
-
-/// The label of the instance called `name` beside the one called `other`.
-fn label_beside(name: &[u8], other: &[u8]) -> String {
-    label_among(name, std::iter::once(other), MAX_INSTANCE_BYTES).into_owned()
-}
-
-/// The file of `instance`, by name.
-fn file_name(instance: &str) -> String {
-    format!("{PREFIX}{instance}{SUFFIX}")
-}
-
-/// The instance whose file is called `name`.
-fn instance_of(name: &str) -> Option<&str> {
-    name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Files {
-        /// As if the file had looked when it was last read as it does now.
-        pub(in super::super) fn take_for_seen(&mut self, label: &str, path: &Path) {
-            let signature = Signature::of(&fs::metadata(path).unwrap());
-            self.followed.get_mut(label).unwrap().seen = Some(signature);
-        }
-    }
-
-    #[test]
-    fn a_denied_file_is_told_once_and_tried_again_at_every_look() {
-        let path = Path::new("config-prod.xml");
-        let mut file = Followed::new(path.as_os_str());
-        let mut notices = Vec::new();
-        file.seen = Some(Signature { device: 1, inode: 1, size: 1, modified: (1, 1), changed: (1, 1) });
-        for is_first in [true, false, false] {
-            let error = FileError::from(io::Error::from(io::ErrorKind::PermissionDenied));
-            assert_eq!(file.fail(&error, path, &mut notices), is_first);
-            assert!(file.seen.is_none());
-        }
-        let message = "the configuration file can't be used, nothing of it is in force: permission denied: let the \
-            exporter's user read it, for example as a member of the file's group";
-        let expected = Notice { level: Level::ERROR, path: path.to_owned(), message: message.to_owned() };
-        assert_eq!(notices, [expected]);
-        assert_eq!(file.failure.unwrap().0, Failure::Permission);
     }
 }

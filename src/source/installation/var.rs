@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use super::Notice;
-use super::files::Signature;
+use super::file::Signature;
 use crate::catalog::attributes::VAR_DIRECTORY;
 use crate::parse::customer::{Exported, exported};
 use crate::source::kit::files::read_regular;

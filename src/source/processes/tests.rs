@@ -721,7 +721,7 @@ fn names_and_arguments_of_any_bytes_and_length_are_read() {
     host.put(12, &Fake { comm: b"nlserver) S 1 (", ..Fake::new("nlserver web") });
     host.put(13, &Fake { comm: b"nl server\xe9", ..Fake::new("nlserver web") });
     // Whatever the name is, the first argument tells.
-    assert_eq!(told(&host.walk()), "caf\u{fffd}@\u{fffd} 1/0 javascript@prod 1/0 web@default 2/0");
+    assert_eq!(told(&host.walk()), "caf\u{e9}@\u{ff} 1/0 javascript@prod 1/0 web@default 2/0");
 }
 
 #[test]
