@@ -124,7 +124,7 @@ pub struct CampaignHost {
     /// The instances whose pipelined ran at the last look.
     pipelined: Instances,
     _sampler: Sampler,
-    _follower: Follower,
+    follower: Follower,
     _logs: Option<TailerThread<LogsView>>,
     _tracking: Option<TailerThread<TrackingView>>,
     _schedule: Option<AbortOnDropHandle>,
@@ -203,7 +203,7 @@ impl CampaignHost {
             config_file: options.config_file.clone(),
             pipelined,
             _sampler: sampler,
-            _follower: follower,
+            follower,
             _logs: logs,
             _tracking: tracking,
             _schedule: schedule,
@@ -257,6 +257,7 @@ impl CampaignHost {
 
     /// Looks at the host once with the collectors of `selection`, within `budget`.
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
+        self.follower.ask().await;
         let installation = self.sources.installation.current();
         let trouble = installation.trouble.as_ref().map_or_else(String::new, |trouble| trouble.message.clone());
         let (now, deadline) = (SystemTime::now(), Instant::now() + budget);

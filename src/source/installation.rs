@@ -32,8 +32,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
+
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use tracing::Level;
 
@@ -50,8 +53,18 @@ use search::Search;
 /// The most instances that are followed; a host has a handful.
 pub const MAX_INSTANCES: usize = 1_000;
 
-/// How often the background thread looks: a change is to be in force within two seconds, also one that is confirmed.
+/// How old a look may be for who asks: a change is to be in force within two seconds, also one that is confirmed. While
+/// there is no installation, one is looked for as often.
 const INTERVAL: Duration = Duration::from_millis(1_500);
+
+/// How often the background thread looks while nobody asks.
+const UNASKED: Duration = Duration::from_secs(10);
+
+/// How long who asks waits for a look: longer than a disk takes that is not asleep.
+const ASK_PATIENCE: Duration = Duration::from_millis(50);
+
+/// When a look has hung for so long that nobody waits for it any more.
+const HANGS: Duration = Duration::from_secs(30);
 
 /// How soon it looks again when what it saw has to be confirmed.
 const SOON: Duration = Duration::from_millis(200);
@@ -245,22 +258,24 @@ impl InstallationSource {
         changed
     }
 
-    /// Starts the thread that polls: at once, then again and again. Does not wait for a first look that takes longer than
+    /// Starts the thread that polls: at once, when it is asked, and now and then. Does not wait for a first look that takes longer than
     /// two seconds: a disk that does not answer must not keep the exporter from telling of it.
     ///
     /// # Errors
     /// When the system has no room for another thread.
     pub fn follow(self: &Arc<Self>) -> io::Result<Follower> {
-        let (stop, stopped) = channel::<()>();
+        let (asks, asked) = channel::<()>();
         let (tell, looked) = channel::<()>();
+        let (ended, last_look) = watch::channel(Instant::now());
         let source = Arc::clone(self);
         thread::Builder::new().name("configuration".to_owned()).spawn(move || {
             loop {
+                while asked.try_recv().is_ok() {}
                 source.poll();
+                ended.send_replace(Instant::now());
                 // Whoever waited for the first look has gone on.
                 let _ = tell.send(());
-                let pause = if locked(&source.files).must_be_confirmed() { SOON } else { INTERVAL };
-                if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                if asked.recv_timeout(source.pause()) == Err(RecvTimeoutError::Disconnected) {
                     return;
                 }
             }
@@ -270,15 +285,37 @@ impl InstallationSource {
                 "the disk of the Campaign installation does not answer; until it does, nothing is known of it"
             );
         }
-        Ok(Follower { _stop: stop })
+        Ok(Follower { asks, last_look })
+    }
+
+    /// How long the thread that polls waits to be asked.
+    fn pause(&self) -> Duration {
+        match locked(&self.files).must_be_confirmed() {
+            true => SOON,
+            false if self.current().home.is_none() => INTERVAL,
+            false => UNASKED,
+        }
     }
 }
 
 /// The thread that follows the installation; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Follower {
-    // Its end is what the thread waits for. It is not joined: a disk that hangs would hang whoever drops this.
-    _stop: Sender<()>,
+    // Its end ends the thread. That is not joined: a disk that hangs would hang whoever drops this.
+    asks: Sender<()>,
+    /// When the last look ended.
+    last_look: watch::Receiver<Instant>,
+}
+
+impl Follower {
+    /// Has the thread look, unless it just did, and waits a moment for it.
+    pub async fn ask(&self) {
+        let mut last_look = self.last_look.clone();
+        let age = last_look.borrow_and_update().elapsed();
+        if age >= INTERVAL && self.asks.send(()).is_ok() && age < HANGS {
+            let _ = timeout(ASK_PATIENCE, last_look.changed()).await;
+        }
+    }
 }
 
 /// Something for the log.

@@ -578,11 +578,16 @@ fn within_5_seconds(what: &str, condition: &dyn Fn() -> bool) {
 fn the_thread_follows_a_change_and_ends_when_it_is_dropped() {
     let host = Host::empty(true);
     let follower = host.source.follow().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let ask = || runtime.block_on(follower.ask());
     host.write("serverConf.xml", SERVER);
     host.write("config-prod.xml", PROD);
     within_5_seconds("found", &|| host.instances() == ["default", "prod"] && host.starts_mta("prod"));
     fs::remove_file(host.conf("config-prod.xml")).unwrap();
-    within_5_seconds("removed", &|| host.instances() == ["default"]);
+    within_5_seconds("removed for who asks", &|| {
+        ask();
+        host.instances() == ["default"]
+    });
     drop(follower);
     within_5_seconds("ended", &|| Arc::strong_count(&host.source) == 1);
 }

@@ -62,7 +62,7 @@ const FRESH: Duration = Duration::from_secs(3);
 const HOLD: Duration = Duration::from_millis(200);
 
 /// How often everything is listed although nothing tells of a new process.
-const RELIST: Duration = Duration::from_secs(30);
+const RELIST: Duration = Duration::from_secs(60);
 
 /// In how many samples the patrol looks at every process that is not Campaign's.
 const PATROL_ROUND: usize = 300;
