@@ -15,7 +15,7 @@
 //! So every new process is looked at again for [`FRESH`]. One that looks just like its parent, or shows no arguments
 //! although it lives, is held back until the next sample: most such are about to execute a program. Later changes of a
 //! Campaign process are noticed by where its program lies in memory; of any other by its arguments, which a patrol reads
-//! again of some of them at each sample.
+//! again of some of them at every fourth sample.
 
 mod walk;
 
@@ -64,11 +64,14 @@ const HOLD: Duration = Duration::from_millis(200);
 /// How often everything is listed although nothing tells of a new process.
 const RELIST: Duration = Duration::from_secs(60);
 
-/// In how many samples the patrol looks at every process that is not Campaign's.
-const PATROL_ROUND: usize = 300;
+/// One sample in so many has a patrol: a thread that wakes up and finds little to do costs more than what it does.
+const PATROL_EVERY: usize = 4;
 
-/// How many processes the patrol passes over at most in one sample.
-const PATROL_STEPS: usize = 256;
+/// In how many patrols every process that is not Campaign's is looked at.
+const PATROL_ROUND: usize = 75;
+
+/// How many processes the patrol passes over at most in one patrol.
+const PATROL_STEPS: usize = 1024;
 
 /// Listing one process id costs about 1/16 of a `stat()`.
 const LISTED_PER_TRY: usize = 16;
@@ -93,6 +96,7 @@ pub(super) struct Tracker {
     others: BTreeMap<u32, Nature>,
     fresh: Vec<Fresh>,
     unborn: Vec<u32>,
+    samples: usize,
     /// Where the patrol is.
     patrol: u32,
     groups: Groups,
@@ -196,6 +200,7 @@ impl Tracker {
             others: BTreeMap::new(),
             fresh: Vec::new(),
             unborn: Vec::new(),
+            samples: 0,
             patrol: 0,
             groups: Groups::default(),
             seen: false,
@@ -268,7 +273,10 @@ impl Tracker {
                 self.fresh.push(process);
             }
         }
-        self.patrol(root, now);
+        self.samples = self.samples.wrapping_add(1);
+        if self.samples.is_multiple_of(PATROL_EVERY) {
+            self.patrol(root, now);
+        }
     }
 
     /// Lists everything, and looks at what is not known or was handed out again.
