@@ -110,7 +110,9 @@ def measure(name, folder, arguments):
     host = Host(name, folder, arguments)
     try:
         # New processes and files are looked at more often for a while.
-        time.sleep(5)
+        for _ in range(4):
+            time.sleep(10)
+            host.scrape()
         before = host.life.pause(host.seen)
         begin, start = time.monotonic(), [(exporter.cpu(), *exporter.usage()) for exporter in host.all()]
         for cycle in range(1, arguments.cycles + 1):

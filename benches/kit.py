@@ -86,10 +86,12 @@ class Exporter:
     def scrape(self, path="/metrics", pause=0.05):
         """One scrape, compressed as Prometheus asks for it: the text, and the CPU that it took, in milliseconds."""
         before = self.cpu()
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        self.connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
-        answer = self.connection.getresponse()
+        try:
+            answer = self.ask(path)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            # It closes a connection that was idle.
+            self.connection = None
+            answer = self.ask(path)
         body = answer.read()
         is_gzip = answer.headers.get("Content-Encoding") == "gzip"
         text = (gzip.decompress(body) if is_gzip else body).decode()
@@ -98,6 +100,12 @@ class Exporter:
         # What it does after the answer is part of the scrape.
         time.sleep(pause)
         return text, self.cpu() - before
+
+    def ask(self, path):
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self.connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        return self.connection.getresponse()
 
     def wait(self):
         deadline = time.monotonic() + 20

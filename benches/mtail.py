@@ -1,37 +1,40 @@
 #!/usr/bin/env python3
 """The Campaign exporter against Debian's mtail with an equivalent program, on the same log files at the same time.
 
-Bytes per CPU second, lines lost while files rotate, what is seen of a file that is new, memory, and what idle files cost. CPU
-is the kernel's process clock, in nanoseconds, ended threads included. A measurement, not a test: it exits 0 whatever comes out.
+Bytes per CPU second, lines lost while files rotate, what is seen of a file that is new, memory, what idle files cost, and
+what the state costs that is stored: bytes and fsyncs, by strace. CPU is the kernel's process clock, in nanoseconds, ended
+threads included. With `--before` another build of ours runs beside, and is no part of the verdicts.
 
-    benches/mtail.py [--exporter PATH] [--megabytes N] [--only ingest,fast,moderate,new,idle] [--directory PATH]
+    benches/mtail.py [--exporter PATH] [--before PATH] [--megabytes N] [--only ingest,fast,moderate,new,idle,store]
 """
 
-import argparse
 import os
 import pathlib
 import random
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+
+from kit import HERE, TARGET, free_port, in_namespaces, options, verdict
 
 LOGS = 20
 ROTATE_AT = 10_000_000
 BLOCK = 64 * 1024
 IDLE_FILES = 1100
-SPEED_TARGET = 40
+SPEED_TARGET = 100
 MEMORY_TARGET = 0.5
-IDLE_TARGET = 1.0
+IDLE_TARGET = 0.3
 
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+# What the logs grow by each second, for how many seconds, and how much of it our state may be.
+GROWTH = 50_000
+STORED_SECONDS = 90
+STORED_TARGET = 0.02
+SYNCS_TARGET = 12
 
 
 class Tool:
@@ -128,35 +131,26 @@ class Bench:
         self.lines = Lines()
 
     def tools(self, home, names):
+        """Ours, mtail, and the build of before where there is one."""
         log = home / "var/prod/log"
-        storage = home / "state"
+
+        def ours(name, program, storage):
+            port = free_port()
+            flags = [f"--web.listen-address=127.0.0.1:{port}", f"--campaign.home={home}", f"--storage.path={storage}"]
+            alone = ["--collector.disable-defaults", "--collector.logs", "--collector.process.sample-interval=1m"]
+            tool = Tool(name, [program, *flags, "--log.start=beginning", *alone], port)
+            while not (storage / "logs.json").exists():
+                time.sleep(0.05)
+            return tool
+
+        tools = [ours("campaign_exporter", self.options.exporter, home / "state")]
         port = free_port()
-        ours = Tool(
-            "campaign_exporter",
-            [
-                self.options.exporter,
-                f"--web.listen-address=127.0.0.1:{port}",
-                f"--campaign.home={home}",
-                f"--storage.path={storage}",
-                "--log.start=beginning",
-                "--collector.disable-defaults",
-                "--collector.logs",
-                "--collector.process.sample-interval=1m",
-            ],
-            port,
-        )
-        while not (storage / "logs.json").exists():
-            time.sleep(0.05)
-        port = free_port()
-        program = pathlib.Path(__file__).parent / "programs/campaign.mtail"
         files = ",".join(str(log / f"{name}.log") for name in names)
-        theirs = Tool(
-            "mtail",
-            ["mtail", "--address", "127.0.0.1", "--port", str(port), "--progs", program, "--logs", files]
-            + ["--log_dir", str(home)],
-            port,
-        )
-        return ours, theirs
+        flags = ["--address", "127.0.0.1", "--port", str(port), "--log_dir", str(home)]
+        tools.append(Tool("mtail", ["mtail", *flags, "--progs", HERE / "programs/campaign.mtail", "--logs", files], port))
+        if self.options.before:
+            tools.append(ours("before", self.options.before, home / "state-before"))
+        return tools
 
     def home(self):
         home = pathlib.Path(tempfile.mkdtemp(prefix="campaign-bench-", dir=self.options.directory))
@@ -214,11 +208,12 @@ class Bench:
                 f"  {tool.name:18} {used / (read / 1e9):7.2f} CPU s/GB  {read / 1e6 / used:7.0f} MB per CPU s"
                 f"  {lost:9} lost ({lost / messages:.2%})  {memory[tool.name]:6.1f} MB at most"
             )
-            if tool.name == "campaign_exporter":
+            if tool is tools[0]:
                 print(f"  {'':18} {tool.sum('campaign_log_skipped_bytes_total')} bytes reported as skipped")
-        ours, theirs = tools
-        print(f"  speed {speed[ours.name] / speed[theirs.name]:.0f} times (target {SPEED_TARGET}),", end=" ")
-        print(f"memory {memory[ours.name] / memory[theirs.name]:.2f} of it (target {MEMORY_TARGET})")
+                verdict("lines lost", lost, 0)
+        ours, theirs = tools[:2]
+        verdict("bytes per CPU second against mtail", speed[ours.name] / speed[theirs.name], SPEED_TARGET, at_least=True)
+        verdict("peak memory against mtail", memory[ours.name] / memory[theirs.name], MEMORY_TARGET)
         self.clean(home, tools)
 
     def ingest(self):
@@ -255,8 +250,53 @@ class Bench:
         print(f"\n{IDLE_FILES} idle files, over {seconds} s")
         for tool in tools:
             cost = (tool.cpu() - before[tool.name]) / seconds * 1000
-            target = f" (target {IDLE_TARGET})" if tool is tools[0] else ""
-            print(f"  {tool.name:18} {cost:7.2f} ms CPU a second{target}  {tool.memory():6.1f} MB at most")
+            print(f"  {tool.name:18} {tool.memory():6.1f} MB at most")
+            verdict(f"{tool.name}: ms CPU a second", cost, IDLE_TARGET if tool is tools[0] else None)
+        self.clean(home, tools)
+
+    def store(self):
+        """What is written of the state, and how often it is made durable, while nothing rotates."""
+        home = self.home()
+        names = [f"log{number}" for number in range(LOGS)]
+        logs = [Log(home / "var/prod/log", name) for name in names]
+        tools = self.tools(home, names)
+        ours = [tool for tool in tools if tool.name != "mtail"]
+        over = threading.Event()
+
+        def grow():
+            block = self.lines.blocks[0][0][:GROWTH]
+            block = block[: block.rindex(b"\n") + 1]
+            while not over.wait(1):
+                for log in logs:
+                    log.write(block, False)
+
+        writer = threading.Thread(target=grow)
+        writer.start()
+        # What was there at the start has been stored then.
+        time.sleep(15)
+
+        def written(tool):
+            return int(re.search(r"^write_bytes: (\d+)", pathlib.Path(f"/proc/{tool.process.pid}/io").read_text(), re.M)[1])
+
+        sizes = sum(log.size for log in logs)
+        before = [written(tool) for tool in ours]
+        tracers = []
+        for tool in ours:
+            told = home / f"{tool.name}.strace"
+            command = ["strace", "-f", "-q", "-e", "trace=fsync,fdatasync,sync_file_range", "-o", told, "-p", str(tool.process.pid)]
+            tracers.append((subprocess.Popen(command, stderr=subprocess.DEVNULL), told))
+        time.sleep(STORED_SECONDS)
+        grown = sum(log.size for log in logs) - sizes
+        print(f"\n{LOGS} logs that grow by {grown / STORED_SECONDS / LOGS / 1000:.0f} kB a second, over {STORED_SECONDS} s")
+        for tool, first, (tracer, told) in zip(ours, before, tracers):
+            share = (written(tool) - first) / grown
+            tracer.terminate()
+            tracer.wait()
+            syncs = sum("sync" in line and "resumed" not in line for line in told.read_text().splitlines())
+            verdict(f"{tool.name}: bytes stored of those written to logs", share, STORED_TARGET if tool is tools[0] else None)
+            verdict(f"{tool.name}: fsyncs a minute", syncs * 60 / STORED_SECONDS, SYNCS_TARGET if tool is tools[0] else None)
+        over.set()
+        writer.join()
         self.clean(home, tools)
 
     def clean(self, home, tools):
@@ -266,17 +306,14 @@ class Bench:
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--exporter", default=root / "target/release/campaign_exporter", type=pathlib.Path)
+    parser = options(__doc__)
     parser.add_argument("--megabytes", default=300, type=int, help="what the ingest bench writes")
-    parser.add_argument("--only", default="ingest,fast,moderate,new,idle")
-    parser.add_argument("--directory", default=root / "target", type=pathlib.Path, help="where the logs are written")
-    options = parser.parse_args()
-    if shutil.which("mtail") is None:
-        sys.exit("mtail is not installed: apt-get install mtail")
-    bench = Bench(options)
-    for name in options.only.split(","):
+    parser.add_argument("--only", default="ingest,fast,moderate,new,idle,store")
+    parser.add_argument("--directory", default=TARGET, type=pathlib.Path, help="where the logs are written")
+    arguments = parser.parse_args()
+    in_namespaces()
+    bench = Bench(arguments)
+    for name in arguments.only.split(","):
         getattr(bench, name)()
 
 

@@ -1,13 +1,15 @@
 //! Who asks for the same at the same time gets one answer, made once.
 //!
-//! A question that comes while one like it is being answered waits for the next answer, so that none is older than its
-//! question; when that has not begun within [`PATIENCE`], because the one before takes long, it begins beside it.
+//! An answer whose making began less than [`FRESH`] before a question is of the same moment: a client that asks again and
+//! again costs no more than so many answers a second. Else a question that comes while one like it is being answered waits
+//! for the next answer; when that has not begun within [`PATIENCE`], because the one before takes long, it begins beside
+//! it.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -15,9 +17,14 @@ use tokio::time::timeout;
 /// How long a question waits for the one before.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long ago an answer may have begun that is of the moment of the question. Times of samples are milliseconds, and
+/// scrapes are seconds apart.
+const FRESH: Duration = Duration::from_millis(5);
+
 /// Answers of the type `A` to questions of the type `Q`.
 pub(super) struct SharedAnswers<Q, A> {
     turns: Arc<Turns<Q, A>>,
+    fresh: Duration,
 }
 
 type Turns<Q, A> = Mutex<HashMap<Q, PendingAnswer<A>>>;
@@ -27,11 +34,20 @@ struct PendingAnswer<A> {
     running: Arc<Semaphore>,
     /// The answer that has not begun.
     next: Option<Arc<watch::Sender<Option<A>>>>,
+    /// The answer before, and when its making began.
+    last: Option<(Instant, A)>,
+}
+
+impl<A> PendingAnswer<A> {
+    /// Whether nobody is at it, and nothing is kept: the other half of the semaphore is that of whoever asks this.
+    fn is_over(&self, halves: usize) -> bool {
+        Arc::strong_count(&self.running) == halves && self.next.is_none() && self.last.is_none()
+    }
 }
 
 impl<Q, A> Default for SharedAnswers<Q, A> {
     fn default() -> Self {
-        Self { turns: Arc::default() }
+        Self { turns: Arc::default(), fresh: FRESH }
     }
 }
 
@@ -48,9 +64,19 @@ where
     {
         let mut answer = {
             let mut turns = locked(&self.turns);
-            let turn = turns
-                .entry(question.clone())
-                .or_insert_with(|| PendingAnswer { running: Arc::new(Semaphore::new(1)), next: None });
+            // What is no longer fresh is not kept beside what is made next.
+            turns.retain(|_, turn| {
+                turn.last.take_if(|(began, _)| began.elapsed() >= self.fresh);
+                !turn.is_over(1)
+            });
+            let turn = turns.entry(question.clone()).or_insert_with(|| PendingAnswer {
+                running: Arc::new(Semaphore::new(1)),
+                next: None,
+                last: None,
+            });
+            if let Some((_, answer)) = &turn.last {
+                return Some(answer.clone());
+            }
             match &turn.next {
                 Some(next) => next.subscribe(),
                 None => {
@@ -58,7 +84,7 @@ where
                     let give = Arc::new(give);
                     turn.next = Some(Arc::clone(&give));
                     let running = Arc::clone(&turn.running);
-                    tokio::spawn(run(Arc::clone(&self.turns), question, running, give, make));
+                    tokio::spawn(run(Arc::clone(&self.turns), self.fresh, question, running, give, make));
                     take
                 }
             }
@@ -69,29 +95,34 @@ where
 
 async fn run<Q, A, F>(
     turns: Arc<Turns<Q, A>>,
+    fresh: Duration,
     question: Q,
     running: Arc<Semaphore>,
     give: Arc<watch::Sender<Option<A>>>,
     make: impl FnOnce() -> F,
 ) where
     Q: Eq + Hash,
+    A: Clone,
     F: Future<Output = A>,
 {
     let turn = timeout(PATIENCE, Arc::clone(&running).acquire_owned()).await;
     if let Some(turn) = locked(&turns).get_mut(&question) {
         turn.next = None;
     }
+    let began = Instant::now();
     tokio::select! {
         biased;
         answer = make() => {
+            if began.elapsed() < fresh && let Some(turn) = locked(&turns).get_mut(&question) {
+                turn.last = Some((began, answer.clone()));
+            }
             give.send_replace(Some(answer));
         }
         () = give.closed() => {}
     }
     drop(turn);
     let mut turns = locked(&turns);
-    // This one's and the map's: nobody else is at it.
-    if Arc::strong_count(&running) == 2 && turns.get(&question).is_some_and(|turn| turn.next.is_none()) {
+    if turns.get(&question).is_some_and(|turn| turn.is_over(2)) {
         turns.remove(&question);
     }
 }
@@ -128,6 +159,26 @@ mod tests {
         }
     }
 
+    fn never_fresh() -> SharedAnswers<&'static str, usize> {
+        SharedAnswers { turns: Arc::default(), fresh: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_has_just_been_made_is_given_again_and_an_older_one_is_not() {
+        let hour = Duration::from_secs(3600);
+        let mut shared = SharedAnswers { turns: Arc::default(), fresh: hour };
+        let made = Arc::new(AtomicUsize::new(0));
+        let make = || {
+            let made = Arc::clone(&made);
+            move || async move { made.fetch_add(1, Ordering::Relaxed) + 1 }
+        };
+        assert_eq!([shared.get("all", make()).await, shared.get("all", make()).await], [Some(1); 2]);
+        assert_eq!(shared.get("some", make()).await, Some(2), "another question");
+        shared.fresh = Duration::ZERO;
+        assert_eq!(shared.get("all", make()).await, Some(3));
+        until(|| locked(&shared.turns).is_empty()).await;
+    }
+
     async fn until(condition: impl Fn() -> bool) {
         while !condition() {
             tokio::task::yield_now().await;
@@ -136,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_an_answer_is_made_shares_the_next_one() {
-        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
+        let (shared, maker) = (Arc::new(never_fresh()), Maker::default());
         let ask = || {
             let (shared, make) = (Arc::clone(&shared), maker.make());
             tokio::spawn(async move { shared.get("all", make).await })
@@ -156,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_takes_long_is_not_waited_for() {
-        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
+        let (shared, maker) = (Arc::new(never_fresh()), Maker::default());
         let ask = || {
             let (shared, make) = (Arc::clone(&shared), maker.make());
             tokio::spawn(async move { shared.get("all", make).await })
@@ -173,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_is_given_up_and_a_panic_is_nobodys_answer() {
-        let (shared, maker) = (Arc::new(SharedAnswers::default()), Maker::default());
+        let (shared, maker) = (Arc::new(never_fresh()), Maker::default());
         let asking = tokio::spawn({
             let (shared, make) = (Arc::clone(&shared), maker.make());
             async move { shared.get("all", make).await }
