@@ -18,7 +18,7 @@ TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=u
 PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
 PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
 	systemd-analyze=systemd unshare=util-linux
-BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 mtail=mtail wrk=wrk \
+BENCH_PROGRAMS := $(RUN_PROGRAMS) python3=python3 ip=iproute2 setpriv=util-linux strace=strace mtail=mtail wrk=wrk \
 	prometheus-process-exporter=prometheus-process-exporter prometheus-node-exporter=prometheus-node-exporter \
 	prometheus-blackbox-exporter=prometheus-blackbox-exporter
 
@@ -86,11 +86,12 @@ pictures: ## Take the pictures of README.md anew, into docs/pictures
 	CAMPAIGN_PICTURES=docs/pictures $(CARGO) test --workspace --locked --test integration -- pages::
 
 .PHONY: bench
-bench: ## Measure against process-exporter, mtail, blackbox_exporter and node_exporter, in one run each
+bench: ## Measure against process-exporter, mtail, blackbox_exporter and node_exporter; needs root and a quiet machine
 	@.ci/need $(BENCH_PROGRAMS)
 	$(CARGO) build --quiet --workspace --release --locked
 	benches/defaults.py
-	benches/process_exporter.py
+	benches/scrapes.py
+	benches/faults.py
 	benches/mtail.py
 
 .PHONY: package
