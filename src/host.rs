@@ -280,9 +280,9 @@ impl CampaignHost {
 
     /// Remembers where pipelined runs, if the look had the processes.
     fn note_pipelined(&self, evidence: &Snapshot) {
-        let runs = |sample: &&Sample| sample.labels.first().is_some_and(|module| module == PIPELINED_MODULE);
+        let runs = |sample: &&Sample| sample.label(0) == PIPELINED_MODULE;
         let found = evidence.of(&MODULE_PROCESSES).filter(runs).filter(|sample| sample.value > 0.0);
-        let found: BTreeSet<String> = found.filter_map(|sample| sample.labels.get(1).cloned()).collect();
+        let found: BTreeSet<String> = found.map(|sample| sample.label(1).to_owned()).collect();
         if evidence.of(&MODULE_PROCESSES).next().is_some() {
             *locked(&self.pipelined) = found;
         }

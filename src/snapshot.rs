@@ -70,19 +70,62 @@ pub struct Doubt {
     pub detail: String,
 }
 
-/// One series: a metric with its label values.
+/// The most labels that a metric has.
+const MAX_LABELS: usize = 6;
+
+/// One series: a metric with its label values. There are thousands of them, so that all its texts are one.
 #[derive(Debug)]
 pub struct Series {
-    /// The label values, in the order of the definition's label names.
-    pub labels: Vec<String>,
-    /// Its line in the text format, up to the value.
-    line: String,
+    /// Its line in the text format, up to the value; behind it the label values that are written otherwise there.
+    text: Box<str>,
+    /// The length of the line.
+    line: u16,
+    labels: u8,
+    /// Where the label values are, in the order of the definition's label names.
+    places: [(u16, u16); MAX_LABELS],
 }
 
 impl Series {
+    /// One of a line up to the value and label values; none where there are too many, or they are too long.
+    fn new(mut text: String, labels: &[&str]) -> Option<Self> {
+        let line = text.len();
+        let mut places = [(0, 0); MAX_LABELS];
+        let mut searched = 0;
+        for (at, label) in labels.iter().enumerate() {
+            // A value comes behind its name and a quotation mark.
+            let quoted = format!("=\"{label}\"");
+            let found = text.get(searched..line)?.find(&quoted).map(|place| searched + place + 2);
+            let begin = found.unwrap_or_else(|| {
+                text.push_str(label);
+                text.len() - label.len()
+            });
+            if found.is_some() {
+                searched = begin + label.len();
+            }
+            *places.get_mut(at)? = (u16::try_from(begin).ok()?, u16::try_from(begin + label.len()).ok()?);
+        }
+        let (line, labels) = (u16::try_from(line).ok()?, u8::try_from(labels.len()).ok()?);
+        Some(Self { text: text.into_boxed_str(), line, labels, places })
+    }
+
+    /// A label value by its place among the definition's label names; empty where there is no such label.
+    #[must_use]
+    pub fn label(&self, at: usize) -> &str {
+        let (begin, end) = self.places.get(at).copied().unwrap_or_default();
+        &self.text[usize::from(begin)..usize::from(end)]
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        (0..usize::from(self.labels)).map(|at| self.label(at))
+    }
+
+    fn line(&self) -> &str {
+        &self.text[..usize::from(self.line)]
+    }
+
     /// Whether these are its labels, as [`Samples::push`] bounds them.
     fn has(&self, labels: &[&str]) -> bool {
-        self.labels.iter().zip(labels).all(|(own, other)| own == bounded(other))
+        labels.iter().enumerate().all(|(at, other)| self.label(at) == bounded(other))
     }
 }
 
@@ -163,17 +206,17 @@ impl Samples {
             return;
         }
         match self.series(def, labels) {
-            Ok((family, series)) => {
+            Some((family, series)) => {
                 let family = &mut self.families[family];
                 family.samples.push(Sample { series, value });
                 family.is_ordered = false;
             }
-            Err(_) => self.rejected += 1,
+            None => self.rejected += 1,
         }
     }
 
     /// The next series, and the place of its family: one that is remembered, or a new one.
-    fn series(&mut self, def: &'static MetricDef, labels: &[&str]) -> Result<(usize, Arc<Series>), prometheus::Error> {
+    fn series(&mut self, def: &'static MetricDef, labels: &[&str]) -> Option<(usize, Arc<Series>)> {
         let is_it = |(family, series): &(usize, Arc<Series>)| {
             std::ptr::eq(self.families[*family].def, def) && series.has(labels)
         };
@@ -188,7 +231,7 @@ impl Samples {
         }
         let (family, series) = &self.series[self.given];
         self.given += 1;
-        Ok((*family, Arc::clone(series)))
+        Some((*family, Arc::clone(series)))
     }
 
     /// The place of a metric's family.
@@ -313,7 +356,7 @@ impl Snapshot {
     #[must_use]
     pub fn value(&self, def: &MetricDef, labels: &[&str]) -> Option<f64> {
         let family = self.samples.families.iter().find(|family| family.def.name == def.name)?;
-        let order = |sample: &Sample| sample.labels.iter().map(String::as_str).cmp(labels.iter().copied());
+        let order = |sample: &Sample| sample.labels().cmp(labels.iter().copied());
         let at = family.samples.binary_search_by(order).ok()?;
         Some(family.samples[at].value)
     }
@@ -359,13 +402,13 @@ impl Snapshot {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let families = &self.samples.families;
-        let lines = families.iter().flat_map(|family| &family.samples).map(|sample| sample.line.len() + VALUE_BYTES);
+        let lines = families.iter().flat_map(|family| &family.samples).map(|sample| sample.line().len() + VALUE_BYTES);
         let headers = families.iter().map(|family| family.header.len());
         let mut text = Vec::with_capacity(lines.chain(headers).sum());
         for family in families {
             text.extend_from_slice(family.header.as_bytes());
             for sample in &family.samples {
-                text.extend_from_slice(sample.line.as_bytes());
+                text.extend_from_slice(sample.line().as_bytes());
                 write_value(&mut text, sample.value);
                 text.push(b'\n');
             }
@@ -388,23 +431,24 @@ fn write_value(text: &mut Vec<u8>, value: f64) {
 impl Family {
     /// Sorts the samples by labels, and leaves the second of two of the same series out. How many those were.
     fn order(&mut self) -> u64 {
-        if std::mem::replace(&mut self.is_ordered, true) || self.samples.is_sorted_by(|a, b| a.labels < b.labels) {
+        if std::mem::replace(&mut self.is_ordered, true) || self.samples.is_sorted_by(|a, b| a.labels().lt(b.labels()))
+        {
             return 0;
         }
-        self.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+        self.samples.sort_by(|a, b| a.labels().cmp(b.labels()));
         let before = self.samples.len();
-        self.samples.dedup_by(|later, first| later.labels == first.labels);
+        self.samples.dedup_by(|later, first| later.labels().eq(first.labels()));
         (before - self.samples.len()) as u64
     }
 }
 
 /// A metric's help and type in the text format, and a series of it with its line up to the value.
-fn encoded(def: &'static MetricDef, labels: &[&str]) -> Result<(String, Series), prometheus::Error> {
-    let labels: Vec<String> = labels.iter().map(|value| bounded(value).to_owned()).collect();
+fn encoded(def: &'static MetricDef, labels: &[&str]) -> Option<(String, Series)> {
+    let labels: Vec<&str> = labels.iter().map(|value| bounded(value)).collect();
     let pairs = def.labels.iter().zip(&labels).map(|(name, value)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value(value.clone());
+        pair.set_value((*value).to_owned());
         pair
     });
     let mut metric = Metric::from_label(pairs.collect());
@@ -422,11 +466,11 @@ fn encoded(def: &'static MetricDef, labels: &[&str]) -> Result<(String, Series),
         }
     }
     family.set_metric(vec![metric]);
-    let mut header = TextEncoder::new().encode_to_string(&[family])?;
+    let mut header = TextEncoder::new().encode_to_string(&[family]).ok()?;
     // The value is 0, and no line has an end in it.
     header.truncate(header.len() - "0\n".len());
     let line = header.split_off(header.rfind('\n').map_or(0, |end| end + 1));
-    Ok((header, Series { labels, line }))
+    Some((header, Series::new(line, &labels)?))
 }
 
 fn bounded(text: &str) -> &str {
@@ -515,6 +559,25 @@ mod tests {
     }
 
     #[test]
+    fn a_series_knows_its_labels_however_they_are_written() {
+        let all = ["", "a", "=\"a\"", "a\"b\\c\nd", "state", "é"];
+        for module in all {
+            for state in all {
+                let (_, series) = encoded(&GAUGE, &[module, state]).unwrap();
+                assert_eq!(series.labels().collect::<Vec<_>>(), [module, state]);
+                assert!(
+                    series.line().starts_with("campaign_test{module=\"") && series.line().ends_with("\"} "),
+                    "{series:?}"
+                );
+            }
+        }
+        let (_, longest) = encoded(&GAUGE, &[&"\n".repeat(1000), &"x".repeat(1000)]).unwrap();
+        assert_eq!(longest.labels().map(str::len).collect::<Vec<_>>(), [MAX_LABEL_BYTES; 2]);
+        let most = crate::catalog::signals::metrics().map(|def| def.labels.len()).max();
+        assert!(most.is_some_and(|most| most <= MAX_LABELS), "{most:?}");
+    }
+
+    #[test]
     fn a_series_that_is_there_again_is_not_made_again() {
         let (_, memory) = text_after(SeriesMemory::default(), &["a", "b", "c"]);
         let lines =
@@ -553,7 +616,7 @@ mod tests {
     fn label_values_are_bounded() {
         let mut samples = Samples::default();
         samples.push(&GAUGE, &[&"x".repeat(1000), ""], 1.0);
-        assert_eq!(samples.of(&GAUGE).next().unwrap().labels[0].len(), MAX_LABEL_BYTES);
+        assert_eq!(samples.of(&GAUGE).next().unwrap().label(0).len(), MAX_LABEL_BYTES);
     }
 
     fn remark(module: &'static str, detail: &str) -> Remark {

@@ -188,7 +188,7 @@ mod tests {
             .into(),
             ..Installation::default()
         });
-        let periods: Vec<_> = snapshot.of(&IN_MAIL_POP_PERIOD).map(|one| (one.labels[0].as_str(), one.value)).collect();
+        let periods: Vec<_> = snapshot.of(&IN_MAIL_POP_PERIOD).map(|one| (one.label(0), one.value)).collect();
         assert_eq!(periods, [("often", 60.0), ("silent", 300.0), ("unreadable", 300.0)]);
     }
 

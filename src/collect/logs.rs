@@ -391,7 +391,7 @@ mod tests {
         let snapshot = out.freeze();
         assert_eq!(snapshot.rejected(), 0);
         let logs: std::collections::BTreeSet<&str> =
-            snapshot.of(&LOG_READ_BYTES).map(|sample| sample.labels[0].as_str()).collect();
+            snapshot.of(&LOG_READ_BYTES).map(|sample| sample.label(0)).collect();
         assert!(["mta", "mtachild", "import", "export", "tracking"].iter().all(|log| logs.contains(log)), "{logs:?}");
         for outcome in ["success", "failure"] {
             assert_eq!(snapshot.value(&LOG_RUNS, &["import", "import", "prod", outcome]), Some(0.0));

@@ -45,7 +45,7 @@ const fn text(reason: DoubtReason) -> Text {
 
 /// The folder of the installation that is in force.
 pub(super) fn home(snapshot: &Snapshot) -> Option<&str> {
-    snapshot.of(&INSTALLATION_INFO).next().map(|sample| sample.labels[0].as_str())
+    snapshot.of(&INSTALLATION_INFO).next().map(|sample| sample.label(0))
 }
 
 /// What can't be told, the most important first; each a clause that may follow a colon, and a remedy.

@@ -247,7 +247,7 @@ fn all_modules(look: &HostLook, lang: Lang) -> Vec<ModuleReport> {
     let mut found: BTreeMap<(&str, &str), Vec<&Judgement>> = BTreeMap::new();
     for def in [&MODULE_EXPECTED, &MODULE_UP] {
         for sample in look.snapshot.of(def) {
-            found.entry((&sample.labels[0], &sample.labels[1])).or_default();
+            found.entry((sample.label(0), sample.label(1))).or_default();
         }
     }
     for judgement in look.judgements {
@@ -293,8 +293,8 @@ impl Evidence<'_> {
     /// The values of `def`, a metric of logs, for this module's logs; each with the log's name.
     fn of_logs(&self, def: &MetricDef) -> impl Iterator<Item = (&str, f64)> {
         let samples = self.look.snapshot.of(def);
-        let own = samples.filter(|sample| sample.labels[1] == self.name && sample.labels[2] == self.instance);
-        own.map(|sample| (sample.labels[0].as_str(), sample.value))
+        let own = samples.filter(|sample| sample.label(1) == self.name && sample.label(2) == self.instance);
+        own.map(|sample| (sample.label(0), sample.value))
     }
 
     fn newest_of_logs(&self, def: &MetricDef) -> Option<f64> {

@@ -184,7 +184,7 @@ fn starts_modules(evidence: &Evidence) -> FailureText {
         },
     ];
     let expected = evidence.look.snapshot.of(&MODULE_EXPECTED);
-    let others = expected.filter(|sample| sample.value > 0.0 && sample.labels[0] != evidence.name).count();
+    let others = expected.filter(|sample| sample.value > 0.0 && sample.label(0) != evidence.name).count();
     #[expect(clippy::cast_precision_loss, reason = "a count of modules")]
     let others = others as f64;
     plural(others, TEXT[0], TEXT[1], evidence.lang).into()
@@ -254,8 +254,8 @@ fn probe(evidence: &Evidence, probe: Probe) -> FailureText {
     const TEXT: Text =
         Text { en: "{a} did not answer as documented: {b}", pt_br: "{a} não respondeu como documentado: {b}" };
     let snapshot = evidence.look.snapshot;
-    let here = snapshot.of(&PROBE_TARGET_INFO).filter(|sample| sample.labels[2] == "yes");
-    let failing = here.map(|sample| (sample.labels[0].as_str(), sample.labels[1].as_str()));
+    let here = snapshot.of(&PROBE_TARGET_INFO).filter(|sample| sample.label(2) == "yes");
+    let failing = here.map(|sample| (sample.label(0), sample.label(1)));
     let mut failing =
         failing.filter(|(target, _)| snapshot.value(&PROBE_SUCCESS, &[probe.label(), target]) == Some(0.0));
     let (target, url) = failing.next().unwrap_or_default();
@@ -267,8 +267,8 @@ fn probe(evidence: &Evidence, probe: Probe) -> FailureText {
 pub(super) fn probe_failure(look: &HostLook, probe: &str, target: &str, lang: Lang) -> String {
     let snapshot = look.snapshot;
     let mut infos = snapshot.of(&PROBE_FAILURE_INFO);
-    let reason = infos.find(|sample| sample.labels[0] == probe && sample.labels[1] == target);
-    let reason = reason.map_or("", |sample| sample.labels[2].as_str());
+    let reason = infos.find(|sample| sample.label(0) == probe && sample.label(1) == target);
+    let reason = reason.map_or("", |sample| sample.label(2));
     let text = failure_text(reason, lang);
     match snapshot.value(&PROBE_HTTP_STATUS, &[probe, target]) {
         Some(status) => format!("{text} (HTTP {status})"),

@@ -90,7 +90,7 @@ fn fact(subject: impl Into<String>, text: impl Into<String>, needs_attention: bo
 impl Finder<'_> {
     /// The samples of a metric with one label.
     fn by_label(&self, def: &MetricDef) -> BTreeMap<&str, f64> {
-        self.look.snapshot.of(def).map(|sample| (sample.labels[0].as_str(), sample.value)).collect()
+        self.look.snapshot.of(def).map(|sample| (sample.label(0), sample.value)).collect()
     }
 
     fn value(&self, def: &MetricDef, labels: &[&str]) -> Option<f64> {
@@ -111,13 +111,13 @@ impl Finder<'_> {
         const LARGEST: Text = Text { en: "the largest uses", pt_br: "o maior usa" };
         let mut running: Vec<_> = self.look.snapshot.of(&MODULE_PROCESSES).collect();
         running.retain(|sample| {
-            let name = sample.labels[0].as_str();
+            let name = sample.label(0);
             let is_child = MODULES.iter().any(|module| module.children.contains(&name));
             let is_resident = modules::residents().any(|(resident, _)| resident == name);
             is_child || (sample.value > 0.0 && !is_resident)
         });
         let facts = running.into_iter().map(|sample| {
-            let (name, instance) = (sample.labels[0].as_str(), sample.labels[1].as_str());
+            let (name, instance) = (sample.label(0), sample.label(1));
             let mut text = plural(sample.value, PROCESSES[0], PROCESSES[1], self.lang);
             let memory = self.value(&MODULE_RESIDENT_MEMORY_MAX, &[name, instance]).filter(|_| sample.value > 0.0);
             if let Some(memory) = memory {
@@ -201,7 +201,7 @@ impl Finder<'_> {
         const BEHIND: Text = Text { en: "not read yet:", pt_br: "ainda não lidos:" };
         let behind = self.look.snapshot.of(&LOG_LAG).filter(|sample| sample.value >= 1024.0 * 1024.0);
         let behind = behind.map(|sample| {
-            let log = format!("{}@{}", sample.labels[0], sample.labels[2]);
+            let log = format!("{}@{}", sample.label(0), sample.label(2));
             fact(log, format!("{} {}", self.text(BEHIND), bytes(sample.value, self.lang)), true)
         });
         behind.chain(self.not_followed(&LOG_FILES_NOT_FOLLOWED)).collect()
@@ -216,7 +216,7 @@ impl Finder<'_> {
         let samples = self.look.snapshot.of(def).filter(|sample| sample.value > 0.0);
         let facts = samples.map(|sample| {
             let text = plural(sample.value, FILES[0], FILES[1], self.lang);
-            fact(&sample.labels[0], format!("{text} ({})", sample.labels[1]), true)
+            fact(sample.label(0), format!("{text} ({})", sample.label(1)), true)
         });
         facts.collect()
     }
@@ -227,7 +227,7 @@ impl Finder<'_> {
         const EVENTS: Text = Text { en: "Message Center queue", pt_br: "Fila do Message Center" };
         const OF: Text = Text { en: "of", pt_br: "de" };
         let results = self.look.snapshot.of(&PROBE_SUCCESS).map(|sample| {
-            let (probe, target) = (sample.labels[0].as_str(), sample.labels[1].as_str());
+            let (probe, target) = (sample.label(0), sample.label(1));
             let at = self.value(&PROBE_LAST_RUN, &[probe, target]);
             let at = at.map(|time| format!("; {} {}", self.text(AT), self.since(time))).unwrap_or_default();
             let passes = sample.value > 0.0;
@@ -263,7 +263,7 @@ impl Finder<'_> {
         };
         let plain = |value: f64| number(value, if value.fract() == 0.0 { 0 } else { 2 }, self.lang);
         let values = self.look.snapshot.of(&INDICATOR_VALUE).map(|sample| {
-            let (indicator, label) = (sample.labels[0].as_str(), sample.labels[1].as_str());
+            let (indicator, label) = (sample.label(0), sample.label(1));
             let (warning, alert) = (
                 self.value(&INDICATOR_WARNING_THRESHOLD, &[indicator]),
                 self.value(&INDICATOR_ALERT_THRESHOLD, &[indicator]),
@@ -328,8 +328,8 @@ impl Finder<'_> {
         let failing = self.by_label(&SCRAPE_COLLECTOR_SUCCESS).into_iter().filter(|(_, success)| *success == 0.0);
         let facts = failing.map(|(collector, _)| {
             let errors = self.look.snapshot.of(&SCRAPE_COLLECTOR_ERRORS);
-            let kinds = errors.filter(|sample| sample.labels[0] == collector && sample.value > 0.0);
-            let kinds: Vec<_> = kinds.map(|sample| sample.labels[1].as_str()).collect();
+            let kinds = errors.filter(|sample| sample.label(0) == collector && sample.value > 0.0);
+            let kinds: Vec<_> = kinds.map(|sample| sample.label(1)).collect();
             fact(collector, format!("{} ({})", self.text(FAILS), kinds.join(", ")), true)
         });
         facts.collect()
