@@ -14,7 +14,8 @@ FUZZ_SECONDS ?= 60
 RUN_PROGRAMS := cc=gcc unshare=util-linux $(if $(filter-out 0,$(shell id -u)),newuidmap=uidmap) \
 	prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
 TEST_PROGRAMS := $(RUN_PROGRAMS) promtool=prometheus g++=g++ ip=iproute2 ipcmk=util-linux python3=python3 \
-	chromium=chromium chromedriver=chromium-driver npm=npm
+	chromium=chromium chromedriver=chromium-driver npm=npm \
+	victoria-metrics=victoria-metrics vmagent=victoria-metrics vmalert=victoria-metrics
 PACKAGE_PROGRAMS := cc=gcc git=git objdump=binutils pip3=python3-pip
 PACKAGE_TEST_PROGRAMS := $(PACKAGE_PROGRAMS) curl=curl lintian=lintian rpm=rpm rpmlint=rpmlint setpriv=util-linux \
 	systemd-analyze=systemd unshare=util-linux

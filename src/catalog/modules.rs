@@ -274,7 +274,13 @@ pub fn url(page: &str, lang: Lang) -> String {
         Lang::En => "",
         Lang::PtBr => "?lang=pt-BR",
     };
-    format!("{DOCUMENTATION}{path}{query}{anchor}")
+    let mut path = path;
+    let mut base = DOCUMENTATION.trim_end_matches('/');
+    while let Some(rest) = path.strip_prefix("../") {
+        path = rest;
+        base = base.rsplit_once('/').map_or(base, |(parent, _)| parent);
+    }
+    format!("{base}/{path}{query}{anchor}")
 }
 
 #[cfg(test)]
@@ -290,6 +296,12 @@ mod tests {
         let expected = format!("{DOCUMENTATION}introduction/general-architecture.html?lang=pt-BR#list-of-open-ports");
         assert_eq!(url(page, Lang::PtBr), expected);
         assert_eq!(url(LOG_FILES, Lang::PtBr), format!("{DOCUMENTATION}{LOG_FILES}?lang=pt-BR"));
+    }
+
+    #[test]
+    fn a_page_beside_the_folder_has_no_dots_in_its_address() {
+        let parent = DOCUMENTATION.trim_end_matches('/').rsplit_once('/').unwrap().0;
+        assert_eq!(url("../a/b.html", Lang::En), format!("{parent}/a/b.html"));
     }
 
     #[test]

@@ -35,9 +35,12 @@ pub(super) fn flags() -> Vec<Arg> {
         many("without", "A group or an alert to leave out; may be repeated")
             .value_name("GROUP|ALERT")
             .value_parser(options::without),
-        flag("runbooks", "Where the runbook pages are; documentation: the product's own pages instead")
-            .value_name("URL|documentation")
-            .default_value(RUNBOOKS),
+        flag(
+            "runbooks",
+            "Where the runbook pages are, as a web server of yours shows them; documentation: the product's own pages",
+        )
+        .value_name("URL|documentation")
+        .default_value(RUNBOOKS),
         flag("grafana-url", "The address of Grafana: each alert then links to a panel").value_name("URL"),
         flag("status-url", "The page of a host, as in http://{instance}/status: each alert then links to it")
             .value_name("URL"),

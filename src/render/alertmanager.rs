@@ -140,7 +140,7 @@ const fn words(lang: Lang) -> TemplateWords {
         Lang::En => TemplateWords {
             steps: "Next steps",
             documented: "What to do",
-            total: "Alerts in all",
+            total: "Alerts in total",
             resolved: "Resolved",
         },
         Lang::PtBr => TemplateWords {

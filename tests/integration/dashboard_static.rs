@@ -4,10 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use campaign_exporter::catalog::alerts::UNUSED;
+use campaign_exporter::catalog::signals::{THEMES, alerts, metrics};
+use campaign_exporter::render::rules::expression;
+use campaign_exporter::render::rules::options::Options;
 use serde_json::Value;
 
 use crate::committed::{project, read};
-use crate::promql::{assert_documented, check_expressions};
+use crate::promql::{assert_documented, check_expressions, mentions};
 
 /// Every dashboard of the project.
 pub(crate) const DASHBOARDS: &[&str] = &["dashboards/campaign-overview.json", "dashboards/campaign-evidence.json"];
@@ -93,6 +97,7 @@ fn variables_of(text: &str) -> impl Iterator<Item = &str> {
 fn every_dashboard_of_the_folder_is_looked_at() {
     let entries = std::fs::read_dir(project("dashboards")).unwrap();
     let files = entries.map(|entry| format!("dashboards/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let files = files.filter(|file| file != "dashboards/pt-BR");
     assert_eq!(files.collect::<BTreeSet<_>>(), DASHBOARDS.iter().map(|path| (*path).to_owned()).collect());
 }
 
@@ -120,6 +125,9 @@ fn every_panel_explains_itself_and_names_its_unit() {
             assert!(description.len() > 30 && description.ends_with('.'), "{path}: {title}: {description}");
             assert!(!text(&panel["fieldConfig"]["defaults"], "unit").is_empty(), "{path}: {title}");
             assert!(!list(&panel, "targets").is_empty(), "{path}: {title} shows nothing");
+            assert_eq!(panel["fieldConfig"]["defaults"]["noValue"], "no data", "{path}: {title}");
+            let shows_numbers = ["stat", "timeseries"].contains(&text(&panel, "type"));
+            assert!(!shows_numbers || title.ends_with(')'), "{path}: {title} does not say in which unit");
         }
         assert!(!titles.is_empty(), "{path}");
     }
@@ -208,5 +216,66 @@ fn prometheus_understands_every_query() {
         let expressions: Vec<_> = queries(path).into_iter().map(|query| query.expr).chain(annotations).collect();
         assert!(expressions.len() > 20, "{path}");
         check_expressions(path, &expressions);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_neither_zero_nor_judged_by_another_clock() {
+    for path in DASHBOARDS {
+        for query in queries(path) {
+            for wrong in ["vector(", "time()"] {
+                assert!(!query.expr.contains(wrong), "{path}: {}: {}", query.panel, query.expr);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_alert_leads_to_a_panel_that_there_is() {
+    for theme in THEMES {
+        let (uid, id) = theme.panel;
+        let there = panels(&dashboard(&format!("dashboards/{uid}.json"))).iter().any(|panel| panel["id"] == id);
+        assert!(there, "{}: {uid} has no panel {id}", theme.group);
+    }
+}
+
+/// The metrics that `expr` asks for.
+fn asked(expr: &str) -> impl Iterator<Item = String> {
+    mentions(expr).selectors.into_iter().map(|(name, _)| name)
+}
+
+#[test]
+fn every_metric_is_in_an_alert_or_a_panel_or_there_is_a_reason_why_not() {
+    let mut used: BTreeSet<String> = DASHBOARDS
+        .iter()
+        .flat_map(|path| queries(path))
+        .flat_map(|query| asked(&query.expr).collect::<Vec<_>>())
+        .collect();
+    for alert in alerts() {
+        used.extend(asked(&expression::of(alert, &Options::default())));
+        let queried =
+            [alert.description, alert.next_steps].map(|text| text.en.split("{query:").skip(1).collect::<Vec<_>>());
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        used.extend(queried.into_iter().flatten().map(|rest| rest.split(|c| !is_word(c)).next().unwrap().to_owned()));
+    }
+    for record in THEMES.iter().flat_map(|theme| theme.records) {
+        used.extend(asked(&expression::plain(record.expr, &[], "", &Options::default())));
+    }
+    let reasons: BTreeSet<_> = UNUSED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(reasons.len(), UNUSED.len(), "one reason each");
+    let all: BTreeSet<_> = metrics().map(|metric| metric.name.to_owned()).collect();
+    let unused: BTreeSet<_> = all.difference(&used).cloned().collect();
+    assert_eq!(unused, reasons, "metrics that nothing asks for, and those with a reason");
+    for (name, reason) in UNUSED {
+        assert!(reason.len() > 20, "{name}: {reason}");
+        // What a reason says to be shown instead is.
+        for other in
+            reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("campaign_"))
+        {
+            assert!(
+                used.contains(other) || alerts().any(|alert| alert.next_steps.en.contains(other)),
+                "{name}: {other}"
+            );
+        }
     }
 }

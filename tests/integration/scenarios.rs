@@ -65,6 +65,30 @@ impl Scenario {
         if self.is_of_no_host() { "campaign".to_owned() } else { format!("scenario{number}") }
     }
 
+    /// The same scraped at another interval, with what it ends in as all that is expected; `None` where it ends in nothing
+    /// or is of hours.
+    fn at_interval(&self, interval: u64) -> Option<Self> {
+        let own = seconds(&self.interval);
+        let (at, alerts) = self.firing.iter().max_by_key(|(at, _)| seconds(at))?;
+        if alerts.is_empty() || own > 60 || own == interval || self.is_of_no_host() {
+            return None;
+        }
+        let end = seconds(at) + 2 * interval;
+        let series = self.series.iter().map(|(series, values)| {
+            let expanded = expanded(values);
+            let at = |time: u64| expanded.get(usize::try_from(time / own).unwrap()).map_or("_", String::as_str);
+            let values: Vec<_> = (0..=end / interval).map(|step| at(step * interval)).collect();
+            (series.clone(), values.join(" "))
+        });
+        Some(Self {
+            name: self.name.clone(),
+            interval: format!("{interval}s"),
+            without: self.without.clone(),
+            series: series.collect(),
+            firing: [(at.clone(), alerts.clone())].into(),
+        })
+    }
+
     /// Its series and those of a host that is well.
     fn series(&self, job: &str) -> Vec<Value> {
         let interval = seconds(&self.interval);
@@ -89,6 +113,27 @@ impl Scenario {
             .map(|(series, values)| json!({ "series": with_target(&series, job), "values": values }))
             .collect()
     }
+}
+
+/// Every value of a series in promtool's notation, one each.
+fn expanded(values: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for token in values.split_whitespace() {
+        let (first, times) = token.rsplit_once('x').unwrap_or((token, "0"));
+        let times: u32 = times.parse().unwrap();
+        // A sign within the number's text is the step.
+        let sign = first.char_indices().skip(1).find(|(_, c)| "+-".contains(*c)).map(|(at, _)| at);
+        let (start, step) = sign.map_or((first, "0"), |at| first.split_at(at));
+        match start.parse::<f64>() {
+            Ok(start) => {
+                let step: f64 = step.parse().unwrap();
+                all.extend((0..=times).map(|at| (start + step * f64::from(at)).to_string()));
+            }
+            // `_x3` is nothing three times.
+            Err(_) => all.extend((0..times.max(1)).map(|_| first.to_owned())),
+        }
+    }
+    all
 }
 
 /// `series` with the labels `job` and `instance`, where it has none.
@@ -166,6 +211,63 @@ fn the_alerts_fire_when_they_should_and_not_otherwise() {
             });
         }
     });
+}
+
+/// Alerts that look back on hours or days, and the failed runs, which end before their scenarios do: those have scenarios
+/// at several intervals.
+const NOT_PLAYED_AT_EACH: &[&str] = &[
+    "CampaignBuildsDiffer",
+    "CampaignExportFailed",
+    "CampaignExporterAbsent",
+    "CampaignExporterVersionsDiffer",
+    "CampaignImportFailed",
+    "CampaignInMailSilent",
+    "CampaignIndicatorFileStale",
+    "CampaignTrackingFailed",
+    "CampaignTrackingLogsMissing",
+];
+
+#[test]
+fn every_alert_fires_at_scrape_intervals_from_15_to_120_seconds() {
+    let all = scenarios();
+    std::thread::scope(|scope| {
+        for interval in [15, 30, 60, 120] {
+            let all = &all;
+            scope.spawn(move || {
+                let mut names: BTreeSet<&str> = NOT_PLAYED_AT_EACH.iter().copied().collect();
+                let (mut series, mut tests) = (Vec::new(), Vec::new());
+                for (number, native) in all.iter().enumerate() {
+                    if seconds(&native.interval) == interval {
+                        names.extend(native.firing.values().flatten().map(String::as_str));
+                    }
+                    let Some(scenario) = native.at_interval(interval) else { continue };
+                    let job = scenario.job(number);
+                    series.extend(scenario.series(&job));
+                    for (at, alerts) in &scenario.firing {
+                        names.extend(native.firing[at].iter().map(String::as_str));
+                        let which = alerts.join("|");
+                        let named = |alert: &String| json!({ "labels": format!("{{alertname=\"{alert}\",job=\"{job}\"}}"), "value": 1 });
+                        tests.push(json!({
+                            "expr": format!("group by (alertname, job) (ALERTS{{alertstate=\"firing\",job=\"{job}\",alertname=~\"{which}\"}})"),
+                            "eval_time": at,
+                            "exp_samples": alerts.iter().map(named).collect::<Vec<_>>(),
+                        }));
+                    }
+                }
+                let output = play(&format!("{interval}s"), false, &series, ("promql_expr_test", tests), Lang::En);
+                let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert!(output.status.success(), "at an interval of {interval} s:\n{said}");
+                let known: BTreeSet<_> = alerts().map(|alert| alert.name).collect();
+                assert_eq!(names, known, "the alerts that are played at an interval of {interval} s");
+            });
+        }
+    });
+}
+
+#[test]
+fn series_are_read_in_promtools_notation() {
+    let read = |values: &str| expanded(values).join(" ");
+    assert_eq!(read("1x2 _x2 stale -5+2x2 7"), "1 1 1 _ _ stale -5 -3 -1 7");
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 pub(crate) mod browser;
 mod command;
+pub(crate) mod mailbox;
 pub(crate) mod receiver;
+pub(crate) mod relay;
 pub(crate) mod simulator;
 pub(crate) mod stack;
 

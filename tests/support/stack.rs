@@ -116,6 +116,11 @@ impl Alertmanager {
              receivers:\n{receivers}",
             group = pace.group
         );
+        Self::start_with(folder, &config)
+    }
+
+    /// The same with the configuration `config`, which it keeps in `folder`.
+    pub(crate) fn start_with(folder: &Path, config: &str) -> Self {
         let file = folder.join("alertmanager.yml");
         fs::write(&file, config).expect("alertmanager.yml");
         let address = format!("127.0.0.1:{}", free_port());
@@ -147,6 +152,11 @@ impl Prometheus {
             scrape = pace.scrape,
             rules = rules.display(),
         );
+        Self::start_with(folder, &config)
+    }
+
+    /// The same with the configuration `config`; it goes on with what an earlier one has left in `folder`.
+    pub(crate) fn start_with(folder: &Path, config: &str) -> Self {
         let file = folder.join("prometheus.yml");
         fs::write(&file, config).expect("prometheus.yml");
         let address = format!("127.0.0.1:{}", free_port());
@@ -215,9 +225,13 @@ fn listening_address(log: &str) -> Option<String> {
 }
 
 fn await_ready(what: &str, address: &str, process: &Running) {
-    let url = format!("http://{address}/-/ready");
+    await_answer(what, &format!("http://{address}/-/ready"), process);
+}
+
+/// Waits until there is a good answer from `url`, which the program `what` serves.
+pub(crate) fn await_answer(what: &str, url: &str, process: &Running) {
     wait_for(&format!("{what} that is ready"), START_LIMIT, || {
-        get(&url, &[]).map_err(|error| format!("{error}; its log: {}", process.output()))
+        get(url, &[]).map_err(|error| format!("{error}; its log: {}", process.output()))
     });
 }
 

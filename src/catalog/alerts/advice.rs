@@ -135,8 +135,8 @@ pub static ADVICE: &[Advice] = &[
             "Inicie-o com nlserver start web. Se ele parar de novo, leia o web.log e verifique se as portas dele (8080 e 8005 por padrão) estão livres.",
         ),
         note: t(
-            "The xtk:session error is a symptom of this fault, nothing that you should raise.",
-            "O erro do tipo xtk:session é um sintoma desta falha, não algo que você deva acionar.",
+            "The xtk:session error is a symptom of this fault: look for it in the log, do not try to cause it.",
+            "O erro do tipo xtk:session é um sintoma desta falha: procure-o no log, não tente provocá-lo.",
         ),
     },
     Advice {

@@ -53,7 +53,10 @@ pub static ALERTS: &[AlertDef] = &[
         told: "campaign_core_files",
         severity: Severity::Info,
         subject: CRASHES,
-        summary: t("Old core files of Campaign lie on {host}.", "Há arquivos core antigos do Campaign em {host}."),
+        summary: t(
+            "There are old core files of Campaign on {host}.",
+            "Há arquivos core antigos do Campaign em {host}.",
+        ),
         description: t(
             "The number of core files of Campaign's processes on {host} is {value|int}; the newest is older than the exporter's first start.",
             "O número de arquivos core dos processos do Campaign em {host} é {value|int}; o mais recente é anterior ao primeiro início do exportador.",
@@ -96,10 +99,12 @@ pub static ALERTS: &[AlertDef] = &[
         ..USUAL
     },
     AlertDef {
-        // Documented: warn at 1, alert at 2. One is nlserver's and the web server's, and normal where any module runs.
+        // Documented: warn at 1, alert at 2. One is nlserver's and the web server's, and normal where any module runs;
+        // what matters is a segment that no process is attached to. While nothing runs, all of them are so.
         name: "CampaignSharedMemoryLeft",
-        expr: "campaign_shared_memory_segments >= 2\nand campaign_shared_memory_unattached_segments >= 1",
-        told: "campaign_shared_memory_segments",
+        expr: "campaign_shared_memory_unattached_segments >= {limit:unattached_segments}",
+        told: "campaign_shared_memory_unattached_segments",
+        grace: true,
         hold: "15m",
         subject: CRASHES,
         summary: t(
@@ -107,8 +112,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O Campaign deixou memória compartilhada para trás em {host}.",
         ),
         description: t(
-            "The Campaign user on {host} has had {value|int} shared memory segments for more than 15 minutes, and no process is attached to at least one of them; the documented limit is 2, and one is normal.",
-            "O usuário do Campaign em {host} tem {value|int} segmentos de memória compartilhada há mais de 15 minutos, e nenhum processo está anexado a pelo menos um deles; o limite documentado é 2, e um é normal.",
+            "The number of shared memory segments of the Campaign user on {host} that no process is attached to has been {value|int} for more than 15 minutes; the limit is {limit:unattached_segments}.",
+            "O número de segmentos de memória compartilhada do usuário do Campaign em {host} aos quais nenhum processo está anexado é {value|int} há mais de 15 minutos; o limite é {limit:unattached_segments}.",
         ),
         next_steps: t(
             "On {host}: ipcs -m (nattch 0: no process uses the segment)\nStop the web server and nlserver, remove it with ipcrm -m ID\nStart nlserver, then the web server",

@@ -92,7 +92,7 @@ pub static ALERTS: &[AlertDef] = &[
         told: "process_start_time_seconds{job}",
         subject: EXPORTER,
         summary: t(
-            "The Campaign exporter on {host} ends and is started again and again.",
+            "The Campaign exporter on {host} keeps exiting and being restarted.",
             "O exportador do Campaign em {host} para e é reiniciado repetidamente.",
         ),
         description: t(
@@ -290,11 +290,11 @@ pub static ALERTS: &[AlertDef] = &[
         hold: "15m",
         subject: EXPORTER,
         summary: t(
-            "The Campaign exporter on {host} can't tell whose some nlserver processes are.",
+            "The Campaign exporter on {host} can't tell to which installation some nlserver processes belong.",
             "O exportador do Campaign em {host} não consegue identificar de quem são alguns processos nlserver.",
         ),
         description: t(
-            "The number of nlserver processes on {host} that have been nobody's for sure for more than 15 minutes is {value|int}: they make no module up.",
+            "For more than 15 minutes, the exporter has not been able to tell to which installation some nlserver processes on {host} belong (number: {value|int}); they count for no module.",
             "O número de processos nlserver em {host} cuja origem não pode ser determinada há mais de 15 minutos é {value|int}: eles não contam para nenhum módulo.",
         ),
         next_steps: t(

@@ -6,6 +6,14 @@ use crate::catalog::signals::Theme;
 
 const MODULE_OF_FLEET: &[&str] = &["job", "module", "campaign_instance"];
 
+/// Modules that were down when their exporter fell silent, and still stand so: the alerts on them go on.
+macro_rules! held {
+    () => {
+        "max by (job, instance, module, campaign_instance{cluster}) (ALERTS{alertname=~\"Campaign.+Down\",alertstate=\"firing\",module!=\"\"})\n\
+         \x20 and on (job, instance{cluster}) up == 0"
+    };
+}
+
 /// The recording rules of this theme. stat and mta run for each Campaign instance, watchdog and syslogd on each host:
 /// the label `campaign_instance`, which is `default` for the latter, keeps both apart.
 pub static RECORDS: &[RecordingRule] = &[
@@ -13,13 +21,23 @@ pub static RECORDS: &[RecordingRule] = &[
         group: "campaign_fleet",
         name: "module:campaign_module_hosts:count",
         labels: MODULE_OF_FLEET,
-        expr: "count by (job, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"})",
+        expr: concat!(
+            "count by (job, module, campaign_instance{cluster}) (\n",
+            "  max by (job, instance, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"})\n  or\n  ",
+            held!(),
+            "\n)"
+        ),
     },
     RecordingRule {
         group: "campaign_fleet",
         name: "module:campaign_module_down_hosts:count",
         labels: MODULE_OF_FLEET,
-        expr: "count by (job, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"} == 0)",
+        expr: concat!(
+            "count by (job, module, campaign_instance{cluster}) (\n",
+            "  max by (job, instance, module, campaign_instance{cluster}) (campaign_module_check{check=\"running\"} == 0)\n  or\n  ",
+            held!(),
+            "\n)"
+        ),
     },
     RecordingRule {
         group: "campaign_fleet",

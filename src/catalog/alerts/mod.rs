@@ -74,7 +74,7 @@ pub struct AlertDef {
     /// What must be there, with the alert's labels, for anything to be known. While it is missing and the exporter is
     /// silent, an alert that fires goes on. Empty: the alert is about that silence, or nothing is lost when it ends.
     pub told: &'static str,
-    /// Whether it may not begin just after the host's or the exporter's start.
+    /// Whether it may not begin just after the host's or the exporter's start, and while nothing runs at all.
     pub grace: bool,
     /// The labels that it has beside those of the target.
     pub labels: &'static [&'static str],
@@ -112,6 +112,11 @@ const USUAL: AlertDef = AlertDef {
     advice: t("", ""),
     impact: t("", ""),
 };
+
+/// No module runs that should. While it is so, no alert with a grace begins on what follows from it: modules that are
+/// stopped one after another are one notification.
+pub const NOTHING_RUNS: &str =
+    "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"}) == 0";
 
 /// The labels of a module's alert.
 const OF_MODULE: &[&str] = &["module", "campaign_instance"];
@@ -152,6 +157,7 @@ pub static THRESHOLDS: &[Threshold] = &[
     threshold("tracking_late_seconds", "7200", "Age of the last message of the tracking job"),
     threshold("spool_age_seconds", "3600", "Age of the oldest file in the mta's workingPath"),
     threshold("queue_ratio", "0.8", "Fill of the Message Center queue"),
+    threshold("unattached_segments", "1", "Shared memory segments that no process is attached to"),
     threshold("probe_changes", "6", "Changes between success and failure of a probe in an hour"),
     threshold("exporter_restarts", "3", "Restarts of the exporter in 30 minutes"),
     threshold("clock_seconds", "120", "Difference between the host's clock and that of Prometheus"),
@@ -282,4 +288,28 @@ pub static INHIBITIONS: &[Inhibition] = &[
 ];
 
 /// Metrics that no alert and no panel asks for, and why.
-pub static UNUSED: &[(&str, &str)] = &[];
+pub static UNUSED: &[(&str, &str)] = &[
+    ("campaign_module_last_seen_timestamp_seconds", "the status page and check say it of a module that is down"),
+    ("campaign_log_continuation_lines_total", "how many lines a message takes tells nothing of health"),
+    (
+        "campaign_inmail_pop_period_seconds",
+        "for a site's own rule on how long inMail may be silent; no document has one",
+    ),
+    ("campaign_mta_spool_last_scan_timestamp_seconds", "how old campaign_mta_spool_files is, which panels show"),
+    ("campaign_core_last_scan_timestamp_seconds", "how old campaign_core_files is, which a panel shows"),
+    ("campaign_shared_memory_used_segments", "the check shared_memory judges it, and an alert asks for the check"),
+    (
+        "campaign_probe_last_run_timestamp_seconds",
+        "how old campaign_probe_success is, which goes away when it is too old",
+    ),
+    ("campaign_probe_http_status_code", "a detail of campaign_probe_failure_info, which the alerts name"),
+    ("campaign_probe_runs_total", "the number that campaign_probe_failures_total, which a panel shows, is a part of"),
+    ("campaign_pipelined_read_bytes_total", "the triggers received, which a panel shows, tell the same in messages"),
+    ("campaign_indicator_max", "the end of an indicator's scale, no threshold"),
+    ("campaign_configuration_last_reload_timestamp_seconds", "a file that never changes is read once, and well"),
+    (
+        "process_virtual_memory_bytes",
+        "every client library has it; resident memory, which a panel shows, is what counts",
+    ),
+    ("process_threads", "their number is fixed from the exporter's start on"),
+];

@@ -2,7 +2,7 @@
 //!
 //! Critical is what stops emails, links or workflows; what waits in memory, in a mailbox or is only for reading may wait.
 
-use super::{AlertDef, OF_MODULE, Severity, Subject, USUAL, t};
+use super::{AlertDef, NOTHING_RUNS, OF_MODULE, Severity, Subject, USUAL, t};
 use crate::catalog::modules::{
     IN_MAIL, LOG_FILES, MTA, OTHER_SCOPE, STAT, SYSLOGD, TRACKINGLOGD, WATCHDOG, WEB, WFSERVER,
 };
@@ -101,7 +101,7 @@ pub static ALERTS: &[AlertDef] = &[
     AlertDef {
         // Nothing that should run does: the others are its consequences, and Alertmanager leaves them out.
         name: "CampaignNoProcessStarts",
-        expr: "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"}) == 0",
+        expr: NOTHING_RUNS,
         told: "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"})",
         grace: true,
         hold: "3m",
@@ -128,7 +128,7 @@ pub static ALERTS: &[AlertDef] = &[
         told: "campaign_module_starts_total",
         labels: OF_MODULE,
         summary: t(
-            "{module}@{campaign_instance} on {host} ends and is started again and again.",
+            "{module}@{campaign_instance} on {host} keeps exiting and being restarted.",
             "O {module}@{campaign_instance} em {host} para e é reiniciado repetidamente.",
         ),
         description: t(
@@ -158,8 +158,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O {module}@{campaign_instance} em {host} atingiu o limite de aviso de memória.",
         ),
         description: t(
-            "The largest process of {module}@{campaign_instance} on {host} has used {value|bytes} of memory; its warning threshold is {query:campaign_module_memory_warning_bytes|bytes}, for more than 10 minutes.",
-            "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória; o limite de aviso é {query:campaign_module_memory_warning_bytes|bytes}, há mais de 10 minutos.",
+            "The largest process of {module}@{campaign_instance} on {host} has been using {value|bytes} of memory for more than 10 minutes; its warning threshold is {query:campaign_module_memory_warning_bytes|bytes}.",
+            "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória há mais de 10 minutos; o limite de aviso é {query:campaign_module_memory_warning_bytes|bytes}.",
         ),
         next_steps: t(
             "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nIf it keeps growing, plan a restart: nlserver restart {parent}@{campaign_instance}",
@@ -180,8 +180,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O {module}@{campaign_instance} em {host} atingiu o limite de alerta de memória.",
         ),
         description: t(
-            "The largest process of {module}@{campaign_instance} on {host} has used {value|bytes} of memory; its alert threshold is {query:campaign_module_memory_alert_bytes|bytes}, for more than 5 minutes.",
-            "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória; o limite de alerta é {query:campaign_module_memory_alert_bytes|bytes}, há mais de 5 minutos.",
+            "The largest process of {module}@{campaign_instance} on {host} has been using {value|bytes} of memory for more than 5 minutes; its alert threshold is {query:campaign_module_memory_alert_bytes|bytes}.",
+            "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória há mais de 5 minutos; o limite de alerta é {query:campaign_module_memory_alert_bytes|bytes}.",
         ),
         next_steps: t(
             "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nRestart it when its work allows: nlserver restart {parent}@{campaign_instance} (wfserver: nlserver pdump -who first)\nRead var/{campaign_instance}/log/{module}.log for what it did",
@@ -257,7 +257,7 @@ pub static ALERTS: &[AlertDef] = &[
             "O {module}@{campaign_instance} em {host} está ficando sem descritores de arquivo.",
         ),
         description: t(
-            "A process of {module}@{campaign_instance} on {host} has used {value|percent} of its limit of open files for more than 5 minutes; the limit of this alert is 90%.",
+            "A process of {module}@{campaign_instance} on {host} has been using {value|percent} of its limit of open files for more than 5 minutes; the limit of this alert is 90%.",
             "Um processo do {module}@{campaign_instance} em {host} usa {value|percent} do limite de arquivos abertos há mais de 5 minutos; o limite deste alerta é 90%.",
         ),
         next_steps: t(

@@ -11,7 +11,7 @@ define_metrics! {
     CORE_NEWEST: Gauge "campaign_core_newest_timestamp_seconds" []
         "When the newest core file was written, in seconds since 1970-01-01 UTC. Absent when there is none.";
     CORE_LAST_SCAN: Gauge "campaign_core_last_scan_timestamp_seconds" []
-        "When core files were last looked for, in seconds since 1970-01-01 UTC: in the background, the more seldom the longer it takes.";
+        "When core files were last looked for, in seconds since 1970-01-01 UTC: in the background, less often the longer a scan takes.";
     CORE_PIPED: Gauge "campaign_core_pattern_piped" []
         "1 when kernel.core_pattern gives core files to a program, so that a crash leaves no file that campaign_core_files could count; else 0.";
     SHARED_MEMORY_SEGMENTS: Gauge "campaign_shared_memory_segments" []

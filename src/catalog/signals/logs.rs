@@ -6,9 +6,9 @@ use crate::catalog::{CheckDef, Module, Text, alerts};
 
 define_metrics! {
     LOG_MESSAGES: Counter "campaign_log_messages_total" [log, module, campaign_instance, level]
-        "Messages in the log by level; lines that continue a message are none. Of levels that the documentation doesn't name the first ten are told apart, the others are other.";
+        "Messages in the log by level; lines that continue a message do not count. Of the levels that the documentation does not name, the first ten get their own label; the rest are level=\"other\".";
     LOG_ERROR_CODES: Counter "campaign_log_error_codes_total" [log, module, campaign_instance, code]
-        "Messages that start with an error code (three capitals, a dash, six digits). After 100 codes of a log, or 20,000 of all logs together, the others are other.";
+        "Messages that start with an error code (three capitals, a dash, six digits). After 100 codes of a log, or 20,000 of all logs together, the rest are code=\"other\".";
     LOG_PROBLEMS: Counter "campaign_log_problems_total" [log, module, campaign_instance, problem]
         "Messages that show a documented problem: xtk_session (an xtk:session error that does not come with a refused login), cross_device_link (a file can't be renamed because TMPDIR is on another device than var), login_refused (one user's session has expired, password is wrong or address not allowed: XSV-350008, XSV-350012, XSV-350013), database (XSV-350063, ODB-, PGS-, WDB-2).";
     LOG_LAST_MESSAGE: Gauge "campaign_log_last_message_timestamp_seconds" [log, module, campaign_instance]
@@ -28,13 +28,13 @@ define_metrics! {
     LOG_READ_BYTES: Counter "campaign_log_read_bytes_total" [log, module, campaign_instance]
         "Bytes of the log that were read, line by line.";
     LOG_ROTATIONS: Counter "campaign_log_rotations_total" [log, module, campaign_instance]
-        "How often the log began anew: the file was moved away, truncated or replaced.";
+        "How often a new log file was begun: the file was moved away, truncated or replaced.";
     LOG_GENERATIONS_MISSED: Counter "campaign_log_generations_missed_total" [log, module, campaign_instance]
         "How often a file of the log was gone before its end could be seen, so that it is unknown how much of it was lost.";
     LOG_CONTINUATION_LINES: Counter "campaign_log_continuation_lines_total" [log, module, campaign_instance]
         "Lines that don't start with a time and so continue the message before.";
     LOG_UNPARSED_LINES: Counter "campaign_log_unparsed_lines_total" [log, module, campaign_instance]
-        "Lines that could not be read: they start with a time but have not the documented fields, or continue nothing.";
+        "Lines that could not be read: they start with a time but do not have the documented fields, or there is no message that they could continue.";
     LOG_SKIPPED_BYTES: Counter "campaign_log_skipped_bytes_total" [log, module, campaign_instance]
         "Bytes of the log in no counted line: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
     LOG_FILES_FOLLOWED: Gauge "campaign_log_files_followed" []
@@ -57,7 +57,7 @@ pub static LAST_RUN: CheckDef = CheckDef {
     name: "last_run",
     title: Text { en: "last run", pt_br: "última execução" },
     passes_when: Text {
-        en: "The messages of the module's last run, the last ones of its log, tell no error.",
+        en: "The module's last run wrote no error to its log.",
         pt_br: "As mensagens da última execução do módulo, as últimas do log, não relatam nenhum erro.",
     },
     next_steps: Text {

@@ -7,9 +7,9 @@ define_metrics! {
     PORT_NUMBER: Gauge "campaign_port_number" [module, campaign_instance, check]
         "The number, as configured, of the port that the check (port, http_port, control_port) of the module is about.";
     PORT_BOUND: Gauge "campaign_port_bound" [module, campaign_instance, port, protocol]
-        "1 when some program listens at the port that the configuration gives to the module, at any address, else 0.";
+        "1 when some program listens on the port that the configuration gives to the module, at any address, else 0.";
     PORT_OWNED: Gauge "campaign_port_owned" [module, campaign_instance, port, protocol]
-        "1 when the module itself listens at its port, 0 when only other programs do. Absent when nobody does, or when the exporter may not read the descriptors that would tell.";
+        "1 when the module itself listens on its port, 0 when only other programs do. Absent when nothing listens, or when the exporter may not read the descriptors that would tell.";
 }
 
 /// The one port of a module that has one.

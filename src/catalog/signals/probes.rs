@@ -193,25 +193,25 @@ define_metrics! {
     PROBE_FAILURE_INFO: Gauge "campaign_probe_failure_info" [probe, target, reason]
         "Always 1: why the last probe failed (dns, connect, tls, timeout, status, body, token). Absent when it did not.";
     PROBE_RUNS: Counter "campaign_probe_runs_total" [probe, target]
-        "Probes made, whatever came of them.";
+        "Probes made, successful or not.";
     PROBE_FAILURES: Counter "campaign_probe_failures_total" [probe, target, reason]
         "Probes that failed, by reason: dns, connect, tls, timeout, status, body, token.";
     REDIRECTION_INFO: Gauge "campaign_redirection_info" [target, build, version, sha1, host, local_host]
-        "Always 1: what the redirection server says of itself; what it leaves out is empty. Absent while the probe fails.";
+        "Always 1: what the redirection server reports about itself; what it leaves out is empty. Absent while the probe fails.";
     MESSAGE_CENTER_PENDING_EVENTS: Gauge "campaign_message_center_pending_events" [target]
-        "Events that wait in the Message Center queue.";
+        "Events in the Message Center queue.";
     MESSAGE_CENTER_QUEUE_CAPACITY: Gauge "campaign_message_center_queue_capacity" [target]
-        "Events that the Message Center queue may hold, as the server says.";
+        "Events that the Message Center queue can hold, as the server reports it.";
     MESSAGE_CENTER_QUEUE_FULL: Gauge "campaign_message_center_queue_full" [target]
-        "1 when the server says that the Message Center queue is full, 0 when it says that all is well, absent when it says neither.";
+        "1 when the server reports that the Message Center queue is full, 0 when it reports that all is well, absent when it reports neither.";
     PIPELINED_LAST_ALIVE: Gauge "campaign_pipelined_last_alive_timestamp_seconds" [target]
         "When pipelined last checked its connection, in seconds since 1970-01-01 UTC (last-alive-ms-ago).";
     PIPELINED_READ_BYTES: Counter "campaign_pipelined_read_bytes_total" [target]
         "Bytes read from the pipeline since the process started (bytes-read).";
     PIPELINED_CURRENT_MESSAGES: Gauge "campaign_pipelined_current_messages" [target]
-        "Messages that wait for processing; should be near 0 (current-messages).";
+        "Messages waiting to be processed; should be near 0 (current-messages).";
     PIPELINED_CURRENT_RETRIES: Gauge "campaign_pipelined_current_retries" [target]
-        "Messages whose processing failed and that wait for another attempt (current-retries).";
+        "Messages whose processing failed and that will be tried again (current-retries).";
     PIPELINED_PEAK_MESSAGES: Gauge "campaign_pipelined_peak_messages" [target]
         "The most messages that waited at one time since the process started (peak-messages).";
     PIPELINED_POINTER_FLUSHES: Counter "campaign_pipelined_pointer_flushes_total" [target]

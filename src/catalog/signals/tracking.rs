@@ -6,7 +6,7 @@ use crate::catalog::{CheckDef, Module, Text, alerts};
 
 define_metrics! {
     TRACKING_LOG_FILES: Gauge "campaign_tracking_log_files" [campaign_instance]
-        "Tracking logs (redir/log/0x*.log) that are there. Absent on a host that is no redirection server.";
+        "Tracking logs (redir/log/0x*.log) on the disk. Absent on a host that is not a redirection server.";
     TRACKING_LOG_BYTES: Gauge "campaign_tracking_log_bytes" [campaign_instance]
         "Size of the tracking logs together, in bytes.";
     TRACKING_LOG_SIZE_LIMIT: Gauge "campaign_tracking_log_size_limit_bytes" [campaign_instance]
@@ -40,8 +40,8 @@ pub static LOG_INTEGRITY: CheckDef = CheckDef {
         pt_br: "Todas as linhas dos logs de rastreamento correspondem ao padrão documentado na página \"Sobre o rastreamento de mensagens\".",
     },
     next_steps: Text {
-        en: "Move the file with the corrupt line out of redir/log, and keep it.\nStart the Tracking workflow again.",
-        pt_br: "Mova o arquivo com a linha corrompida para fora de redir/log e guarde-o.\nReinicie o fluxo de trabalho Rastreamento.",
+        en: "Stop the Tracking workflow.\nDelete the corrupt line, or move its file out of redir/log and keep it: see the page about-message-tracking.\nStart the workflow again.",
+        pt_br: "Pare o fluxo de trabalho de rastreamento.\nExclua a linha corrompida, ou mova o arquivo para fora de redir/log e guarde-o: veja a página about-message-tracking.\nReinicie o fluxo de trabalho.",
     },
 };
 

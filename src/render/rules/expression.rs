@@ -2,15 +2,13 @@
 //! silent, and the matchers of `--selector`.
 
 use super::options::{Matcher, Options, escaped};
-use crate::catalog::alerts::{AlertDef, THRESHOLDS};
+use crate::catalog::alerts::{AlertDef, NOTHING_RUNS, THRESHOLDS};
 
 /// Just after the host's or the exporter's start.
 const GRACE: &str = "\
-(
-  campaign_host_time_seconds - campaign_host_boot_time_seconds < {limit:boot_grace_seconds}
-  or
-  campaign_host_time_seconds - process_start_time_seconds < {limit:start_grace_seconds}
-)";
+campaign_host_time_seconds - campaign_host_boot_time_seconds < {limit:boot_grace_seconds}
+or
+campaign_host_time_seconds - process_start_time_seconds < {limit:start_grace_seconds}";
 
 /// The exporter does not answer, or has only begun to.
 const SILENT: &str = "(up == 0 or campaign_host_time_seconds - process_start_time_seconds < 300)";
@@ -26,7 +24,11 @@ pub fn of(alert: &AlertDef, options: &Options) -> String {
     let mut text = alert.expr.to_owned();
     if alert.grace {
         let condition = indented(alert.expr);
-        text = format!("(\n{condition}\n) unless {apart}{GRACE}");
+        let mut quiet = GRACE.to_owned();
+        if alert.expr != NOTHING_RUNS {
+            quiet.push_str(&format!("\nor\n{NOTHING_RUNS}"));
+        }
+        text = format!("(\n{condition}\n) unless {apart}(\n{}\n)", indented(&quiet));
         if !alert.told.is_empty() {
             text = format!("({text})\nor\n(\n{condition}\n) and {{firing}}");
         }

@@ -6,8 +6,8 @@ use crate::catalog::Lang;
 use crate::catalog::alerts::{Severity, THRESHOLDS};
 use crate::catalog::signals::{THEMES, alerts};
 
-/// Where the runbook pages are unless `--runbooks` says otherwise.
-pub const RUNBOOKS: &str = "https://github.com/campaign-exporter/campaign_exporter/blob/main/docs/runbooks";
+/// Where the runbook pages are unless `--runbooks` says otherwise: where the packages put them on every Campaign host.
+pub const RUNBOOKS: &str = "file:///usr/share/doc/campaign-exporter/runbooks";
 
 /// Where `runbook_url` leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

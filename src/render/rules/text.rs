@@ -83,7 +83,7 @@ fn placeholder(inside: &str, form: &Form) -> String {
     match form {
         Form::Template { alert, options } => match what.strip_prefix("query:") {
             Some(metric) => query(metric, format, alert, options),
-            None if what == "value" => formatted("$value", format),
+            None if what == "value" => formatted("$value", format, options.lang),
             None => label(what, format, options),
         },
         Form::Page { lang } => named(what, *lang),
@@ -96,7 +96,8 @@ fn limit(name: &str, form: &Form) -> String {
         Form::Page { .. } => None,
     };
     let default = THRESHOLDS.iter().find(|threshold| threshold.name == name).map_or("", |threshold| threshold.default);
-    changed.unwrap_or_else(|| default.to_owned())
+    let number = changed.unwrap_or_else(|| default.to_owned());
+    if lang_of(form) == Lang::PtBr { number.replace('.', ",") } else { number }
 }
 
 fn label(name: &str, format: &str, options: &Options) -> String {
@@ -119,14 +120,15 @@ fn parent() -> String {
     format!("{{{{ {} }}}}{{{{ $labels.module }}}}{{{{ end }}}}", choices.trim_end())
 }
 
-fn formatted(value: &str, format: &str) -> String {
+fn formatted(value: &str, format: &str, lang: Lang) -> String {
+    let comma = if lang == Lang::PtBr { " | reReplaceAll \"[.]\" \",\"" } else { "" };
     match format {
         "int" => format!("{{{{ {value} | printf \"%.0f\" }}}}"),
-        "duration" => format!("{{{{ {value} | humanizeDuration }}}}"),
-        "bytes" => format!("{{{{ {value} | humanize1024 }}}}B"),
-        "percent" => format!("{{{{ {value} | humanizePercentage }}}}"),
+        "duration" => format!("{{{{ {value} | humanizeDuration{comma} }}}}"),
+        "bytes" => format!("{{{{ {value} | humanize1024{comma} }}}}B"),
+        "percent" => format!("{{{{ {value} | humanizePercentage{comma} }}}}"),
         "time" => format!("{{{{ {value} | humanizeTimestamp }}}}"),
-        _ => format!("{{{{ {value} | humanize }}}}"),
+        _ => format!("{{{{ {value} | humanize{comma} }}}}"),
     }
 }
 
@@ -141,7 +143,7 @@ fn query(metric: &str, format: &str, alert: &AlertDef, options: &Options) -> Str
     let values = labels.iter().map(|label| format!(" $labels.{label}")).collect::<String>();
     format!(
         "{{{{ with printf \"{metric}{{{matchers}}}\"{values} | query }}}}{}{{{{ else }}}}?{{{{ end }}}}",
-        formatted(". | first | value", format)
+        formatted(". | first | value", format, options.lang)
     )
 }
 
