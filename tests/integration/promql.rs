@@ -19,7 +19,7 @@ const PROMETHEUS: [(&str, &[&str]); 4] = [
     ("scrape_duration_seconds", &[]),
     ("scrape_samples_scraped", &[]),
     // An alert has the labels of the series that it fired on besides.
-    ("ALERTS", &["alertgroup", "alertname", "alertstate", "severity"]),
+    ("ALERTS", &["alertgroup", "alertname", "alertstate", "campaign_instance", "module", "severity"]),
 ];
 
 /// What an expression speaks of.
