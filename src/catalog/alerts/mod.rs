@@ -289,6 +289,11 @@ pub static INHIBITIONS: &[Inhibition] = &[
 
 /// Metrics that no alert and no panel asks for, and why.
 pub static UNUSED: &[(&str, &str)] = &[
+    (
+        "campaign_shared_memory_segments",
+        "campaign_shared_memory_bytes and campaign_shared_memory_unattached_segments, which are asked for, tell more",
+    ),
+    ("campaign_probe_failure_info", "the next steps of the alerts on probes name it: it tells why one failed"),
     ("campaign_module_last_seen_timestamp_seconds", "the status page and check say it of a module that is down"),
     ("campaign_log_continuation_lines_total", "how many lines a message takes tells nothing of health"),
     (
