@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use crate::catalog::Lang;
 use crate::catalog::attributes::VAR_DIRECTORY;
 use crate::catalog::signals::exporter::{EXPORTER_LOG_LINES_DROPPED, EXPORTER_REJECTED_SAMPLES};
-use crate::catalog::signals::modules::MODULE_PROCESSES;
 use crate::catalog::signals::probes::{PIPELINED_MODULE, Probe};
 use crate::cli;
 use crate::collect::census;
@@ -27,7 +26,7 @@ use crate::pool::PoolError;
 use crate::render::page::{self, PageOptions};
 use crate::render::report::{HostLook, HostReport};
 use crate::serve::{Filter, Scrape, ScrapeError};
-use crate::snapshot::{Sample, Samples, SeriesMemory, Snapshot};
+use crate::snapshot::{Samples, SeriesMemory, Snapshot};
 use crate::source::installation::{Follower, InstallationSource};
 use crate::source::own;
 use crate::source::probes::{self, Probes, ProbesError};
@@ -265,27 +264,20 @@ impl CampaignHost {
         let mut samples = Samples::after(std::mem::take(&mut *locked(&self.memory)));
         census::doubts(&installation, &mut samples);
         let cx = Context::new(installation, processes, now, deadline);
+        let census = cx.census_once_taken();
         samples = self.engine.collect(selection, cx, samples).await;
         health::conclude(&mut samples);
         *locked(&self.memory) = samples.take_memory();
         let snapshot = samples.freeze();
-        self.note_pipelined(&snapshot);
+        if let Some(census) = census.get() {
+            *locked(&self.pipelined) = census.running(PIPELINED_MODULE).map(str::to_owned).collect();
+        }
         let mut own = Samples::default();
         own.push(&EXPORTER_REJECTED_SAMPLES, &[], self.rejected.add(snapshot.rejected()));
         #[expect(clippy::cast_precision_loss, reason = "a count of lines stays far below 2^53")]
         own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Findings { snapshot: snapshot.with(own), host: self.name.clone(), trouble, time }
-    }
-
-    /// Remembers where pipelined runs, if the look had the processes.
-    fn note_pipelined(&self, evidence: &Snapshot) {
-        let runs = |sample: &&Sample| sample.label(0) == PIPELINED_MODULE;
-        let found = evidence.of(&MODULE_PROCESSES).filter(runs).filter(|sample| sample.value > 0.0);
-        let found: BTreeSet<String> = found.map(|sample| sample.label(1).to_owned()).collect();
-        if evidence.of(&MODULE_PROCESSES).next().is_some() {
-            *locked(&self.pipelined) = found;
-        }
     }
 
     /// Looks at the host once with every enabled collector.

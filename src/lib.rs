@@ -22,8 +22,8 @@
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `sync` |
 //! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
 //! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
-//! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync` |
-//! | `main` | composes them | `catalog`, `cli`, `collect`, `host`, `logging`, `pool`, `render`, `serve`, `service`, `source`, `web` |
+//! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync`, `web` |
+//! | `main` | composes them | `cli`, `collect`, `host`, `logging`, `pool`, `render`, `serve`, `service`, `source`, `web` |
 
 pub mod catalog;
 pub mod cli;

@@ -102,6 +102,12 @@ impl Census {
         members.filter(|(_, member)| member.is_here()).map(|((_, instance), _)| &**instance)
     }
 
+    /// The instances in which `module` runs, in order.
+    pub fn running<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let runs = self.members().filter(move |(name, _, member)| *name == module && member.up == Some(true));
+        runs.map(|(_, instance, _)| instance)
+    }
+
     /// The process ids of the live processes of `module`: of `instance`, or of any instance where that is none.
     pub fn pids<'a>(
         &self,

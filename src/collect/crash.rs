@@ -1,11 +1,11 @@
-//! The collector `crash`: core files, and shared memory that nobody took away.
+//! The collector `crash`: core files, and shared memory that was not removed.
 //!
 //! Knows which processes and which user are Campaign's; how files and the kernel's tables are read is for
 //! `source::crash`, what is healthy is for `health`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{CollectError, Collector, Context, ErrorKind, Losses, Outcome, float};
@@ -18,8 +18,8 @@ use crate::health;
 use crate::parse::sysvipc::Segments;
 use crate::snapshot::Samples;
 use crate::source::crash::{CorePlaces, Cores, Crashes, SharedMemory};
-use crate::source::kit::LogOnChange;
 use crate::source::kit::background::Background;
+use crate::source::kit::{LogOnChange, ProcRoot};
 use crate::source::processes::ProcessState;
 use crate::sync::locked;
 
@@ -56,10 +56,10 @@ struct MappedSegments {
 }
 
 impl Crash {
-    /// A collector for the machine whose `/proc` is at `procfs`.
+    /// A collector for the machine of `proc`.
     #[must_use]
-    pub fn new(procfs: &Path) -> Self {
-        let crashes = Crashes::new(procfs);
+    pub fn new(proc: &Arc<ProcRoot>) -> Self {
+        let crashes = Crashes::new(proc);
         let everywhere = crashes.clone();
         let cores = Background::new("crash", INTERVAL, move |places: &CorePlaces| everywhere.cores(places));
         Self { crashes, cores, log: LogOnChange::default(), facts: Mutex::default(), mapped: Mutex::default() }
@@ -80,7 +80,7 @@ impl Crash {
         if let Err(stall) = self.cores.refresh(places, now, cx.deadline) {
             losses.add(stall.into(), 1);
         }
-        // While another installation is looked through for the first time, the one before is nobody's concern.
+        // While another installation is looked through for the first time, the one before no longer counts.
         if let Some(done) = self.cores.latest().filter(|done| done.input.home.as_deref() == home) {
             self.cores(&done.output, &mut losses, out);
         }
@@ -280,7 +280,7 @@ mod tests {
         }
 
         fn collect(&self, processes: &[(&str, u32)]) -> (Snapshot, Outcome) {
-            let crash = Crash::new(&self.path("proc"));
+            let crash = Crash::new(&Arc::new(ProcRoot::open(&self.path("proc")).unwrap()));
             let cx = self.context(processes);
             let now = Instant::now();
             crash.collect_at(now, &cx, &mut Samples::default()).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_host_without_campaign_has_nothing_to_tell() {
         let host = Host::new("core\n");
-        let crash = Crash::new(&host.path("proc"));
+        let crash = Crash::new(&Arc::new(ProcRoot::open(&host.path("proc")).unwrap()));
         let mut samples = Samples::default();
         let nothing = Context::for_tests(Instant::now() + Duration::from_secs(60));
         assert_eq!(crash.collect(&nothing, &mut samples).unwrap(), Outcome::NotApplicable);

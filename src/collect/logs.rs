@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 
+use super::census::Census;
 use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, instance_label, published, show_stored};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, module};
 use crate::catalog::signals::logs::{
@@ -43,16 +44,22 @@ impl LogsCollector {
 
 impl Collector for LogsCollector {
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
-        Ok(samples(&published(&self.logs, LOGS, cx.deadline)?, &cx.installation, out))
+        let published = published(&self.logs, LOGS, cx.deadline)?;
+        Ok(samples(&published, &cx.installation, cx.census(), out))
     }
 }
 
 /// What was published, as samples. Logs that are expected and not there yet have counters at 0.
-pub fn samples(published: &Published<LogsView>, installation: &Installation, out: &mut Samples) -> Outcome {
+pub fn samples(
+    published: &Published<LogsView>,
+    installation: &Installation,
+    census: &Census,
+    out: &mut Samples,
+) -> Outcome {
     show_stored(LOGS, published.stored, out);
     let view = &published.view;
     let mut absent: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (instance, log) in expected(installation) {
+    for (instance, log) in expected(installation, census) {
         absent.entry(instance).or_default().insert(log);
     }
     let mut followed = 0;
@@ -83,9 +90,9 @@ pub fn samples(published: &Published<LogsView>, installation: &Installation, out
 static NOTHING: LazyLock<Counts> = LazyLock::new(Counts::default);
 
 /// The logs that the configuration lets expect: those of the modules it starts, and of those that start when needed.
-fn expected(installation: &Installation) -> impl Iterator<Item = (&str, &'static str)> {
-    let started = installation.expected().into_iter().filter(|(_, starts)| *starts == Some(true)).map(|(of, _)| of);
-    let started = started.filter_map(|(instance, name)| Some((instance, module(name)?)));
+fn expected<'a>(installation: &'a Installation, census: &'a Census) -> impl Iterator<Item = (&'a str, &'static str)> {
+    let started = census.members().filter(|(_, _, member)| member.expected == Some(true));
+    let started = started.filter_map(|(name, instance, _)| Some((instance, module(name)?)));
     let instances = installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE);
     let utilities = instances.flat_map(|instance| {
         let utilities = MODULES.iter().filter(|module| module.kind == Kind::Utility);
@@ -232,6 +239,7 @@ mod tests {
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::source::kit::Miss;
+    use crate::source::processes::ProcessTable;
     use crate::source::tailer::logs::Introduction;
     use crate::source::tailer::runs::Runs;
 
@@ -250,7 +258,8 @@ mod tests {
 
     fn collect(view: LogsView, stored: Option<bool>) -> (Samples, Outcome) {
         let mut out = Samples::default();
-        let outcome = samples(&Published::new(Arc::new(view), stored), &Installation::default(), &mut out);
+        let outcome =
+            samples(&Published::new(Arc::new(view), stored), &Installation::default(), &Census::default(), &mut out);
         (out, outcome)
     }
 
@@ -387,7 +396,8 @@ mod tests {
         installation.instances.insert("prod".into(), conf("<serverconf><mta autoStart='true'/></serverconf>"));
         let mut out = Samples::default();
         let shown = LogsView { logs: vec![view("mta", Counts::default()).into()], ..LogsView::default() };
-        samples(&Published::new(Arc::new(shown), None), &installation, &mut out);
+        let census = Census::of(&installation, &ProcessTable::default());
+        samples(&Published::new(Arc::new(shown), None), &installation, &census, &mut out);
         let snapshot = out.freeze();
         assert_eq!(snapshot.rejected(), 0);
         let logs: std::collections::BTreeSet<&str> =

@@ -50,19 +50,25 @@ pub struct Context {
     pub now: SystemTime,
     /// When the scrape's answer is due; long work gives up before it.
     pub deadline: Instant,
-    census: OnceLock<Census>,
+    census: Arc<OnceLock<Census>>,
 }
 
 impl Context {
     /// What the collectors of one scrape see.
     #[must_use]
     pub fn new(installation: Arc<Installation>, processes: Walk, now: SystemTime, deadline: Instant) -> Self {
-        Self { installation, processes, now, deadline, census: OnceLock::new() }
+        Self { installation, processes, now, deadline, census: Arc::default() }
     }
 
     /// Which modules are expected here and which run: found out when the first collector asks.
     pub fn census(&self) -> &Census {
         self.census.get_or_init(|| Census::of(&self.installation, &self.processes))
+    }
+
+    /// Where the census is once a collector has asked for it.
+    #[must_use]
+    pub fn census_once_taken(&self) -> Arc<OnceLock<Census>> {
+        Arc::clone(&self.census)
     }
 }
 
@@ -200,7 +206,7 @@ pub const COLLECTORS: &[Spec] = &[
         name: "crash",
         help: "what crashes leave behind: core files, shared memory",
         default_on: true,
-        build: |sources| Some(Box::new(crash::Crash::new(sources.proc.path()))),
+        build: |sources| Some(Box::new(crash::Crash::new(&sources.proc))),
     },
     Spec {
         name: "exporter",

@@ -1,19 +1,20 @@
-//! What crashes leave behind: core files, and shared memory that nobody took away.
+//! What crashes leave behind: core files, and shared memory that was not removed.
 //!
 //! Knows files, the kernel's settings and tables; how many of them are too many is for others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsStr};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use super::kit::{Miss, files};
+use super::kit::{Miss, ProcRoot, files};
 use crate::parse::core_pattern::{CorePath, CorePattern, NamePattern, is_plain_core};
 use crate::parse::process::{attached_segments, credentials};
 use crate::parse::sysvipc::{HeadingError, Segments, segments};
@@ -24,7 +25,7 @@ pub const MAX_DEPTH: usize = 8;
 /// The most files and folders that are looked at in one go.
 pub const MAX_ENTRIES: u64 = 2_000_000;
 
-/// The most core files that are told apart.
+/// The most core files that are counted.
 const MAX_CORES: usize = 100_000;
 
 /// The most processes that are asked for their user and their working folder.
@@ -32,6 +33,9 @@ const MAX_PROCESSES: usize = 16;
 
 /// The most bytes of a small file of the kernel's.
 const MAX_SETTING: u64 = 64 * 1024;
+
+/// The kernel's table of shared memory segments.
+const SEGMENTS: &str = "sysvipc/shm";
 
 /// The most bytes of the table of shared memory segments; a kernel has at most 32,768 segments.
 const MAX_SEGMENTS: u64 = 16 << 20;
@@ -150,16 +154,16 @@ impl SharedMemoryError {
 }
 
 /// The machine below a `/proc`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Crashes {
-    root: PathBuf,
+    root: Arc<ProcRoot>,
 }
 
 impl Crashes {
     /// What crashes left behind on the machine of the `/proc` at `root`.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    pub fn new(root: &Arc<ProcRoot>) -> Self {
+        Self { root: Arc::clone(root) }
     }
 
     /// The kernel's table of shared memory segments; none on a kernel that has no such thing.
@@ -167,8 +171,8 @@ impl Crashes {
     /// # Errors
     /// When the table can't be read or is not understood.
     pub fn segments(&self) -> Result<Option<Segments>, SharedMemoryError> {
-        let path = self.root.join("sysvipc/shm");
-        let bytes = match read(&path, MAX_SEGMENTS) {
+        let path = self.root.path().join(SEGMENTS);
+        let bytes = match self.root.read_up_to(SEGMENTS, MAX_SEGMENTS) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SharedMemoryError::Read { path, source }),
@@ -179,10 +183,12 @@ impl Crashes {
     /// Whether the kernel's table is that of the processes `pids`, as far as they may be asked for their namespace.
     #[must_use]
     pub fn share_memory(&self, pids: &[u32]) -> bool {
-        let namespace = |pid: &str| std::fs::read_link(self.root.join(pid).join("ns/ipc")).ok();
-        let Some(own) = namespace("self") else { return true };
+        let Ok(own) = self.root.link("self/ns/ipc") else { return true };
         // They have one in common: the first that tells is enough.
-        pids.iter().take(MAX_PROCESSES).find_map(|pid| namespace(&pid.to_string())).is_none_or(|theirs| theirs == own)
+        pids.iter()
+            .take(MAX_PROCESSES)
+            .find_map(|pid| self.root.link_of(*pid, "ns/ipc").ok())
+            .is_none_or(|theirs| theirs == own)
     }
 
     /// The segments that the processes `pids` are attached to; none where one of them may not be read.
@@ -190,7 +196,7 @@ impl Crashes {
     pub fn attached(&self, pids: &[u32]) -> Option<BTreeSet<u64>> {
         let mut attached = BTreeSet::new();
         for pid in pids.iter().take(MAX_PROCESSES) {
-            let maps = read(&self.root.join(format!("{pid}/maps")), MAX_MAPS).ok().filter(|maps| !maps.is_empty())?;
+            let maps = self.root.read_up_to(&format!("{pid}/maps"), MAX_MAPS).ok().filter(|maps| !maps.is_empty())?;
             attached.extend(attached_segments(&maps));
         }
         Some(attached)
@@ -201,7 +207,7 @@ impl Crashes {
     pub fn user(&self, pids: &[u32], home: Option<&Path>) -> Option<u32> {
         let mut users: BTreeMap<u32, usize> = BTreeMap::new();
         for pid in pids.iter().take(MAX_PROCESSES) {
-            let status = read(&self.root.join(format!("{pid}/status")), MAX_SETTING);
+            let status = self.root.read_up_to(&format!("{pid}/status"), MAX_SETTING);
             if let Some(user) = status.ok().and_then(|status| credentials(&status)) {
                 *users.entry(user.effective).or_default() += 1;
             }
@@ -213,8 +219,8 @@ impl Crashes {
     /// The working folders of the processes `pids`, as far as they may be known.
     #[must_use]
     pub fn working_folders(&self, pids: &[u32]) -> BTreeSet<PathBuf> {
-        let links = pids.iter().take(MAX_PROCESSES).map(|pid| self.root.join(format!("{pid}/cwd")));
-        links.filter_map(|link| std::fs::read_link(link).ok()).filter(|folder| folder.is_absolute()).collect()
+        let links = pids.iter().take(MAX_PROCESSES).filter_map(|pid| self.root.link_of(*pid, "cwd").ok());
+        links.filter(|folder| folder.is_absolute()).collect()
     }
 
     /// Looks for core files. Takes as long as the disk: for the background.
@@ -261,17 +267,11 @@ impl Crashes {
     }
 
     fn pattern(&self) -> io::Result<CorePattern> {
-        let pattern = read(&self.root.join("sys/kernel/core_pattern"), MAX_SETTING)?;
-        let appends_pid = read(&self.root.join("sys/kernel/core_uses_pid"), MAX_SETTING);
+        let pattern = self.root.read_up_to("sys/kernel/core_pattern", MAX_SETTING)?;
+        let appends_pid = self.root.read_up_to("sys/kernel/core_uses_pid", MAX_SETTING);
         let appends_pid = appends_pid.is_ok_and(|value| value.trim_ascii() != b"0");
         Ok(CorePattern::parse(&pattern, appends_pid))
     }
-}
-
-fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// A search that is on.
@@ -329,7 +329,7 @@ impl CoreSearch {
         }
         let folder = match files::open(path) {
             Ok(folder) => folder,
-            // A pattern may name a folder that nobody has made: then there are no core files.
+            // A pattern may name a folder that does not exist: then there are no core files.
             Err(errno) => return self.miss(errno),
         };
         let mut folders = Vec::new();
@@ -437,7 +437,7 @@ mod tests {
         }
 
         fn crashes(&self) -> Crashes {
-            Crashes::new(&self.path("proc"))
+            Crashes::new(&Arc::new(ProcRoot::open(&self.path("proc")).unwrap()))
         }
 
         fn user(&self) -> u32 {

@@ -191,6 +191,24 @@ pub struct Inhibition {
     pub reason: Text,
 }
 
+/// The alerts that say that a module is down, and others.
+macro_rules! modules_down {
+    ($($other:literal),* $(,)?) => {
+        &[
+            "CampaignInMailDown",
+            "CampaignMtaDown",
+            "CampaignStatDown",
+            "CampaignSyslogdDown",
+            "CampaignTrackinglogdDown",
+            "CampaignWatchdogDown",
+            "CampaignWebDown",
+            "CampaignWfserverDown",
+            "CampaignModuleDown",
+            $($other),*
+        ]
+    };
+}
+
 /// The documented dependencies, as Alertmanager's `inhibit_rules`.
 pub static INHIBITIONS: &[Inhibition] = &[
     Inhibition {
@@ -204,16 +222,7 @@ pub static INHIBITIONS: &[Inhibition] = &[
     },
     Inhibition {
         sources: &["CampaignNoProcessStarts"],
-        targets: &[
-            "CampaignInMailDown",
-            "CampaignMtaDown",
-            "CampaignStatDown",
-            "CampaignSyslogdDown",
-            "CampaignTrackinglogdDown",
-            "CampaignWatchdogDown",
-            "CampaignWebDown",
-            "CampaignWfserverDown",
-            "CampaignModuleDown",
+        targets: modules_down![
             "CampaignStatPort",
             "CampaignSyslogdPort",
             "CampaignWebPort",
@@ -231,17 +240,7 @@ pub static INHIBITIONS: &[Inhibition] = &[
     },
     Inhibition {
         sources: &["CampaignModuleDownOnManyHosts"],
-        targets: &[
-            "CampaignInMailDown",
-            "CampaignMtaDown",
-            "CampaignStatDown",
-            "CampaignSyslogdDown",
-            "CampaignTrackinglogdDown",
-            "CampaignWatchdogDown",
-            "CampaignWebDown",
-            "CampaignWfserverDown",
-            "CampaignModuleDown",
-        ],
+        targets: modules_down![],
         equal: &["job", "module", "campaign_instance"],
         reason: t("One fault on many hosts is one notification.", "Uma falha em muitos servidores é uma notificação."),
     },

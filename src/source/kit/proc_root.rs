@@ -3,7 +3,8 @@
 //! Knows paths, descriptors and the kernel's errors; which processes matter is for others. Every read is bounded: by the
 //! caller's buffer, with nothing allocated, or by a limit.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -154,13 +155,27 @@ impl ProcRoot {
         read_whole(&self.open_of(pid, name)?, buffer)
     }
 
+    /// Reads a file of the root, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// The system's own, for texts.
+    pub(in crate::source) fn read_up_to(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let file = File::from(rustix::fs::openat(&self.dir, path, READ, Mode::empty())?);
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Where a process's symbolic link points.
     pub(in crate::source) fn link_of(&self, pid: u32, name: &str) -> Result<PathBuf, Miss> {
-        of(pid, name, |path| {
-            self.announce(path)?;
-            let target = rustix::fs::readlinkat(&self.dir, path, Vec::new())?;
-            Ok(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))
-        })
+        of(pid, name, |path| self.link(path))
+    }
+
+    /// Where a symbolic link points.
+    pub(in crate::source) fn link(&self, path: &str) -> Result<PathBuf, Miss> {
+        self.announce(path)?;
+        let target = rustix::fs::readlinkat(&self.dir, path, Vec::new())?;
+        Ok(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))
     }
 
     /// What kind of file is behind a process's file, or below its root directory: through symbolic links.

@@ -26,7 +26,8 @@ const DATAGRAM: usize = 32 * 1024;
 pub(super) struct Diag {
     socket: Option<Socket>,
     sequence: u32,
-    refused: Option<Instant>,
+    /// When each transport was refused: its module may be missing while the other is there.
+    refused: [Option<Instant>; 2],
 }
 
 /// Why the kernel does not answer.
@@ -47,10 +48,10 @@ impl Diag {
     /// Who listens at `ports`, in either version of the internet protocol.
     ///
     /// # Errors
-    /// When the kernel does not answer. It is then not asked again for ten minutes.
+    /// When the kernel does not answer. It is then not asked for this transport again for ten minutes.
     pub(super) fn listeners(&mut self, protocol: Protocol, ports: &[u16]) -> Result<Vec<Listener>, AskError> {
         let now = Instant::now();
-        if self.refused.is_some_and(|at| now.saturating_duration_since(at) < ASK_AGAIN) {
+        if self.refused[protocol as usize].is_some_and(|at| now.saturating_duration_since(at) < ASK_AGAIN) {
             return Err(AskError::Resting);
         }
         let mut found = Vec::new();
@@ -61,7 +62,7 @@ impl Diag {
                 Err(AskError::Answer(DiagError::Refused(_))) => Ok(()),
                 asked => asked,
             });
-        self.refused = asked.is_err().then_some(now);
+        self.refused[protocol as usize] = asked.is_err().then_some(now);
         if asked.is_err() {
             // What is still to come on it is of no use.
             self.socket = None;
@@ -101,4 +102,17 @@ fn open() -> io::Result<Socket> {
     socket.connect(&SocketAddr::new(0, 0))?;
     SockRef::from(&socket).set_read_timeout(Some(PATIENCE))?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transport_that_is_refused_leaves_the_other_one_to_the_kernel() {
+        let mut diag = Diag { refused: [None, Some(Instant::now())], ..Diag::default() };
+        assert!(matches!(diag.listeners(Protocol::Udp, &[1]), Err(AskError::Resting)));
+        assert!(!matches!(diag.listeners(Protocol::Tcp, &[1]), Err(AskError::Resting)));
+        assert!(diag.refused[Protocol::Udp as usize].is_some());
+    }
 }
