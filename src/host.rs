@@ -75,8 +75,6 @@ pub struct Findings {
     pub snapshot: Snapshot,
     /// The host's name.
     pub host: String,
-    /// Why no installation is in force, and what to do; empty where there is one.
-    pub trouble: String,
     /// When the look was taken, in seconds since 1970-01-01 UTC.
     pub time: f64,
 }
@@ -89,7 +87,6 @@ impl Findings {
             snapshot: &self.snapshot,
             judgements: self.snapshot.judgements(),
             host: &self.host,
-            trouble: &self.trouble,
             version: VERSION,
             time: self.time,
         };
@@ -258,7 +255,6 @@ impl CampaignHost {
     pub async fn look(&self, selection: Selection, budget: Duration) -> Findings {
         self.follower.ask().await;
         let installation = self.sources.installation.current();
-        let trouble = installation.trouble.as_ref().map_or_else(String::new, |trouble| trouble.message.clone());
         let (now, deadline) = (SystemTime::now(), Instant::now() + budget);
         let processes = Walk::of(&self.sources.processes, &installation);
         let mut samples = Samples::after(std::mem::take(&mut *locked(&self.memory)));
@@ -277,7 +273,7 @@ impl CampaignHost {
         #[expect(clippy::cast_precision_loss, reason = "a count of lines stays far below 2^53")]
         own.push(&EXPORTER_LOG_LINES_DROPPED, &[], logging::lines_dropped() as f64);
         let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Findings { snapshot: snapshot.with(own), host: self.name.clone(), trouble, time }
+        Findings { snapshot: snapshot.with(own), host: self.name.clone(), time }
     }
 
     /// Looks at the host once with every enabled collector.

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(error) => return refuse(&error),
     };
-    let is_check = matches!(invocation.command, Command::Check(..));
+    let (serves, is_check) =
+        (matches!(invocation.command, Command::Serve(..)), matches!(invocation.command, Command::Check(..)));
     if let Some(level) = invocation.log_level
         && let Err(error) = logging::init(level, invocation.log_format)
     {
@@ -44,12 +45,12 @@ fn main() -> ExitCode {
     }
     let code = run(invocation).unwrap_or_else(|error| {
         let text = logging::with_causes(error.as_ref());
-        if is_check {
-            eprintln_to_person(&text);
-            return Verdict::CannotTell.exit_code().into();
+        if serves {
+            tracing::error!("{text}");
+        } else {
+            eprintln_to_person(&format!("{PROGRAM}: {text}"));
         }
-        tracing::error!("{text}");
-        ExitCode::FAILURE
+        if is_check { Verdict::CannotTell.exit_code().into() } else { ExitCode::FAILURE }
     });
     logging::flush(LAST_LINES);
     code
@@ -179,7 +180,8 @@ async fn keep_alive(interval: Duration) {
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
-    let limits = web::Limits { connections: DescriptorBudget::current().connections, ..web::Limits::default() };
+    let DescriptorBudget { connections, silent, .. } = DescriptorBudget::current();
+    let limits = web::Limits { connections, silent, ..web::Limits::default() };
     let config = web.config_file.as_deref().map(ConfigFile::load).transpose()?;
     let listeners = if web.systemd_socket { service::sockets()? } else { web::bind(&web.listen_addresses)? };
     let signals = Signals::listen()?;

@@ -10,7 +10,7 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A configuration file that can't be in force: where, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {problem}; {remedy}", path.display())]
+#[error("{}{}: {problem}; {remedy}", path.display(), at(*line))]
 pub struct ConfigFileError {
     /// The file.
     pub path: PathBuf,
@@ -20,6 +20,11 @@ pub struct ConfigFileError {
     pub problem: String,
     /// What to do.
     pub remedy: String,
+}
+
+/// A line as it follows a file's name.
+fn at(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// A problem at a line, before the file's name is known to it.

@@ -82,7 +82,7 @@ pub fn bytes(value: f64, lang: Lang) -> String {
 /// A share of 0 to 1, in percent.
 #[must_use]
 pub fn percent(ratio: f64, lang: Lang) -> String {
-    format!("{} %", number(ratio * 100.0, 0, lang))
+    format!("{}%", number(ratio * 100.0, 0, lang))
 }
 
 /// A duration in its largest unit.

@@ -21,7 +21,7 @@ pub fn json(report: &HostReport) -> String {
         "verdict": report.verdict.label(),
         "exit_code": report.verdict.exit_code(),
         "summary": report.headline,
-        "cannot_tell": report.doubts,
+        "cannot_tell": report.doubts.iter().map(|doubt| json!({ "reason": doubt.clause, "remedy": doubt.remedy })).collect::<Vec<_>>(),
         "host": look.host,
         "home": report.home,
         "version": look.version,
@@ -48,6 +48,7 @@ fn module(module: &ModuleReport, lang: Lang) -> Value {
         "last_run": module.last_run.map(|run| json!({ "time": run.time, "errors": run.errors })),
         "checks": module.checks.iter().map(|one| check(one, lang)).collect::<Vec<_>>(),
         "documentation": module.documented.map(|row| row.troubleshooting.get(lang)),
+        "note": module.note,
     })
 }
 

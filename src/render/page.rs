@@ -59,8 +59,6 @@ const NOT_RUNNING: Text = Text { en: "not running", pt_br: "não está em execu�
 const WARNING_AT: Text = Text { en: "warning at", pt_br: "aviso em" };
 const ALERT_AT: Text = Text { en: "alert at", pt_br: "alerta em" };
 const NONE: Text = Text { en: "none seen", pt_br: "nenhum visto" };
-const WITHOUT_ERROR: Text = Text { en: "without an error", pt_br: "sem erro" };
-const WITH_ERRORS: Text = Text { en: "with errors", pt_br: "com erros" };
 const PASS: [Text; 2] = [Text { en: "{} passes", pt_br: "{} passa" }, Text { en: "{} pass", pt_br: "{} passam" }];
 const MORE_REMARKS: Text =
     Text { en: "Remarks that are not shown, because there are too many", pt_br: "Observações omitidas por excesso" };
@@ -142,13 +140,14 @@ impl Writer<'_> {
         let version = format!("campaign_exporter {}", look.version);
         let time = full_moment(look.time, self.lang);
         for (title, value) in [(HOST, look.host), (INSTALLATION, home), (VERSION, &version), (TIME, &time)] {
-            self.fact(self.text(title), value);
+            self.fact(self.text(title), &escape(value));
         }
         put!(self, "</dl>\n</header>");
     }
 
+    /// `value` is mark-up.
     fn fact(&mut self, title: &str, value: &str) {
-        put!(self, "<div><dt>{}</dt><dd>{}</dd></div>", escape(title), escape(value));
+        put!(self, "<div><dt>{title}</dt><dd>{value}</dd></div>");
     }
 
     /// A link to this page in `lang`.
@@ -163,7 +162,7 @@ impl Writer<'_> {
         }
         put!(self, "<section class=\"doubts\">\n<h2>{}</h2>\n<ul>", self.text(CANNOT_TELL));
         for doubt in &self.report.doubts {
-            put!(self, "<li>{}</li>", escape(&sentence(doubt)));
+            put!(self, "<li><strong>{}</strong> {}</li>", escape(&sentence(&doubt.clause)), escape(doubt.remedy));
         }
         put!(self, "</ul>\n</section>");
     }
@@ -182,8 +181,8 @@ impl Writer<'_> {
             }
             self.documented(module);
             put!(self, "<dl class=\"facts\">");
-            for (title, value) in self.cells(module) {
-                self.fact(title, &value);
+            for (title, cell) in self.cells(module) {
+                self.fact(title, &cell.html());
             }
             put!(self, "</dl>\n</article>");
         }
@@ -215,6 +214,9 @@ impl Writer<'_> {
             self.text(DOCUMENTED),
             escape(row.troubleshooting.get(self.lang))
         );
+        if let Some(note) = module.note {
+            put!(self, "<p class=\"note\">{}</p>", escape(note));
+        }
         for link in row.links {
             let url = modules::url(link.page, self.lang);
             put!(self, "<p><a href=\"{}\">{}</a></p>", escape(&url), escape(link.title.get(self.lang)));
@@ -222,7 +224,7 @@ impl Writer<'_> {
     }
 
     /// What is known of a module, title by title; for all modules in the same order.
-    fn cells(&self, module: &ModuleReport) -> [(&'static str, String); 6] {
+    fn cells(&self, module: &ModuleReport) -> [(&'static str, Cell); 6] {
         let (now, lang) = (self.report.look.time, self.lang);
         let since = |time: f64| format::since(time, now, lang);
         let expected = match (module.expected, module.last_run) {
@@ -237,33 +239,27 @@ impl Writer<'_> {
             (_, None) => "–".to_owned(),
         };
         let last_error = module.last_error.map_or_else(|| self.text(NONE).to_owned(), since);
-        let last_run = module.last_run.map_or_else(
-            || "–".to_owned(),
-            |run| {
-                let outcome = if run.errors > 0.0 { WITH_ERRORS } else { WITHOUT_ERROR };
-                format!("{}, {}", since(run.time), self.text(outcome))
-            },
-        );
+        let last_run = module.last_run.map_or_else(|| "–".to_owned(), |run| run.text(now, lang));
         [
-            (self.text(EXPECTED), self.text(expected).to_owned()),
-            (self.text(UP_SINCE), up_since),
+            (self.text(EXPECTED), Cell::of(self.text(expected))),
+            (self.text(UP_SINCE), Cell::of(up_since)),
             (self.text(MEMORY), memory(module, lang)),
-            (self.text(LAST_ERROR), last_error),
-            (self.text(LAST_RUN), last_run),
+            (self.text(LAST_ERROR), Cell::of(last_error)),
+            (self.text(LAST_RUN), Cell::of(last_run)),
             (self.text(CHECKS), self.passed(module)),
         ]
     }
 
-    /// How many checks pass, by name.
-    fn passed(&self, module: &ModuleReport) -> String {
+    /// How many checks pass, and which.
+    fn passed(&self, module: &ModuleReport) -> Cell {
         let passing: Vec<_> = module.checks.iter().filter(|check| check.passes).collect();
         if passing.is_empty() {
-            return "–".to_owned();
+            return Cell::of("–");
         }
         #[expect(clippy::cast_precision_loss, reason = "a count of checks")]
         let count = format::plural(passing.len() as f64, PASS[0], PASS[1], self.lang);
         let names: Vec<_> = passing.iter().map(|check| check.def.title.get(self.lang)).collect();
-        format!("{count}: {}", names.join(", "))
+        Cell { folded: names.join(", "), ..Cell::of(count) }
     }
 
     /// The modules that neither run nor have to.
@@ -298,11 +294,11 @@ impl Writer<'_> {
                 module.notable().flat_map(|check| &check.remarks).map(|remark| sentence(remark)).collect();
             let cells = self.cells(module);
             let last = cells.len() - 1;
-            for (at, (title, mut value)) in cells.into_iter().enumerate() {
-                if at == last && !remarks.is_empty() {
-                    value = format!("{value}. {}", remarks.join(" "));
+            for (at, (title, mut cell)) in cells.into_iter().enumerate() {
+                if at == last {
+                    cell.small = remarks.join(" ");
                 }
-                put!(self, "<td role=\"cell\" data-title=\"{title}\">{}</td>", escape(&value));
+                put!(self, "<td role=\"cell\" data-title=\"{title}\"><div>{}</div></td>", cell.html());
             }
             put!(self, "</tr>");
         }
@@ -344,16 +340,41 @@ impl Writer<'_> {
     }
 }
 
-/// The memory of a module's largest process against its thresholds.
-fn memory(module: &ModuleReport, lang: Lang) -> String {
-    let Some(memory) = module.memory else { return "–".to_owned() };
-    let mut text = format::bytes(memory, lang);
-    for (title, threshold) in [(WARNING_AT, module.memory_warning), (ALERT_AT, module.memory_alert)] {
-        if let Some(threshold) = threshold {
-            let _ = write!(text, "; {} {}", title.get(lang), format::bytes(threshold, lang));
-        }
+/// Something that is known of a module.
+#[derive(Default)]
+struct Cell {
+    text: String,
+    /// What matters less; may be empty.
+    small: String,
+    /// What is shown when asked for; may be empty.
+    folded: String,
+}
+
+impl Cell {
+    fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
     }
-    text
+
+    fn html(&self) -> String {
+        let mut html = escape(&self.text).into_owned();
+        if !self.folded.is_empty() {
+            html = format!("<details><summary>{html}</summary>{}</details>", escape(&self.folded));
+        }
+        if !self.small.is_empty() {
+            let _ = write!(html, " <small>{}</small>", escape(&self.small));
+        }
+        html
+    }
+}
+
+/// The memory of a module's largest process against its thresholds.
+fn memory(module: &ModuleReport, lang: Lang) -> Cell {
+    let Some(memory) = module.memory else { return Cell::of("–") };
+    let thresholds = [(WARNING_AT, module.memory_warning), (ALERT_AT, module.memory_alert)];
+    let thresholds = thresholds
+        .into_iter()
+        .filter_map(|(title, threshold)| Some(format!("{} {}", title.get(lang), format::bytes(threshold?, lang))));
+    Cell { small: thresholds.collect::<Vec<_>>().join(", "), ..Cell::of(format::bytes(memory, lang)) }
 }
 
 /// A clause as a sentence: with a capital and a full stop. A module's name keeps its case.

@@ -59,9 +59,13 @@ pub fn terminal(report: &HostReport, colour: Colour) -> String {
     let time = format::full_moment(look.time, lang);
     let place = format!("{}{home}  {time}  campaign_exporter {}", look.host, look.version);
     let _ = writeln!(out, "{}\n{}", colour.paint(&report.headline, tone), colour.paint(&place, Tone::Soft));
-    let shown_above = usize::from(report.headline.ends_with(report.doubts.first().map_or("\0", String::as_str)));
-    for doubt in report.doubts.iter().skip(shown_above) {
-        let _ = writeln!(out, "{} {}", colour.paint("?", Tone::Doubtful), sentence(doubt));
+    for doubt in &report.doubts {
+        let mark = colour.paint("?", Tone::Doubtful);
+        let _ = if report.headline.ends_with(&doubt.clause) {
+            writeln!(out, "{mark} {}", doubt.remedy)
+        } else {
+            writeln!(out, "{mark} {} {}", sentence(&doubt.clause), doubt.remedy)
+        };
     }
     for module in report.in_state(ModuleHealth::Failing) {
         failing(&mut out, module, lang, colour);
@@ -106,6 +110,9 @@ fn failing(out: &mut String, module: &ModuleReport, lang: Lang, colour: Colour) 
     if let Some(row) = module.documented {
         let _ = writeln!(out, "  {} {}", DOCUMENTED.get(lang), row.troubleshooting.get(lang));
     }
+    if let Some(note) = module.note {
+        let _ = writeln!(out, "  {note}");
+    }
 }
 
 fn row(report: &HostReport, state: ModuleHealth, module: &ModuleReport) -> [String; 6] {
@@ -119,7 +126,7 @@ fn row(report: &HostReport, state: ModuleHealth, module: &ModuleReport) -> [Stri
         since(module.up_since),
         memory(module, lang),
         since(module.last_error),
-        since(module.last_run.map(|run| run.time)),
+        module.last_run.map_or_else(|| "-".to_owned(), |run| run.text(now, lang)),
     ]
 }
 

@@ -4,8 +4,14 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The most connections that are held at once.
-const MOST_CONNECTIONS: u64 = 512;
+/// The most connections that are held at once on which a client has begun to ask: each costs some 10 KB.
+const MOST_CONNECTIONS: u64 = 2048;
+
+/// The most connections that are held at once on which nothing has been said: each costs 1 KB.
+const MOST_SILENT: u64 = 12_288;
+
+/// Silent connections beyond the fewest get their share of the descriptors beyond these.
+const FOR_WORK: u64 = 4096;
 
 /// For `/proc`, the store, probes, listeners, the runtime.
 const OTHERS: u64 = 96;
@@ -31,8 +37,10 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
 /// How many descriptors each part of the exporter may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DescriptorBudget {
-    /// Connections of clients.
+    /// Connections on which a client has begun to ask.
     pub connections: usize,
+    /// Connections on which a client has said nothing yet.
+    pub silent: usize,
     /// Files that are followed, and what it takes to watch them.
     pub files: usize,
     /// Files of processes below `/proc` that are kept open.
@@ -48,9 +56,10 @@ impl DescriptorBudget {
 
     fn under(limit: u64) -> Self {
         let connections = (limit / 4).clamp(FEWEST, MOST_CONNECTIONS);
-        let half = (limit.saturating_sub(OTHERS + connections) / 2).max(FEWEST);
+        let silent = (limit.saturating_sub(FOR_WORK) / 4 * 3).clamp((connections / 2).max(FEWEST), MOST_SILENT);
+        let half = (limit.saturating_sub(OTHERS + connections + silent) / 2).max(FEWEST);
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        Self { connections: number(connections), files: number(half), processes: number(half) }
+        Self { connections: number(connections), silent: number(silent), files: number(half), processes: number(half) }
     }
 }
 
@@ -60,15 +69,16 @@ mod tests {
 
     #[test]
     fn every_limit_leaves_descriptors_for_scrapes_and_for_what_they_read() {
-        for (limit, connections, half) in [
-            (0, 8, 8),
-            (64, 16, 8),
-            (256, 64, 48),
-            (1024, 256, 336),
-            (4096, 512, 1744),
-            (1 << 20, 512, (1 << 19) - 304),
+        for (limit, connections, silent, half) in [
+            (0, 8, 8, 8),
+            (64, 16, 8, 8),
+            (256, 64, 32, 32),
+            (1024, 256, 128, 272),
+            (4096, 1024, 512, 1232),
+            (20_000, 2048, 11_928, 2964),
+            (1 << 20, 2048, 12_288, 517_072),
         ] {
-            let expected = DescriptorBudget { connections, files: half, processes: half };
+            let expected = DescriptorBudget { connections, silent, files: half, processes: half };
             assert_eq!(DescriptorBudget::under(limit), expected, "{limit}");
         }
     }

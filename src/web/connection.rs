@@ -42,16 +42,30 @@ const PONG: Duration = Duration::from_secs(10);
 /// The first byte of every TLS connection: the content type of a handshake (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// Serves the connection until it ends, is cut off, or the server ends and nothing is under way.
-pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, _slot: ConnectionSlot) {
+/// Serves the connection until it ends, is cut off, or the server ends and nothing is under way. `silent` is its place
+/// until the client says something.
+///
+/// A connection on which nothing is said costs a timer and no buffer: there may be many.
+pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, silent: ConnectionSlot) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");
         return;
     }
-    let served = serve(stream, &server, &phase);
+    let speaks = unless_closing(&server, timeout(server.limits.head, stream.readable()));
     tokio::select! {
         biased;
-        () = served => {}
+        () = phase.is_cut() => return,
+        spoken = speaks => if !matches!(spoken, Some(Ok(Ok(())))) { return },
+    }
+    drop(silent);
+    Box::pin(speaking(stream, &server, &phase)).await;
+}
+
+async fn speaking(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
+    let Some(_slot) = unless_closing(server, server.slots.take(phase)).await else { return };
+    tokio::select! {
+        biased;
+        () = serve(stream, server, phase) => {}
         () = phase.is_cut() => {}
     }
 }

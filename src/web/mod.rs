@@ -103,8 +103,10 @@ pub struct Limits {
     pub drain: Duration,
     /// How many bytes of answers may wait for clients that do not read them: beyond it the slowest of them are cut off.
     pub unread_bytes: usize,
-    /// How many connections there may be at once; at least 1.
+    /// How many connections there may be at once on which the client has begun to ask; at least 1.
     pub connections: usize,
+    /// How many there may be beside them on which nothing has been said yet; at least 1.
+    pub silent: usize,
     /// The size of a request's head in bytes; a larger one is answered with 431.
     pub head_bytes: usize,
 }
@@ -117,7 +119,8 @@ impl Default for Limits {
             write: Duration::from_secs(30),
             drain: Duration::from_secs(5),
             unread_bytes: 16 << 20,
-            connections: 512,
+            connections: 2048,
+            silent: 4096,
             head_bytes: 16 * 1024,
         }
     }

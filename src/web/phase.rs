@@ -22,6 +22,7 @@ pub(super) struct Phase {
     /// The bytes of those answers.
     unread_bytes: AtomicUsize,
     lingers: AtomicBool,
+    has_asked: AtomicBool,
     is_multiplexed: AtomicBool,
     /// When the connection began to wait, or its oldest answer was ready: milliseconds since it was opened.
     since: AtomicU64,
@@ -40,6 +41,7 @@ impl Phase {
             unread: AtomicUsize::new(0),
             unread_bytes: AtomicUsize::new(0),
             lingers: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
             is_multiplexed: AtomicBool::new(false),
             since: AtomicU64::new(0),
             progress: AtomicU64::new(0),
@@ -50,6 +52,7 @@ impl Phase {
 
     /// A request has arrived; until it is answered, nobody cuts the connection off.
     pub(super) fn begin(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
         self.answering.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -110,6 +113,16 @@ impl Phase {
     /// Whether nothing is asked at the moment: no request, or only a part of one.
     pub(super) fn is_waiting(&self) -> bool {
         self.answering.load(Ordering::Relaxed) == 0 && self.unread.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether no request has arrived since it was opened.
+    pub(super) fn has_never_asked(&self) -> bool {
+        !self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// When the connection was opened.
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// Whether the client has not taken its answer yet.

@@ -41,6 +41,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         answer,
         limits,
+        silent: Slots::new(limits.silent, usize::MAX),
         slots: Slots::new(limits.connections, limits.unread_bytes),
         is_secured: config.as_ref().is_some_and(ConfigFile::has_tls),
         config,
@@ -72,6 +73,9 @@ fn adopt(listener: std::net::TcpListener) -> io::Result<(TcpListener, std::net::
 pub(super) struct Server {
     pub(super) answer: Handler,
     pub(super) limits: Limits,
+    /// The places of connections on which nothing has been said.
+    pub(super) silent: Arc<Slots>,
+    /// The places of the others.
     pub(super) slots: Arc<Slots>,
     pub(super) config: Option<ConfigFile>,
     /// Whether it began with TLS: then no connection does without.
@@ -98,14 +102,16 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
                 let phase = server.slots.phase();
                 let slot = tokio::select! {
                     _ = closing.wait_for(|closing| *closing) => break,
-                    slot = server.slots.take(&phase) => slot,
+                    slot = server.silent.take(&phase) => slot,
                 };
                 connections.spawn(connection::run(stream, Arc::clone(&server), phase, slot));
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 failures.warn(&error);
-                server.slots.make_room();
+                if !server.silent.make_room() {
+                    server.slots.make_room();
+                }
                 tokio::select! {
                     _ = closing.wait_for(|closing| *closing) => break,
                     () = sleep(failures.back_off()) => {}

@@ -24,13 +24,19 @@ struct Taken {
 }
 
 impl Taken {
-    /// Cuts off who asks nothing any more, else the connection that has waited longest without asking anything, else the
-    /// one that has read nothing of its answer for longest; false when there is none.
+    /// Cuts off who asks nothing any more, else the oldest that has never asked anything, else the one that has asked
+    /// nothing for longest, else the one that has read nothing of its answer for longest; false when there is none.
     fn make_room(&mut self) -> bool {
         let oldest =
             |may_go: fn(&Phase) -> bool| self.phases.iter().find(|(_, phase)| may_go(phase)).map(|(number, _)| *number);
-        let found = oldest(Phase::lingers).or_else(|| oldest(Phase::is_waiting)).or_else(|| self.slowest_reader());
+        let found = oldest(Phase::lingers).or_else(|| oldest(Phase::has_never_asked));
+        let found = found.or_else(|| self.most_idle()).or_else(|| self.slowest_reader());
         found.is_some_and(|number| self.cut(number))
+    }
+
+    fn most_idle(&self) -> Option<u64> {
+        let waiting = self.phases.iter().filter(|(_, phase)| phase.is_waiting());
+        waiting.min_by_key(|(_, phase)| phase.since()).map(|(number, _)| *number)
     }
 
     fn slowest_reader(&self) -> Option<u64> {
@@ -85,9 +91,9 @@ impl Slots {
         }
     }
 
-    /// Ends one connection where that can be done, for its descriptor.
-    pub(super) fn make_room(&self) {
-        self.taken().make_room();
+    /// Ends one connection where that can be done, for its descriptor; false when there is none.
+    pub(super) fn make_room(&self) -> bool {
+        self.taken().make_room()
     }
 
     /// An answer could not be written at once: bounds what all clients together leave unread.

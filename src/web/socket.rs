@@ -34,11 +34,11 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(stream: TcpStream, phase: Arc<Phase>, slots: Arc<Slots>, limits: Limits) -> Self {
         Self {
+            request_due: phase.opened() + limits.head,
             stream,
             phase,
             slots,
             limits,
-            request_due: Instant::now() + limits.head,
             // A new connection has no time to be idle: it was opened to ask something.
             begun: true,
             answer_due: None,

@@ -27,7 +27,7 @@ const HTTP1: &[u8] = b"http/1.1";
 /// Why TLS can't be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    #[error("failed to read {what} {path}: {source}; make it readable for the exporter's user")]
+    #[error("failed to read {what}_file ({path}): {source}; make it readable for the exporter's user")]
     Read { what: &'static str, path: String, source: io::Error },
     #[error("no certificate in {0}; give a PEM file with the server's certificate, then its issuers'")]
     NoCertificate(String),
@@ -104,7 +104,7 @@ fn bytes(pem: &Pem, what: &'static str) -> Result<(Vec<u8>, String), TlsError> {
         Pem::Inline(text) => Ok((text.clone().into_bytes(), what.to_owned())),
         Pem::File(path) => {
             let name = format!("{what}_file ({})", path.display());
-            let read = |source| TlsError::Read { what, path: format!("({})", path.display()), source };
+            let read = |source| TlsError::Read { what, path: path.display().to_string(), source };
             Ok((super::config::read_file(path).map_err(read)?, name))
         }
     }

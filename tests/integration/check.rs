@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::committed::read;
 use crate::support::built;
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, concat_os};
@@ -114,4 +115,49 @@ fn it_goes_by_what_an_exporter_has_stored_and_writes_nothing() {
     assert_eq!(outcome.code, Some(1), "{}", outcome.text);
     assert!(outcome.text.contains("import@prod (check: last run)"), "{}", outcome.text);
     assert_eq!(contents(&state), before);
+}
+
+/// What the README shows after the command `command`, line by line; `…` stands for lines that it leaves out.
+fn sample(command: &str) -> Vec<String> {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once(&format!("$ {command}\n")).unwrap_or_else(|| panic!("no sample of {command}"));
+    let (block, _) = rest.split_once("```").unwrap();
+    block.lines().filter(|line| !line.trim().is_empty() && *line != "…").map(str::to_owned).collect()
+}
+
+/// A line without what differs from host to host: numbers, how long ago, the width of columns.
+fn plain(line: &str) -> String {
+    let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut plain = String::new();
+    let mut in_brackets = false;
+    for letter in words.chars() {
+        match letter {
+            '(' | ')' => in_brackets = letter == '(',
+            _ if in_brackets => {}
+            '0'..='9' | '.' | ',' if plain.ends_with('0') => {}
+            '0'..='9' => plain.push('0'),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[test]
+fn the_samples_in_readme_are_what_a_person_gets() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
+    simulator.fault(&["hold"]);
+    simulator.fault(&["die", "mta@prod"]);
+    let text = check(&flags(&simulator, folder.path())).text;
+    let got: Vec<_> = text.lines().map(plain).collect();
+    let host = |line: &str| line.contains("campaign_exporter 0");
+    for line in sample("campaign_exporter check").iter().filter(|line| !host(line)) {
+        assert!(got.contains(&plain(line)), "README has {line:?}, and check prints\n{text}");
+    }
+
+    let exporter = Exporter::watch(folder.path(), &simulator);
+    let metrics = exporter.metrics().0;
+    for line in sample("curl -s localhost:10777/metrics | grep '^campaign_module_up'") {
+        assert!(metrics.lines().any(|got| got == line), "README has {line:?}, and the exporter answers\n{metrics}");
+    }
 }

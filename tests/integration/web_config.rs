@@ -144,6 +144,14 @@ fn curl(address: SocketAddr, folder: &Folder, scheme: &str, arguments: &[&str]) 
 
 const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
+/// Every name of Go's `crypto/tls`.
+const ALL_SUITES: &str = "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, \
+    TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, \
+    TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, \
+    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, \
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, \
+    TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
@@ -167,6 +175,12 @@ fn a_file_that_is_wrong_is_refused_with_what_is_wrong() {
         (format!("{TLS}  cipher_suites: [TLS_INVENTED]\n"), "unknown cipher"),
         (format!("{TLS}  curve_preferences: [CurveP257]\n"), "unknown curve"),
         (format!("{TLS}  min_version: TLS111\n"), "unknown TLS version"),
+        (format!("{TLS}  min_version: TLS13\n  max_version: TLS12\n"), "no TLS version is left"),
+        (format!("{TLS}  curve_preferences: [CurveP521]\n"), "none of the curve_preferences"),
+        ("tls_server_config: {client_auth_type: RequireAnyClientCert}\n".into(), "cert or cert_file"),
+        ("tls_server_config: {client_ca_file: clients.pem}\n".into(), "cert or cert_file"),
+        (format!("basic_auth_users: {{john: {}}}\n", hash("x").replace("$04$", "$32$")), "cost"),
+        ("rate_limit: {interval: soon}\n".into(), "interval"),
         (format!("{TLS}  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]\n  max_version: TLS12\n"), "HTTP/2"),
         ("http_server_config: {headers: {Content-Type: foo}}\n".into(), "can not be configured"),
         ("http_server_config: {headers: {X-Frame-Options: foo}}\n".into(), "invalid value"),
@@ -220,6 +234,30 @@ fn what_is_accepted_is_served_so() {
         (TLS.into(), "http", none.clone(), Some("400 1.1")),
         (inline, "https", none.clone(), Some("200 2")),
         (format!("{TLS}http_server_config: {{http2: false}}\n"), "https", none.clone(), Some("200 1.1")),
+        (TLS.into(), "https", args("--tls-max 1.1"), None),
+        (format!("{TLS}  cipher_suites: [{ALL_SUITES}]\n"), "https", none.clone(), Some("200 2")),
+        (
+            format!("{TLS}  cipher_suites: [{ALL_SUITES}]\n  prefer_server_cipher_suites: false\n"),
+            "https",
+            args("--tls-max 1.2 --ciphers ECDHE-ECDSA-AES256-GCM-SHA384"),
+            Some("200 2"),
+        ),
+        (
+            format!("{TLS}  curve_preferences: [CurveP256, CurveP384, CurveP521, X25519]\n"),
+            "https",
+            args("--curves P-384"),
+            Some("200 2"),
+        ),
+        (
+            format!(
+                "{TLS}  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\nhttp_server_config: {{http2: false}}\n"
+            ),
+            "https",
+            args("--tls-max 1.2"),
+            Some("200 1.1"),
+        ),
+        ("rate_limit: {interval: 0, burst: 0}\n".into(), "http", none.clone(), Some("200 1.1")),
+        ("rate_limit: {interval: 1h}\n".into(), "http", none.clone(), Some("429 1.1")),
         (format!("{TLS}  min_version: TLS13\n"), "https", args("--tls-max 1.2"), None),
         (format!("{TLS}  max_version: TLS12\n"), "https", args("--tlsv1.3"), None),
         (format!("{TLS}{suites}"), "https", none.clone(), Some("200 2")),

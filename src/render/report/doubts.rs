@@ -5,57 +5,100 @@ use crate::catalog::signals::exporter::{DoubtReason, INSTALLATION_INFO};
 use crate::catalog::{Lang, Text};
 use crate::snapshot::Snapshot;
 
-/// The clause for `reason`, and a remedy; `{}` stands for what it is about.
-const fn text(reason: DoubtReason) -> Text {
+/// Something that can't be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoubtText {
+    /// What, as a clause that may follow a colon.
+    pub clause: String,
+    /// What to do about it: a sentence.
+    pub remedy: &'static str,
+}
+
+/// The clause for `reason`, in which `{}` stands for what it is about, and a remedy.
+const fn texts(reason: DoubtReason) -> [Text; 2] {
     match reason {
-        DoubtReason::NoInstallation => Text {
-            en: "no Campaign installation is found here. Name its folder with --campaign.home.",
-            pt_br: "nenhuma instalação do Campaign foi encontrada neste servidor. Informe a pasta com --campaign.home.",
-        },
-        DoubtReason::InstallationUnreadable => Text {
-            en: "the Campaign installation can't be read. Let the exporter's user read its folder conf.",
-            pt_br: "a instalação do Campaign não pode ser lida. Permita que o usuário do exportador leia a pasta conf.",
-        },
-        DoubtReason::ConfigurationUnreadable => Text {
-            en: "the configuration file {} can't be read as it is now; its last good content stays in force. The \
-                 exporter's log names the line.",
-            pt_br: "o arquivo de configuração {} não pode ser lido como está agora; o último conteúdo válido continua em \
-                    vigor. O log do exportador indica a linha.",
-        },
-        DoubtReason::ProcessesHidden => Text {
-            en: "/proc hides the processes of other users (hidepid). Run the exporter as Campaign's user, or put its \
-                 user into the group of the mount option gid.",
-            pt_br: "o /proc oculta os processos de outros usuários (hidepid). Execute o exportador com o usuário do \
-                    Campaign, ou inclua o usuário dele no grupo da opção de montagem gid.",
-        },
-        DoubtReason::ProcessesUnlisted => Text {
-            en: "the processes of this host can't be listed. The exporter's log says why.",
-            pt_br: "os processos deste servidor não podem ser listados. O log do exportador diz por quê.",
-        },
-        DoubtReason::ProcessesUndecided => Text {
-            en: "it can't be decided whose some processes are. Run the exporter as Campaign's user.",
-            pt_br: "não é possível decidir de quem são alguns processos. Execute o exportador com o usuário do Campaign.",
-        },
-        DoubtReason::CollectorFailed => Text {
-            en: "the collector {} did not do its work. The exporter's log says why.",
-            pt_br: "o coletor {} não fez o seu trabalho. O log do exportador diz por quê.",
-        },
+        DoubtReason::NoInstallation => [
+            Text {
+                en: "no Campaign installation found ({})", pt_br: "nenhuma instalação do Campaign encontrada ({})"
+            },
+            Text {
+                en: "Name the folder that has conf/serverConf.xml, the one called nl6, with --campaign.home=PATH.",
+                pt_br: "Informe a pasta que contém conf/serverConf.xml, a que se chama nl6, com --campaign.home=CAMINHO.",
+            },
+        ],
+        DoubtReason::InstallationUnreadable => [
+            Text {
+                en: "the Campaign installation can't be read ({})",
+                pt_br: "a instalação do Campaign não pode ser lida ({})",
+            },
+            Text {
+                en: "Let the exporter's user read the folder and its conf/, or run the exporter as Campaign's user.",
+                pt_br: "Permita que o usuário do exportador leia a pasta e conf/, ou execute o exportador com o usuário \
+                        do Campaign.",
+            },
+        ],
+        DoubtReason::ConfigurationUnreadable => [
+            Text {
+                en: "the configuration file {} can't be read as it is now; its last good content stays in force",
+                pt_br: "o arquivo de configuração {} não pode ser lido como está agora; o último conteúdo válido continua \
+                        em vigor",
+            },
+            Text { en: "The exporter's log names the line.", pt_br: "O log do exportador indica a linha." },
+        ],
+        DoubtReason::ProcessesHidden => [
+            Text {
+                en: "/proc hides the processes of other users (hidepid)",
+                pt_br: "o /proc oculta os processos de outros usuários (hidepid)",
+            },
+            Text {
+                en: "Run the exporter as Campaign's user, or put its user into the group of the mount option gid.",
+                pt_br: "Execute o exportador com o usuário do Campaign, ou inclua o usuário dele no grupo da opção de \
+                        montagem gid.",
+            },
+        ],
+        DoubtReason::ProcessesUnlisted => [
+            Text {
+                en: "the processes of this host can't be listed",
+                pt_br: "os processos deste servidor não podem ser listados",
+            },
+            LOG_SAYS_WHY,
+        ],
+        DoubtReason::ProcessesUndecided => [
+            Text {
+                en: "it can't be decided whose some processes are",
+                pt_br: "não é possível decidir de quem são alguns processos",
+            },
+            Text {
+                en: "Run the exporter as Campaign's user.",
+                pt_br: "Execute o exportador com o usuário do Campaign.",
+            },
+        ],
+        DoubtReason::CollectorFailed => [
+            Text { en: "the collector {} did not do its work", pt_br: "o coletor {} não fez o seu trabalho" },
+            LOG_SAYS_WHY,
+        ],
     }
 }
+
+const LOG_SAYS_WHY: Text = Text { en: "The exporter's log says why.", pt_br: "O log do exportador diz por quê." };
 
 /// The folder of the installation that is in force.
 pub(super) fn home(snapshot: &Snapshot) -> Option<&str> {
     snapshot.of(&INSTALLATION_INFO).next().map(|sample| sample.label(0))
 }
 
-/// What can't be told, the most important first; each a clause that may follow a colon, and a remedy.
-pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<String> {
-    let doubts = look.snapshot.doubts().iter().map(|doubt| {
-        if doubt.reason.is_of_everything() && !look.trouble.is_empty() {
-            look.trouble.to_owned()
-        } else {
-            text(doubt.reason).get(lang).replace("{}", &doubt.detail)
-        }
+/// What can't be told, the most important first. Where nothing can be judged, collectors that found nothing are no news.
+pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<DoubtText> {
+    let all = look.snapshot.doubts();
+    let nothing_is_known = all.iter().any(|doubt| doubt.reason.is_of_everything());
+    let news = all.iter().filter(|doubt| !(nothing_is_known && doubt.reason == DoubtReason::CollectorFailed));
+    let worded = news.map(|doubt| {
+        let [clause, remedy] = texts(doubt.reason);
+        let clause = match doubt.detail.as_str() {
+            "" => clause.get(lang).replace(" ({})", ""),
+            detail => clause.get(lang).replace("{}", detail),
+        };
+        DoubtText { clause, remedy: remedy.get(lang) }
     });
-    doubts.collect()
+    worded.collect()
 }

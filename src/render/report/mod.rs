@@ -11,6 +11,7 @@ mod sections;
 use std::collections::BTreeMap;
 
 use super::format;
+use crate::catalog::alerts::advice;
 use crate::catalog::modules::{self, DEFAULT_INSTANCE, WFSERVER};
 use crate::catalog::signals::logs::{LOG_LAST_ERROR, LOG_LAST_MESSAGE, LOG_LAST_RUN_ERRORS};
 use crate::catalog::signals::modules::{
@@ -22,6 +23,7 @@ use crate::catalog::{CheckDef, Kind, Lang, MetricDef, Module, Text, signals};
 use crate::health::Judgement;
 use crate::snapshot::{Remark, Snapshot};
 
+pub use doubts::DoubtText;
 pub use reasons::FailureText;
 pub use sections::{Fact, Section};
 
@@ -34,8 +36,6 @@ pub struct HostLook<'a> {
     pub judgements: &'a [Judgement],
     /// The host's name.
     pub host: &'a str,
-    /// FailureText no installation is in force, and what to do; empty where that is not known.
-    pub trouble: &'a str,
     /// The exporter's version.
     pub version: &'a str,
     /// When the look was taken, in seconds since 1970-01-01 UTC.
@@ -140,6 +140,22 @@ pub struct LastRun {
     pub errors: f64,
 }
 
+impl LastRun {
+    /// When it was, and how it ended, for somebody who reads at `now`.
+    #[must_use]
+    pub fn text(self, now: f64, lang: Lang) -> String {
+        const WITHOUT: Text = Text { en: "without an error", pt_br: "sem erro" };
+        const WITH: [Text; 2] =
+            [Text { en: "with {} error", pt_br: "com {} erro" }, Text { en: "with {} errors", pt_br: "com {} erros" }];
+        let outcome = if self.errors > 0.0 {
+            format::plural(self.errors, WITH[0], WITH[1], lang)
+        } else {
+            WITHOUT.get(lang).to_owned()
+        };
+        format!("{}, {outcome}", format::since(self.time, now, lang))
+    }
+}
+
 /// One module of one Campaign instance. Times are in seconds since 1970-01-01 UTC, sizes in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModuleReport {
@@ -169,6 +185,8 @@ pub struct ModuleReport {
     pub checks: Vec<CheckReport>,
     /// What the documentation says of it; none for a module without a row.
     pub documented: Option<&'static Module>,
+    /// What stands beside a documented text that misleads.
+    pub note: Option<&'static str>,
 }
 
 impl ModuleReport {
@@ -198,7 +216,7 @@ pub struct HostReport<'a> {
     /// The answer in a sentence.
     pub headline: String,
     /// What can't be told, and what to do about it.
-    pub doubts: Vec<String>,
+    pub doubts: Vec<DoubtText>,
     /// The modules, in the order in which they are shown.
     pub modules: Vec<ModuleReport>,
     /// What else there is to know, what needs attention first.
@@ -373,6 +391,7 @@ fn module(look: &HostLook, name: &str, instance: &str, judged: &[&Judgement], la
         last_run: if is_resident { None } else { evidence.last_run() },
         checks,
         documented: modules::module(name),
+        note: advice::of(name).map(|advice| advice.note.get(lang)).filter(|note| !note.is_empty()),
         name: name.to_owned(),
         instance: instance.to_owned(),
     }
@@ -403,7 +422,7 @@ fn checks(evidence: &Evidence, judged: &[&Judgement]) -> Vec<CheckReport> {
     checks
 }
 
-fn verdict(doubts: &[String], modules: &[ModuleReport]) -> Verdict {
+fn verdict(doubts: &[DoubtText], modules: &[ModuleReport]) -> Verdict {
     let expected = || modules.iter().filter(|module| module.expected == Some(true));
     let any = |state| modules.iter().any(|module| module.state == state);
     if expected().next().is_some() && expected().all(|module| module.up == Some(false)) {
@@ -419,12 +438,12 @@ fn verdict(doubts: &[String], modules: &[ModuleReport]) -> Verdict {
 
 const CANNOT_TELL: Text = Text { en: "Can't tell", pt_br: "Não é possível saber" };
 const NOTHING_JUDGED: Text = Text {
-    en: "nothing was judged: no module is configured to start, or the collectors that would tell are switched off.",
-    pt_br: "nada foi avaliado: nenhum módulo está configurado para iniciar, ou os coletores que o diriam estão desligados.",
+    en: "nothing was judged: no module is configured to start, or the collectors that would tell are switched off",
+    pt_br: "nada foi avaliado: nenhum módulo está configurado para iniciar, ou os coletores que o diriam estão desligados",
 };
 const NOT_KNOWN_TO_RUN: [Text; 2] = [
-    Text { en: "it is not known whether {} module runs.", pt_br: "não se sabe se {} módulo está em execução." },
-    Text { en: "it is not known whether {} modules run.", pt_br: "não se sabe se {} módulos estão em execução." },
+    Text { en: "it is not known whether {} module runs", pt_br: "não se sabe se {} módulo está em execução" },
+    Text { en: "it is not known whether {} modules run", pt_br: "não se sabe se {} módulos estão em execução" },
 ];
 const NEEDS_YOU: [Text; 2] = [
     Text { en: "{} of MANY modules needs you", pt_br: "{} de MANY módulos precisa de você" },
@@ -446,7 +465,7 @@ const NOTHING_RUNS: [Text; 2] = [
 ];
 
 /// The answer in a sentence; what can't be told comes first.
-fn headline(verdict: Verdict, doubts: &[String], modules: &[ModuleReport], lang: Lang) -> String {
+fn headline(verdict: Verdict, doubts: &[DoubtText], modules: &[ModuleReport], lang: Lang) -> String {
     let number = |[one, many]: [Text; 2], count: usize| {
         #[expect(clippy::cast_precision_loss, reason = "a count of modules")]
         let count = count as f64;
@@ -468,7 +487,7 @@ fn headline(verdict: Verdict, doubts: &[String], modules: &[ModuleReport], lang:
     };
     let cannot_tell = CANNOT_TELL.get(lang);
     match (verdict, doubts.first()) {
-        (Verdict::CannotTell, Some(doubt)) => format!("{cannot_tell}: {doubt}"),
+        (Verdict::CannotTell, Some(doubt)) => format!("{cannot_tell}: {}", doubt.clause),
         (Verdict::CannotTell, None) if in_state(ModuleHealth::Unknown) > 0 => {
             format!("{cannot_tell}: {}", number(NOT_KNOWN_TO_RUN, in_state(ModuleHealth::Unknown)))
         }

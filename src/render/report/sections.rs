@@ -9,14 +9,14 @@ use crate::catalog::signals::crash::{
     CORE_FILES, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
 };
 use crate::catalog::signals::exporter::{
-    CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP, SCRAPE_COLLECTOR_ERRORS,
-    SCRAPE_COLLECTOR_SUCCESS,
+    CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP,
+    SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS,
 };
 use crate::catalog::signals::indicators::{
     INDICATOR_ALERT_THRESHOLD, INDICATOR_FILE_MODIFIED, INDICATOR_FILE_VALID, INDICATOR_VALUE,
     INDICATOR_WARNING_THRESHOLD,
 };
-use crate::catalog::signals::logs::{LOG_FILES_NOT_FOLLOWED, LOG_LAG, STORAGE_SUCCESSFUL};
+use crate::catalog::signals::logs::{LOG_FILES_NOT_FOLLOWED, LOG_LAG, LOG_LAST_FAILED_RUN, STORAGE_SUCCESSFUL};
 use crate::catalog::signals::modules::{MODULE_PROCESSES, MODULE_RESIDENT_MEMORY_MAX};
 use crate::catalog::signals::probes::{
     MESSAGE_CENTER_PENDING_EVENTS, MESSAGE_CENTER_QUEUE_CAPACITY, PROBE_DURATION, PROBE_LAST_RUN, PROBE_SUCCESS,
@@ -65,6 +65,7 @@ pub(super) fn sections(look: &HostLook, lang: Lang) -> Vec<Section> {
         (Text { en: "Spool of the mta", pt_br: "Spool do mta" }, finder.spool()),
         (Text { en: "Core files and shared memory", pt_br: "Arquivos core e memória compartilhada" }, finder.crashes()),
         (Text { en: "Tracking logs", pt_br: "Logs de rastreamento" }, finder.tracking()),
+        (Text { en: "Runs that failed", pt_br: "Execuções com falha" }, finder.failed_runs()),
         (Text { en: "Logs", pt_br: "Logs" }, finder.logs()),
         (Text { en: "Probes", pt_br: "Sondas" }, finder.probes()),
         (Text { en: "Indicators", pt_br: "Indicadores" }, finder.indicators()),
@@ -85,6 +86,23 @@ struct Finder<'a> {
 
 fn fact(subject: impl Into<String>, text: impl Into<String>, needs_attention: bool) -> Fact {
     Fact { subject: subject.into(), text: text.into(), needs_attention }
+}
+
+/// The labels `kind` and `reason` in words: why something could not be read.
+fn why(label: &str, lang: Lang) -> &str {
+    const WORDS: &[(&str, Text)] = &[
+        ("permission", Text { en: "permission denied", pt_br: "permissão negada" }),
+        ("gone", Text { en: "not found", pt_br: "não encontrado" }),
+        ("parse", Text { en: "not understood", pt_br: "não compreendido" }),
+        ("timeout", Text { en: "it took too long", pt_br: "demorou demais" }),
+        ("panic", Text { en: "a defect of the exporter", pt_br: "um defeito do exportador" }),
+        ("busy", Text { en: "an earlier run has not ended", pt_br: "uma execução anterior não terminou" }),
+        ("system", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
+        ("not_a_file", Text { en: "not a file", pt_br: "não é um arquivo" }),
+        ("limit", Text { en: "too many", pt_br: "são demais" }),
+        ("failure", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
+    ];
+    WORDS.iter().find(|(known, _)| *known == label).map_or(label, |(_, words)| words.get(lang))
 }
 
 impl Finder<'_> {
@@ -197,6 +215,17 @@ impl Finder<'_> {
         facts
     }
 
+    /// The last run that failed of each module that starts when needed. Whether the latest one did is a check.
+    fn failed_runs(&self) -> Vec<Fact> {
+        const LAST: Text = Text { en: "the last one at", pt_br: "a última em" };
+        let facts = self.look.snapshot.of(&LOG_LAST_FAILED_RUN).map(|sample| {
+            let (module, instance, code) = (sample.label(1), sample.label(2), sample.label(3));
+            let code = if code.is_empty() { String::new() } else { format!("; {code}") };
+            fact(target(module, instance), format!("{} {}{code}", self.text(LAST), self.since(sample.value)), false)
+        });
+        facts.collect()
+    }
+
     fn logs(&self) -> Vec<Fact> {
         const BEHIND: Text = Text { en: "not read yet:", pt_br: "ainda não lidos:" };
         let behind = self.look.snapshot.of(&LOG_LAG).filter(|sample| sample.value >= 1024.0 * 1024.0);
@@ -216,7 +245,7 @@ impl Finder<'_> {
         let samples = self.look.snapshot.of(def).filter(|sample| sample.value > 0.0);
         let facts = samples.map(|sample| {
             let text = plural(sample.value, FILES[0], FILES[1], self.lang);
-            fact(sample.label(0), format!("{text} ({})", sample.label(1)), true)
+            fact(sample.label(0), format!("{text}: {}", why(sample.label(1), self.lang)), true)
         });
         facts.collect()
     }
@@ -296,6 +325,16 @@ impl Finder<'_> {
             pt_br: "não pode ser lido como está agora; em vigor está o conteúdo de",
         };
         const NEVER: Text = Text { en: "can't be read, and never could be", pt_br: "não pode ser lido e nunca pôde" };
+        const INVALID: [Text; 2] = [
+            Text {
+                en: "{} value can't be read: its default holds",
+                pt_br: "{} valor não pode ser lido: vale o padrão dele",
+            },
+            Text {
+                en: "{} values can't be read: their defaults hold",
+                pt_br: "{} valores não podem ser lidos: valem os padrões deles",
+            },
+        ];
         let facts = self.by_label(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL).into_iter().map(|(file, successful)| {
             let read = self.value(&CONFIGURATION_LAST_RELOAD_TIMESTAMP, &[file]).map(|time| self.since(time));
             let is_good = successful > 0.0;
@@ -303,7 +342,10 @@ impl Finder<'_> {
                 Some(time) => format!("{} {time}", self.text(if is_good { IN_FORCE } else { UNREADABLE })),
                 None => self.text(NEVER).to_owned(),
             };
-            fact(format!("conf/{file}"), text, !is_good)
+            let invalid = self.value(&CONFIGURATION_INVALID_VALUES, &[file]).filter(|values| *values > 0.0);
+            let invalid = invalid.map(|values| format!("; {}", plural(values, INVALID[0], INVALID[1], self.lang)));
+            let needs_attention = !is_good || invalid.is_some();
+            fact(format!("conf/{file}"), format!("{text}{}", invalid.unwrap_or_default()), needs_attention)
         });
         facts.collect()
     }
@@ -329,8 +371,8 @@ impl Finder<'_> {
         let facts = failing.map(|(collector, _)| {
             let errors = self.look.snapshot.of(&SCRAPE_COLLECTOR_ERRORS);
             let kinds = errors.filter(|sample| sample.label(0) == collector && sample.value > 0.0);
-            let kinds: Vec<_> = kinds.map(|sample| sample.label(1)).collect();
-            fact(collector, format!("{} ({})", self.text(FAILS), kinds.join(", ")), true)
+            let kinds: Vec<_> = kinds.map(|sample| why(sample.label(1), self.lang)).collect();
+            fact(collector, format!("{}: {}", self.text(FAILS), kinds.join(", ")), true)
         });
         facts.collect()
     }

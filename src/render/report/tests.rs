@@ -1,5 +1,8 @@
 use super::*;
-use crate::catalog::signals::exporter::{CONFIGURATION_LAST_RELOAD_SUCCESSFUL, DoubtReason, INSTALLATION_INFO};
+use crate::catalog::signals::exporter::{
+    CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL, DoubtReason, INSTALLATION_INFO,
+};
+use crate::catalog::signals::logs::LOG_LAST_FAILED_RUN;
 use crate::catalog::signals::modules::{AGE, MEMORY, MODULE_LAST_SEEN};
 use crate::catalog::signals::ports::{PORT, PORT_BOUND};
 use crate::render::json::json;
@@ -40,8 +43,7 @@ fn runs(mta: bool) -> Vec<Judgement> {
 /// What `test` says of a report on these findings.
 fn with<T>(samples: Samples, judgements: &[Judgement], lang: Lang, test: impl FnOnce(&HostReport) -> T) -> T {
     let snapshot = samples.freeze();
-    let look =
-        HostLook { snapshot: &snapshot, judgements, host: "campaign-1", trouble: "", version: "0.0.0", time: NOW };
+    let look = HostLook { snapshot: &snapshot, judgements, host: "campaign-1", version: "0.0.0", time: NOW };
     test(&HostReport::of(look, lang))
 }
 
@@ -151,7 +153,7 @@ fn nothing_that_was_judged_is_no_sign_of_health() {
 fn a_module_that_is_expected_and_was_not_judged_is_unknown() {
     with(host(&[]), &[judged("web", "default", &RUNNING, true)], Lang::En, |report| {
         assert_eq!(report.verdict.exit_code(), 3);
-        assert_eq!(report.headline, "Can't tell: it is not known whether 1 module runs.");
+        assert_eq!(report.headline, "Can't tell: it is not known whether 1 module runs");
         assert_eq!(report.modules[0].state, ModuleHealth::Unknown);
         assert!(!html(report).contains("class=\"well\""));
     });
@@ -163,12 +165,24 @@ fn without_an_installation_nothing_is_judged() {
     samples.doubt(DoubtReason::NoInstallation, "/nonexistent");
     samples.push(&MODULE_UP, &["web", "default"], 1.0);
     let judgements = [judged("web", "default", &AGE, true), judged("web", "default", &MEMORY, false)];
-    with(samples, &judgements, Lang::En, |report| {
-        assert_eq!(report.verdict.exit_code(), 3);
-        let first = terminal(report, Colour(false)).lines().next().unwrap().to_owned();
-        assert!(first.starts_with("Can't tell: no Campaign installation"), "{first}");
-        assert!(!html(report).contains("class=\"well\"") && !html(report).contains("class=\"failing\""));
-    });
+    samples.doubt(DoubtReason::CollectorFailed, "configuration");
+    for (lang, says, remedy) in [
+        (Lang::En, "Can't tell: no Campaign installation found (/nonexistent)", "Name the folder"),
+        (
+            Lang::PtBr,
+            "Não é possível saber: nenhuma instalação do Campaign encontrada (/nonexistent)",
+            "Informe a pasta",
+        ),
+    ] {
+        with(samples.clone(), &judgements, lang, |report| {
+            assert_eq!((report.verdict.exit_code(), report.doubts.len()), (3, 1), "{:?}", report.doubts);
+            let text = terminal(report, Colour(false));
+            assert_eq!(text.lines().next(), Some(says));
+            let html = html(report);
+            assert!(text.contains(remedy) && html.contains(remedy) && html.contains(&says[12..]), "{html}");
+            assert!(!html.contains("class=\"well\"") && !html.contains("class=\"failing\""), "{html}");
+        });
+    }
 }
 
 #[test]
@@ -184,7 +198,7 @@ fn what_cannot_be_told_is_said_before_what_fails_and_nothing_is_green_beside_it(
             with(samples, &runs(passes), Lang::En, |report| {
                 assert_eq!(report.verdict.exit_code(), code, "{part}");
                 assert!(report.headline.starts_with("Can't tell"), "{}", report.headline);
-                assert!(report.doubts[0].contains(part), "{:?}", report.doubts);
+                assert!(report.doubts[0].clause.contains(part), "{:?}", report.doubts);
                 let html = html(report);
                 assert!(!html.contains("class=\"well\""), "{html}");
                 let failing = html.find("<article").unwrap_or(html.len());
@@ -231,6 +245,34 @@ fn every_row_of_the_specification_has_its_text_shown() {
         let judgements = [judged(module.name, "i", &RUNNING, false)];
         let text = with(host(&[]), &judgements, Lang::En, |report| terminal(report, Colour(false)));
         assert!(text.contains(module.troubleshooting.en), "{}", module.name);
+    }
+}
+
+#[test]
+fn a_documented_text_that_misleads_has_a_right_sentence_beside_it() {
+    for (lang, says) in [(Lang::En, "is a symptom"), (Lang::PtBr, "é um sintoma")] {
+        with(host(&[]), &[judged("web", "default", &RUNNING, false)], lang, |report| {
+            for text in [terminal(report, Colour(false)), html(report), json(report)] {
+                assert!(text.contains(says), "{text}");
+            }
+        });
+    }
+}
+
+#[test]
+fn runs_that_failed_and_values_that_cannot_be_read_have_their_place() {
+    let samples: [Sample; 4] = [
+        UP,
+        (&LOG_LAST_FAILED_RUN, &["import", "import", "prod", "SOP-330011"], NOW - 7200.0),
+        (&CONFIGURATION_LAST_RELOAD_SUCCESSFUL, &["serverConf.xml"], 1.0),
+        (&CONFIGURATION_INVALID_VALUES, &["serverConf.xml"], 2.0),
+    ];
+    for (lang, run, values) in [
+        (Lang::En, "import@prod: the last one at 14:36 UTC (2 h); SOP-330011", "! conf/serverConf.xml: "),
+        (Lang::PtBr, "import@prod: a última em 14:36 UTC (2 h); SOP-330011", "2 valores não podem ser lidos"),
+    ] {
+        let text = with(host(&samples), &runs(true), lang, |report| terminal(report, Colour(false)));
+        assert!(text.contains(run) && text.contains(values), "{text}");
     }
 }
 
