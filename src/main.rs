@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 /// Prints help, the version, or what is wrong with the arguments. To a script, `check` with wrong arguments has told
 /// nothing of the host, which is another code than those of the other commands.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // Where the terminal is gone there is nobody to tell.
+    // Where the terminal is gone the text is lost.
     let _ = error.print();
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == cli::CHECK);
     match u8::try_from(error.exit_code()) {
@@ -71,7 +71,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 /// A line on standard error, which is not the log.
 fn eprintln_to_person(line: &str) {
-    // Where the terminal is gone there is nobody to tell.
+    // Where the terminal is gone the text is lost.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -102,7 +102,7 @@ fn next(queue: &Mutex<JobQueue>) -> Option<Job> {
     loop {
         {
             let mut state = locked(queue);
-            // Also after a wake-up that was meant for nobody.
+            // Also after a wake-up that was meant for no thread.
             state.idle.retain(|thread| thread.id() != this.id());
             if state.is_closed {
                 return None;

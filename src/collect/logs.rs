@@ -217,7 +217,7 @@ pub fn tells_runs(log: &OsStr) -> bool {
 }
 
 /// The module whose log it is: the one that the catalog names for it, also where `-tracefile:` put something behind the
-/// name (`<log>_debug`); a log that nobody is known to write stands for itself.
+/// name (`<log>_debug`); a log of no known module stands for itself.
 fn module_of(log: &str) -> &str {
     let named = |name: &str| MODULES.iter().find(|module| module.logs.contains(&name)).map(|module| module.name);
     let until = log.rmatch_indices('_').map(|(end, _)| &log[..end]);

@@ -113,11 +113,11 @@ pub struct Sources {
     pub proc: Arc<ProcRoot>,
     /// Ports that the operator says, because no configuration file does.
     pub ports: ports::PortOverrides,
-    /// The reader of the logs; none when nobody collects them.
+    /// The reader of the logs; none when their collector is off.
     pub logs: Option<Logs>,
-    /// The reader of the tracking logs; none when nobody collects them.
+    /// The reader of the tracking logs; none when their collector is off.
     pub tracking: Option<Tracking>,
-    /// The probes; none when nobody collects them.
+    /// The probes; none when their collector is off.
     pub probes: Option<Arc<Probes>>,
     /// When the storage was first used, in seconds since 1970-01-01 UTC; none without storage.
     pub first_start: Option<f64>,

@@ -1,6 +1,6 @@
 //! What the status page of pipelined told last: the documented indicators.
 //!
-//! Asks nobody: the probes have a schedule of their own (`source::probes`); whether they succeed is for the collector
+//! Sends no request: the probes have a schedule of their own (`source::probes`); whether they succeed is for the collector
 //! of probes.
 
 use std::sync::Arc;

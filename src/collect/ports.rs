@@ -287,7 +287,7 @@ impl Ports {
                     Some(SocketOwner::Other(holder)) => held.push(one.held(Some(holder.clone()))),
                     Some(SocketOwner::Hidden) => held.push(one.held(None)),
                     Some(SocketOwner::Unknown(miss)) => losses.add((*miss).into(), 1),
-                    // A socket without an owner is nobody's, and the search may not have come to it yet.
+                    // A socket may have no owner, or the search may not have come to it yet.
                     Some(SocketOwner::Nobody) | None => {}
                 }
             }
@@ -818,7 +818,7 @@ mod tests {
         assert_eq!(port(&snapshot, labels), (Some(0.0), None), "nothing listens there");
         syslogd.kill().unwrap();
         syslogd.wait().unwrap();
-        // It is still in the table of processes, but nobody can be asked for its namespace any more.
+        // It is still in the table of processes, but no process is left to ask for its namespace.
         let (snapshot, _) = collect(&ports, &host);
         assert_eq!(port(&snapshot, labels).1, None);
     }

@@ -1,6 +1,6 @@
 //! The last result of each probe: success, reason of failure, the redirection server's build, the Message Center queue.
 //!
-//! Asks nobody: the probes have a schedule of their own (`source::probes`). What pipelined tells is its own collector's.
+//! Sends no request: the probes have a schedule of their own (`source::probes`). What pipelined tells is its own collector's.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

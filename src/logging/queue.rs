@@ -1,6 +1,6 @@
 //! The queue between the program and whoever reads its log: who logs never waits, one thread writes.
 //!
-//! A pipe that nobody empties, a journal that hangs or a terminal that is held takes [`MAX_BYTES`] and no more; what
+//! A pipe without a reader, a journal that hangs or a terminal that is held takes [`MAX_BYTES`] and no more; what
 //! comes then is dropped and counted. Knows lines, not what is in them.
 
 use std::collections::VecDeque;

@@ -99,7 +99,7 @@ pub enum ConfError {
         /// What to do.
         remedy: &'static str,
     },
-    /// The XML declaration names an encoding that nobody knows.
+    /// The XML declaration names an unknown encoding.
     #[error("{at}: unknown encoding {label:?}: declare ISO-8859-15, UTF-8 or another that the file is saved in")]
     UnknownEncoding {
         /// Where.
@@ -168,7 +168,7 @@ pub struct ServerConf {
     invalid: usize,
 }
 
-/// Shows no values: nobody knows what an argument holds.
+/// Shows no values: an argument may hold anything.
 impl fmt::Debug for ServerConf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.iter().map(|(element, attribute, _)| (element, attribute))).finish()

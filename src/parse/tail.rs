@@ -142,7 +142,7 @@ fn leading_nul(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
 }
 
-/// What the first bytes of a file were, so that another file under the same inode number is told apart. It holds no
+/// What the first bytes of a file were, so that another file under the same inode number is recognised. It holds no
 /// text of the file: messages name people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {

@@ -9,7 +9,7 @@
 /// Why a path can't be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariableError {
-    /// A variable that nobody knows the value of.
+    /// A variable whose value is unknown.
     #[error("the variable $({0}) is not known")]
     Unknown(String),
     /// A `$(` without its `)`.

@@ -99,7 +99,7 @@ pub fn answer(options: ServeOptions, scrape: Arc<dyn Scrape>) -> Handler {
 struct Router {
     options: ServeOptions,
     scrape: Arc<dyn Scrape>,
-    /// By filter and budget, so that nobody's answer lacks what another had no time for.
+    /// By filter and budget, so that no answer lacks what another request had no time for.
     scrapes: SharedAnswers<(Filter, Duration), Response>,
     places: Semaphore,
     /// Probes wait for other hosts: they must not keep this one's metrics waiting.

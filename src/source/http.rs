@@ -173,7 +173,7 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// Reads the token from its file, which nobody but its owner may have access to. Blocks.
+    /// Reads the token from its file, to which only its owner may have access. Blocks.
     ///
     /// # Errors
     /// When the file can't be read, others can read it, or it holds no token.

@@ -57,13 +57,13 @@ pub const MAX_INSTANCES: usize = 1_000;
 /// there is no installation, one is looked for as often.
 const INTERVAL: Duration = Duration::from_millis(1_500);
 
-/// How often the background thread looks while nobody asks.
+/// How often the background thread looks while there are no requests.
 const UNASKED: Duration = Duration::from_secs(10);
 
 /// How long who asks waits for a look: longer than a disk takes that is not asleep.
 const ASK_PATIENCE: Duration = Duration::from_millis(50);
 
-/// When a look has hung for so long that nobody waits for it any more.
+/// When a look has hung for so long that no caller waits for it.
 const HANGS: Duration = Duration::from_secs(30);
 
 /// How soon it looks again when what it saw has to be confirmed.

@@ -188,7 +188,7 @@ pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
     Ok(targets::read(&bytes, path)?)
 }
 
-/// `--config.check`: reads the configuration file and every file that it names, asks nobody, and tells the number of
+/// `--config.check`: reads the configuration file and every file that it names, sends no request, and tells the number of
 /// targets.
 ///
 /// # Errors
@@ -336,7 +336,7 @@ impl Probes {
         asked.join_all().await;
     }
 
-    /// What is known of every probe now; asks nobody.
+    /// What is known of every probe now; sends no request.
     #[must_use]
     pub fn latest(&self) -> Vec<View> {
         self.entries().iter().filter_map(|entry| entry.view()).collect()

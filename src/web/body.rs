@@ -82,7 +82,7 @@ fn compress(body: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// The bytes of an answer on a connection that carries several at a time: they tell when nobody holds them any more.
+/// The bytes of an answer on a connection that carries several at a time: they tell when the last reference is gone.
 pub(super) fn told_when_taken(bytes: Bytes, phase: Arc<Phase>) -> Bytes {
     Bytes::from_owner(CountedBytes { bytes, phase })
 }

@@ -27,7 +27,7 @@ use super::slots::ConnectionSlot;
 use super::socket::Socket;
 use super::{BoxFuture, tls};
 
-/// How much of a body that nobody wants is read to be thrown away, in bytes, and for how long, so that the client may
+/// How much of an unwanted body is read to be thrown away, in bytes, and for how long, so that the client may
 /// finish sending and then reads the answer.
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ async fn speaking(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
 async fn serve(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
     let acceptor = match server.config.as_ref().map(ConfigFile::current).transpose() {
         Ok(active) => active.and_then(|active| active.tls()),
-        // Without TLS each request is told that there is an error; with it nobody is told anything.
+        // Without TLS each request is told that there is an error; with it the connection is closed without an answer.
         Err(_) => None,
     };
     if acceptor.is_none() && server.is_secured {

@@ -30,7 +30,7 @@ pub(super) struct EncodedResponse {
     pub(super) body: Bytes,
 }
 
-/// Answers a request of hyper's. A body that comes with it is not read: nobody here wants one.
+/// Answers a request of hyper's. A body that comes with it is not read: no path takes one.
 ///
 /// hyper itself holds the body of an answer to HEAD back.
 pub(super) async fn exchange(server: &Server, request: hyper::Request<Incoming>) -> EncodedResponse {

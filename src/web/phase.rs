@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// What a connection is about, shared by its socket, its requests and the server.
 ///
 /// A connection is *waiting* for a request, *answering* one, or has an answer that is *unread*. After an answer to a
-/// request whose body nobody wants it is *lingering*: the answer has been sent, and what the client still sends is
+/// request whose body is not read it is *lingering*: the answer has been sent, and what the client still sends is
 /// thrown away so that it reads the answer.
 #[derive(Debug)]
 pub(super) struct Phase {
@@ -50,7 +50,7 @@ impl Phase {
         }
     }
 
-    /// A request has arrived; until it is answered, nobody cuts the connection off.
+    /// A request has arrived; until it is answered, the connection is not cut off.
     pub(super) fn begin(&self) {
         self.has_asked.store(true, Ordering::Relaxed);
         self.answering.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +67,7 @@ impl Phase {
         self.idle.notify_one();
     }
 
-    /// An answer of `bytes` bytes has been taken, or nobody wants it any more.
+    /// An answer of `bytes` bytes has been taken, or is no longer wanted.
     pub(super) fn taken(&self, bytes: usize) {
         self.unread_bytes.fetch_sub(bytes, Ordering::Relaxed);
         if self.unread.fetch_sub(1, Ordering::Relaxed) == 1 {

@@ -1,4 +1,4 @@
-//! The places for connections, and who is cut off when there are too few of them, or too many bytes that nobody reads.
+//! The places for connections, and who is cut off when there are too few of them, or too many unread bytes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -130,7 +130,7 @@ mod tests {
         tokio::time::timeout(Duration::ZERO, phase.is_cut()).await.is_ok()
     }
 
-    /// A connection with an answer of `bytes` bytes that nobody has read.
+    /// A connection with an answer of `bytes` unread bytes.
     fn unread(phase: &Phase, bytes: usize) {
         phase.begin();
         phase.answered(bytes);
@@ -167,7 +167,7 @@ mod tests {
             held.push(slots.take(phase).await);
             unread(phase, 60);
         }
-        // Moments are told apart by the millisecond.
+        // Times differ by at least a millisecond.
         while phases[0].last_progress().elapsed() < Duration::from_millis(5) {
             tokio::task::yield_now().await;
         }

@@ -43,7 +43,7 @@ pub static ALERTS: &[AlertDef] = &[
         ..USUAL
     },
     AlertDef {
-        // How many redirections there are nobody tells. That there should be some is taken from the day before and from
+        // The number of redirections is unknown. That there should be some is taken from the day before and from
         // the same day of the week before: a Saturday is no Friday.
         name: "CampaignTrackingLogsMissing",
         expr: "increase(campaign_tracking_log_lines_total[2h] offset 7d) > {limit:tracking_lines}\n\

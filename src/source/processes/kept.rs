@@ -23,12 +23,12 @@ pub(super) enum Kept {
 }
 
 /// Keeps files open as long as the budget allows.
-pub(super) struct Keeper {
+pub(super) struct KeptFiles {
     pub(super) keeps: bool,
     pub(super) budget: usize,
 }
 
-impl Keeper {
+impl KeptFiles {
     /// Reads a file, and keeps it open when it may.
     pub(super) fn read<'b>(
         &mut self,

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use super::ancestry::{Seclusion, is_about_to_execute, is_below, seclusion};
 use super::ending::{CpuTicks, Ended};
 use super::groups::Groups;
-use super::kept::Keeper;
+use super::kept::KeptFiles;
 use super::owner::{NamedProcess, NotOurs, Ownership};
 use super::strangers::Strangers;
 use super::thread::LivingThread;
@@ -106,7 +106,7 @@ pub(super) struct Tracker {
     ended: Vec<Ended>,
     /// What parents got of children since the last walk.
     gained: BTreeMap<u32, CpuTicks>,
-    keeper: Keeper,
+    kept: KeptFiles,
     /// Since the last walk.
     losses: ReadLosses,
     failure: Option<ListingFailure>,
@@ -207,7 +207,7 @@ impl Tracker {
             seclusion: if abilities.keeps { seclusion(root) } else { Seclusion::No },
             ended: Vec::new(),
             gained: BTreeMap::new(),
-            keeper: Keeper { keeps: abilities.keeps, budget },
+            kept: KeptFiles { keeps: abilities.keeps, budget },
             losses: ReadLosses::default(),
             failure: None,
             pids: Vec::new(),
@@ -227,7 +227,7 @@ impl Tracker {
         self.owner.set_home(home);
         self.changes += 1;
         for process in std::mem::take(&mut self.campaign).values() {
-            self.keeper.release(process.files());
+            self.kept.release(process.files());
         }
         self.strangers = Strangers::default();
         self.others.clear();
@@ -348,7 +348,7 @@ impl Tracker {
     fn look(&mut self, root: &ProcRoot, pid: u32, now: Instant, why: Why) -> LookResult {
         let mut buffer = [0; STAT_BYTES];
         if let Some(process) = self.campaign.get_mut(&pid) {
-            let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
+            let read = self.kept.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
             match read.map(parse::stat) {
                 Ok(Some(stat)) if stat.start_ticks == process.start_ticks => {
                     self.look_again(root, &stat, now, why);
@@ -607,7 +607,7 @@ impl Tracker {
         if !process.born {
             // What it did before the exporter came is not counted: the counters would jump when the exporter restarts.
             let mut buffer = [0; IO_BYTES];
-            let read = self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer);
+            let read = self.kept.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer);
             process.io = read.ok().and_then(parse::io).unwrap_or_default();
         }
     }
@@ -633,7 +633,7 @@ impl Tracker {
         let process = self.campaign.remove(&pid)?;
         self.changes += 1;
         self.gained.remove(&pid);
-        self.keeper.release(process.files());
+        self.kept.release(process.files());
         if let Some(group) = process.group {
             self.groups.leave(group, now);
         }

@@ -289,7 +289,7 @@ impl Sockets {
                 (None, Err(miss)) => unknown = Some(miss),
             }
         }
-        // One that nobody holds any longer tells nothing of the others either.
+        // A socket without an owner says nothing about the others.
         let is_ownerless = claim.inodes.contains(&0);
         unknown.map(SocketOwner::Unknown).or(is_ownerless.then_some(SocketOwner::Nobody))
     }

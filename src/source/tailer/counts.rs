@@ -12,16 +12,16 @@ use super::runs::Runs;
 use crate::parse::line::{Code, Level, Line, LineReader, Memory, Message, Problem, Problems};
 use crate::parse::tail::{Lines, RawLine};
 
-/// The most levels that are told apart besides the documented ones.
+/// The most levels that are counted by name besides the documented ones.
 pub const MAX_OTHER_LEVELS: usize = 10;
 
 /// The longest name of a level, in bytes.
 pub const MAX_LEVEL_BYTES: usize = 32;
 
-/// The most error codes of one log that are told apart.
+/// The most error codes of one log that are counted by name.
 pub const MAX_CODES: usize = 100;
 
-/// The most error codes and levels of all logs together that are told apart.
+/// The most error codes and levels of all logs together that are counted by name.
 pub const MAX_NAMES: usize = 20_000;
 
 /// What stands for all names beyond the bounds.
@@ -64,7 +64,7 @@ pub struct Counts {
     pub refused: Option<(u64, i64)>,
 }
 
-/// How many names may still be told apart in all logs together.
+/// How many more names may be counted in all logs together.
 #[derive(Debug)]
 pub struct NameBudget(AtomicUsize);
 

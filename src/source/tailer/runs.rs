@@ -1,4 +1,4 @@
-//! The runs of a module that starts when needed, told apart by the process ids in its log.
+//! The runs of a module that starts when needed, distinguished by the process ids in its log.
 //!
 //! Runs of one module may overlap, and their messages are mixed. A log says neither where a run begins nor where it ends:
 //! a run is what one process id writes, until it has been silent for [`SILENT`] and its process is gone, or silent for
@@ -72,7 +72,7 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// As it was known before runs were told apart: the process that wrote last, and its errors.
+    /// As it was known before runs were distinguished: the process that wrote last, and its errors.
     #[must_use]
     pub fn of_last(pid: u64, errors: u64, last_time: i64) -> Self {
         let run = ProcessRun { pid, last_time, messages: 2, errors, failed: errors > 0, ..ProcessRun::default() };

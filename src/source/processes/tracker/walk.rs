@@ -34,7 +34,7 @@ impl Tracker {
             *gained = gained.plus(more);
         }
         let mut buffer = [0; IO_BYTES];
-        match self.keeper.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
+        match self.kept.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer).map(parse::io) {
             Ok(Some(io)) => {
                 let sum = totals.io.get_or_insert_default();
                 sum.read_bytes = sum.read_bytes.saturating_add(io.read_bytes.saturating_sub(process.io.read_bytes));
@@ -117,7 +117,7 @@ impl Tracker {
         let mut buffer = [0; STAT_BYTES];
         let process = self.campaign.get_mut(&pid)?;
         process.group?;
-        let read = self.keeper.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
+        let read = self.kept.read(&mut process.stat_file, now, || root.open_of(pid, "stat"), &mut buffer);
         let stat = match read.map(parse::stat) {
             Ok(Some(stat)) if stat.start_ticks == process.start_ticks => stat,
             Ok(Some(_)) | Err(Miss::Gone | Miss::NotAFile) => {
@@ -174,7 +174,7 @@ impl Tracker {
             }
         }
         let counted = if self.abilities.counts_descriptors && thread.is_empty() {
-            self.keeper.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| size(handle))
+            self.kept.with(&mut process.descriptors, now, || root.handle_of(pid, "fd"), |handle| size(handle))
         } else {
             match process.descriptors {
                 Kept::Denied(until) if now < until => Err(Miss::Denied),

@@ -569,7 +569,7 @@ fn a_log_split_by_day_is_one_log() {
     host.write("logins.21-06-01.log", errors(4));
     host.write("logins.21-06-02.log", errors(5));
     host.poll();
-    assert_eq!(host.log("logins").counts.levels[0], 13, "two days passed while nobody was there");
+    assert_eq!(host.log("logins").counts.levels[0], 13, "two days passed while the exporter was down");
     assert_eq!(host.log("logins").tally.skipped_bytes, 0);
 }
 
@@ -890,7 +890,7 @@ fn two_rotations_while_nobody_was_there_are_told() {
     host.poll();
     assert_eq!((host.errors(), host.skipped()), (504, 0));
     let tally = host.log("x").tally;
-    assert_eq!((tally.rotations, tally.generations_missed), (2, 1), "how much of it nobody knows");
+    assert_eq!((tally.rotations, tally.generations_missed), (2, 1), "how much of it is unknown");
 }
 
 #[test]
@@ -1000,7 +1000,7 @@ fn a_log_that_is_written_anew_in_place_goes_on() {
     host.write("x.log", errors(1));
     host.poll();
     assert_eq!((host.errors(), host.skipped()), (22, 0));
-    // While nobody was there.
+    // While the exporter was down.
     host.restart();
     let text = fs::read_to_string(host.path("x.log")).unwrap();
     rewrite(&host, &(text + &errors(2)));

@@ -210,7 +210,7 @@ fn a_restart_counts_every_line_once_and_keeps_the_places() {
     let view = host.prod();
     assert_eq!((view.files, view.totals, view.corrupt_files), (3, totals(5, 2), 2));
     assert_eq!(view.places, [place("0x1.log", 2), place("0x3.log", 1)]);
-    // Gone while nobody was there, with something unread.
+    // Gone while the exporter was down, with something unread.
     host.write("0x3.log", GOOD);
     fs::remove_file(host.path("0x2.log")).unwrap();
     host.restart();
