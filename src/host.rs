@@ -146,13 +146,13 @@ impl CampaignHost {
         let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
-        let environment = Arc::clone(&processes);
-        installation.ask_environment(Box::new(move || environment.variable(VAR_DIRECTORY.as_bytes())));
+        let running = Arc::clone(&processes);
+        installation.ask_processes(Box::new(move || running.running(VAR_DIRECTORY.as_bytes())));
         let follower = installation.follow().map_err(OpenError::Configuration)?;
         processes.set_installation(&installation.current());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
         if processes.was_sampled() && installation.was_looked_at() {
-            // Now a module's environment says where the logs are.
+            // Now the modules tell where the logs are, and which instances live.
             installation.poll();
         }
 

@@ -10,8 +10,8 @@ use crate::catalog::attributes::{
 };
 use crate::catalog::modules::{self, DEFAULT_INSTANCE, IN_MAIL, MTA};
 use crate::catalog::signals::exporter::{
-    CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP,
-    INSTALLATION_INFO,
+    CONFIGURATION_BACKUP_COPY, CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL,
+    CONFIGURATION_LAST_RELOAD_TIMESTAMP, CONFIGURATION_NOT_LOADED, INSTALLATION_INFO,
 };
 use crate::catalog::signals::logs::{IN_MAIL_POP_PERIOD, LOG_ROTATION_SIZE};
 use crate::catalog::signals::modules::{MODULE_EXPECTED, MODULE_MEMORY_ALERT, MODULE_MEMORY_WARNING};
@@ -20,6 +20,9 @@ use crate::catalog::{MetricDef, Module};
 use crate::label::label_of;
 use crate::snapshot::Samples;
 use crate::source::installation::{Failure, Installation};
+
+/// The most backup copies that are named.
+const MAX_COPIES: usize = 100;
 
 /// The collector `configuration`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +48,12 @@ impl Collector for Configuration {
             if !state.successful {
                 losses.add(state.failure.map_or(ErrorKind::Parse, kind_of), 1);
             }
+        }
+        for file in installation.copies.keys().take(MAX_COPIES) {
+            out.push(&CONFIGURATION_BACKUP_COPY, &[file], 1.0);
+        }
+        for instance in &installation.not_loaded {
+            out.push(&CONFIGURATION_NOT_LOADED, &[instance], 1.0);
         }
         if let Some(trouble) = &installation.trouble {
             losses.add(kind_of(trouble.failure), 1);

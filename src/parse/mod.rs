@@ -3,6 +3,7 @@
 pub mod cmdline;
 pub mod conf;
 pub mod config_file;
+pub mod copies;
 pub mod core_pattern;
 pub mod customer;
 pub mod diag;

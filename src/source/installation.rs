@@ -20,14 +20,21 @@
 //! The last good content of each file. An instance whose file is gone goes away; `serverConf.xml` (and
 //! `config-default.xml`, once it was there) can't go away, only be missing: then everything stays as it was.
 //! An instance whose file never could be read is left out: nothing is known of it.
+//!
+//! # What is no instance
+//! A file whose name is that of another one with a backup mark (`config-prod.bak.xml`: `parse::copies`) while no process of
+//! such an instance was seen, and none of its logs was written within [`FRESH`]. It is looked at again each time; what was
+//! an instance once stays one. A file that is newer than the running watchdog, of an instance with neither process nor log,
+//! was laid down and not loaded: nothing is expected of it until the watchdog starts anew or something of it runs.
 
 mod file;
 mod files;
+mod life;
 mod listing;
 mod search;
 mod var;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -43,12 +50,15 @@ use tracing::Level;
 use crate::catalog::Kind;
 use crate::catalog::modules::{DEFAULT_INSTANCE, IN_INSTANCE_FILES, module, residents};
 use crate::parse::conf::Settings;
-use crate::source::processes::Variable;
+use crate::source::processes::RunningModules;
 use crate::sync::locked;
 
 pub use file::MAX_FILE_BYTES;
 use files::Files;
 use search::Search;
+
+/// How recently a log of an instance was written that lives: longer than a weekend, shorter than a copy is kept.
+const FRESH: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The most instances that are followed; a host has a handful.
 pub const MAX_INSTANCES: usize = 1_000;
@@ -89,6 +99,10 @@ pub struct Installation {
     pub trouble: Option<Trouble>,
     /// How many instances' files are not followed: beyond [`MAX_INSTANCES`].
     pub left_out: usize,
+    /// Files of `conf` that are taken for backup copies, each with the file that it is a copy of. Nothing is read of them.
+    pub copies: BTreeMap<String, String>,
+    /// Instances whose file is newer than the watchdog, which has not read it: whether they have to run can't be told.
+    pub not_loaded: BTreeSet<String>,
     /// The names of the instances whose labels are not their names.
     pub names: BTreeMap<String, Vec<u8>>,
 }
@@ -148,7 +162,7 @@ impl Installation {
     }
 
     /// For each instance and resident module, in this order, whether the configuration starts it; none where no file
-    /// says so and the default is not documented.
+    /// says so and the default is not documented, or the file is not loaded yet.
     ///
     /// A shared module lives in the instance `default` alone, but for those that an instance's own file may start too; a
     /// module with a process for each instance in all others.
@@ -166,7 +180,8 @@ impl Installation {
                     Kind::Watchdog | Kind::Utility => false,
                 };
                 if lives_here && (module(name).is_some() || settings.mentions(name)) {
-                    expected.insert((instance.as_str(), name), settings.auto_start(name));
+                    let starts = settings.auto_start(name).filter(|_| !self.not_loaded.contains(instance));
+                    expected.insert((instance.as_str(), name), starts);
                 }
             }
         }
@@ -180,8 +195,8 @@ impl Installation {
     }
 }
 
-/// Asks for `XTK_VAR_DIR` in the environment of a running module.
-pub type Environment = Box<dyn Fn() -> Variable + Send + Sync>;
+/// Tells what runs.
+pub type Running = Box<dyn Fn() -> RunningModules + Send + Sync>;
 
 /// Tells the time; replaced in tests.
 pub type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
@@ -193,7 +208,7 @@ pub struct InstallationSource {
     /// Whether a look has ended.
     looked: AtomicBool,
     clock: Clock,
-    environment: OnceLock<Environment>,
+    running: OnceLock<Running>,
 }
 
 impl InstallationSource {
@@ -213,13 +228,13 @@ impl InstallationSource {
             current,
             looked: AtomicBool::new(false),
             clock,
-            environment: OnceLock::new(),
+            running: OnceLock::new(),
         }
     }
 
-    /// Has `XTK_VAR_DIR` asked for in the environment of a running module; once, before the first look.
-    pub fn ask_environment(&self, environment: Environment) {
-        let _ = self.environment.set(environment);
+    /// Has `running` asked at each look; once, before the first one.
+    pub fn ask_processes(&self, running: Running) {
+        let _ = self.running.set(running);
     }
 
     /// What is in force. Never waits for the disk.
@@ -243,8 +258,8 @@ impl InstallationSource {
 
     fn look(&self) -> bool {
         let mut files = locked(&self.files);
-        let environment = self.environment.get().map_or(Variable::Unknown, |ask| ask());
-        let dirty = files.look((self.clock)(), &environment);
+        let running = self.running.get().map(|ask| ask()).unwrap_or_default();
+        let dirty = files.look((self.clock)(), &running);
         for notice in files.notices() {
             notice.log();
         }

@@ -288,6 +288,11 @@ pub static INHIBITIONS: &[Inhibition] = &[
 
 /// Metrics that no alert and no panel asks for, and why.
 pub static UNUSED: &[(&str, &str)] = &[
+    ("campaign_configuration_backup_copy", "the status page and check name the file: a copy is no trouble"),
+    (
+        "campaign_configuration_not_loaded",
+        "the status page and check name the instance: it waits for the watchdog's start",
+    ),
     (
         "campaign_shared_memory_segments",
         "campaign_shared_memory_bytes and campaign_shared_memory_unattached_segments, which are asked for, tell more",

@@ -12,6 +12,10 @@ define_metrics! {
         "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
     CONFIGURATION_INVALID_VALUES: Gauge "campaign_configuration_invalid_values" [file]
         "Values of the Campaign configuration file that can't be read (a number that is none, a size with its unit): the one of serverConf.xml or the default holds in their place. The exporter's log names file and line.";
+    CONFIGURATION_BACKUP_COPY: Gauge "campaign_configuration_backup_copy" [file]
+        "Always 1: the file of the folder conf is taken for a backup copy and not read. Its name is that of another instance's file with a backup mark (bak, old, orig, copy, a date, ~), no process of such an instance was seen, and no log of it was written within seven days. At most 100 files.";
+    CONFIGURATION_NOT_LOADED: Gauge "campaign_configuration_not_loaded" [campaign_instance]
+        "Always 1: the instance's configuration file is newer than the running watchdog, and no process and no log of the instance was ever seen. Whether its modules have to run can't be told until the watchdog starts again: campaign_module_expected is absent.";
     PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
         "1 when Campaign's processes may be hidden from the exporter and none was ever seen, so that a module that is not seen may still run: /proc is mounted with hidepid, or the exporter is alone in a container; else 0.";
     PROCESSES_IGNORED: Gauge "campaign_processes_ignored" [reason]

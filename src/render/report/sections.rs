@@ -9,8 +9,8 @@ use crate::catalog::signals::crash::{
     CORE_FILES, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
 };
 use crate::catalog::signals::exporter::{
-    CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL, CONFIGURATION_LAST_RELOAD_TIMESTAMP,
-    SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS,
+    CONFIGURATION_BACKUP_COPY, CONFIGURATION_INVALID_VALUES, CONFIGURATION_LAST_RELOAD_SUCCESSFUL,
+    CONFIGURATION_LAST_RELOAD_TIMESTAMP, CONFIGURATION_NOT_LOADED, SCRAPE_COLLECTOR_ERRORS, SCRAPE_COLLECTOR_SUCCESS,
 };
 use crate::catalog::signals::indicators::{
     INDICATOR_ALERT_THRESHOLD, INDICATOR_FILE_MODIFIED, INDICATOR_FILE_VALID, INDICATOR_VALUE,
@@ -324,6 +324,14 @@ impl Finder<'_> {
             en: "can't be read as it is now; in force is the content from",
             pt_br: "não pode ser lido como está agora; em vigor está o conteúdo de",
         };
+        const COPY: Text = Text {
+            en: "taken for a backup copy, and not read: nothing runs or writes a log under its name",
+            pt_br: "considerado uma cópia de segurança e não lido: nada é executado nem grava logs com o seu nome",
+        };
+        const NOT_LOADED: Text = Text {
+            en: "newer than the watchdog: nothing is expected of it until the watchdog starts again",
+            pt_br: "mais recente que o watchdog: nada é esperado desta instância até que o watchdog reinicie",
+        };
         const NEVER: Text = Text { en: "can't be read, and never could be", pt_br: "não pode ser lido e nunca pôde" };
         const INVALID: [Text; 2] = [
             Text {
@@ -347,7 +355,11 @@ impl Finder<'_> {
             let needs_attention = !is_good || invalid.is_some();
             fact(format!("conf/{file}"), format!("{text}{}", invalid.unwrap_or_default()), needs_attention)
         });
-        facts.collect()
+        let copies = self.by_label(&CONFIGURATION_BACKUP_COPY).into_iter();
+        let copies = copies.map(|(file, _)| fact(format!("conf/{file}"), self.text(COPY), false));
+        let new = self.by_label(&CONFIGURATION_NOT_LOADED).into_iter();
+        let new = new.map(|(instance, _)| fact(instance, self.text(NOT_LOADED), false));
+        facts.chain(copies).chain(new).collect()
     }
 
     fn storage(&self) -> Vec<Fact> {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
@@ -88,6 +88,13 @@ impl Followed {
     pub(super) fn must_be_confirmed(&self) -> bool {
         let is_known_gone = matches!(self.failure, Some((Failure::Gone, _)));
         matches!(self.seen, Seen::Once(_)) || self.missed && !is_known_gone
+    }
+
+    /// Whether it was certainly written or put there after `time`, since 1970-01-01 UTC: start times of processes are known
+    /// to a second or two.
+    pub(super) fn is_after(&self, time: Duration) -> bool {
+        let (Seen::Once(seen) | Seen::Twice(seen)) = self.seen else { return false };
+        seen.changed.0.max(seen.modified.0) > time.as_secs().cast_signed().saturating_add(COARSEST_TICK_SECONDS)
     }
 
     /// Looks at the file and reads it when it looks different; whether anything about it is different then.

@@ -2,7 +2,7 @@
 //!
 //! Knows one look at the disk; when to look is for the parent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::mem::take;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,14 @@ use std::{fs, io};
 use tracing::Level;
 
 use super::file::{FileError, Followed, Signature};
+use super::life::Life;
 use super::listing::{CONF, Listing, SERVER, file_name, instance_in, instance_of, list};
 use super::search::Search;
 use super::var::VarFolder;
-use super::{Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
+use super::{FRESH, Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::conf::Settings;
-use crate::source::processes::Variable;
+use crate::source::processes::RunningModules;
 
 /// What is known of the installation's files.
 pub(super) struct Files {
@@ -27,8 +28,13 @@ pub(super) struct Files {
     home: Option<PathBuf>,
     home_missed: bool,
     var: VarFolder,
+    life: Life,
     trouble: Option<Trouble>,
     pub(super) followed: BTreeMap<String, Followed>,
+    /// Files that are taken for backup copies, each with the file that it is a copy of.
+    copies: BTreeMap<String, String>,
+    /// Instances whose file the watchdog has not read.
+    not_loaded: BTreeSet<String>,
     left_out: usize,
     /// The last listing, and how the folder looked before it.
     listed: Option<(Signature, Arc<Listing>)>,
@@ -44,8 +50,11 @@ impl Files {
             home: None,
             home_missed: false,
             var: VarFolder::default(),
+            life: Life::default(),
             trouble: None,
             followed: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            not_loaded: BTreeSet::new(),
             left_out: 0,
             listed: None,
             notices: Vec::new(),
@@ -55,12 +64,14 @@ impl Files {
     }
 
     /// Looks once; whether anything is different. What there is to report is in [`Files::notices`] then.
-    pub(super) fn look(&mut self, now: SystemTime, environment: &Variable) -> bool {
+    pub(super) fn look(&mut self, now: SystemTime, running: &RunningModules) -> bool {
         self.unconfirmed = false;
-        if let Some(home) = self.home_now() {
+        self.life.learn(running);
+        let home = self.home_now();
+        self.dirty |= self.var.look(home.as_deref(), &running.variable, &mut self.notices);
+        if let Some(home) = home {
             self.look_into(&home.join(CONF), now);
         }
-        self.dirty |= self.var.look(self.home.as_deref(), environment, &mut self.notices);
         take(&mut self.dirty)
     }
 
@@ -83,6 +94,8 @@ impl Files {
             shared: Settings::overlay(server.clone(), None),
             trouble: self.trouble.clone(),
             left_out: self.left_out,
+            copies: self.copies.clone(),
+            not_loaded: self.not_loaded.clone(),
             ..Installation::default()
         };
         for (label, file) in &self.followed {
@@ -123,6 +136,7 @@ impl Files {
             Ok(found) if self.home.as_ref() != Some(&found) => {
                 self.notice(Level::INFO, &found, "reading the Campaign installation in this folder".to_owned());
                 self.followed.clear();
+                self.life = Life::default();
                 self.home = Some(found);
                 self.dirty = true;
             }
@@ -140,7 +154,8 @@ impl Files {
             Ok(listing) => {
                 self.report_trouble(conf, None);
                 self.report_left_out(conf, listing.left_out);
-                for (label, name) in &listing.names {
+                self.set_copies_aside(conf, &listing, now);
+                for (label, name) in listing.names.iter().filter(|(label, _)| !self.copies.contains_key(*label)) {
                     self.followed.entry(label.clone()).or_insert_with(|| Followed::new(name)).name.clone_from(name);
                 }
                 Some(listing)
@@ -170,6 +185,7 @@ impl Files {
             let is_unlisted = listed.as_ref().is_some_and(|listed| !listed.names.contains_key(label));
             if let Some(instance) = instance.filter(|_| is_unlisted && is_whole) {
                 if file.missed {
+                    self.life.forget(instance);
                     let message = format!("the instance {instance:?} is gone with its file");
                     self.notices.push(Notice { level: Level::INFO, path, message });
                     self.dirty = true;
@@ -182,6 +198,53 @@ impl Files {
             self.unconfirmed |= file.must_be_confirmed();
             true
         });
+        self.find_not_loaded(conf);
+    }
+
+    /// Finds the files that are backup copies, for as long as nothing runs or writes under their names.
+    fn set_copies_aside(&mut self, conf: &Path, listing: &Listing, now: SystemTime) {
+        let var = self.var.place().unwrap_or(conf);
+        let since = now.checked_sub(FRESH);
+        let mut copies = BTreeMap::new();
+        for (label, original) in &listing.originals {
+            let (Some(instance), Some(file)) = (instance_of(label), listing.names.get(label)) else { continue };
+            if self.life.has_lived(instance, var, instance_in(file).unwrap_or_default(), since) {
+                continue;
+            }
+            self.dirty |= self.followed.remove(label).is_some();
+            copies.insert(label.clone(), original.clone());
+            if !self.copies.contains_key(label) {
+                let message = format!(
+                    "taken for a backup copy of {original}, and not read: its name is that one's with a backup mark, and \
+                     nothing runs or writes a log as the instance {instance:?}; give it another name if it is one"
+                );
+                self.notices.push(Notice { level: Level::INFO, path: conf.join(file), message });
+            }
+        }
+        self.dirty |= copies != self.copies;
+        self.copies = copies;
+    }
+
+    /// Finds the instances whose file came after the watchdog that would have to start them.
+    fn find_not_loaded(&mut self, conf: &Path) {
+        let var = self.var.place().unwrap_or(conf);
+        let mut not_loaded = BTreeSet::new();
+        for (label, file) in &self.followed {
+            let Some(instance) = instance_of(label).filter(|instance| *instance != DEFAULT_INSTANCE) else { continue };
+            let is_newer = self.life.watchdog_start().is_some_and(|start| file.is_after(start));
+            if is_newer && !self.life.has_lived(instance, var, instance_in(&file.name).unwrap_or_default(), None) {
+                not_loaded.insert(instance.to_owned());
+                if !self.not_loaded.contains(instance) {
+                    let message = format!(
+                        "newer than the watchdog, and nothing of the instance {instance:?} has run or written a log: it is \
+                         not loaded, and nothing is expected of it until the watchdog starts again"
+                    );
+                    self.notices.push(Notice { level: Level::INFO, path: conf.join(&file.name), message });
+                }
+            }
+        }
+        self.dirty |= not_loaded != self.not_loaded;
+        self.not_loaded = not_loaded;
     }
 
     /// The files of a folder. It is not listed again while it looks the same, and did so long enough before it was listed

@@ -1,6 +1,6 @@
 //! The configuration files below `conf/`, and the instances that they are of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,6 +10,7 @@ use super::MAX_INSTANCES;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::label::label_among;
 use crate::parse::cmdline::MAX_INSTANCE_BYTES;
+use crate::parse::copies::original_of;
 
 pub(super) const CONF: &str = "conf";
 pub(super) const SERVER: &str = "serverConf.xml";
@@ -19,6 +20,8 @@ const SUFFIX: &str = ".xml";
 /// The configuration files of the instances: label -> name.
 pub(super) struct Listing {
     pub(super) names: BTreeMap<String, OsString>,
+    /// Those that are called like backup copies, each with the file that it would be a copy of.
+    pub(super) originals: BTreeMap<String, String>,
     /// How many there are besides, beyond the limit.
     pub(super) left_out: usize,
 }
@@ -43,7 +46,14 @@ pub(super) fn list(conf: &Path) -> io::Result<Listing> {
             left_out += last.and_then(|label| names.remove(&label)).map_or(0, |_| 1);
         }
     }
-    Ok(Listing { names, left_out })
+    let instances: BTreeSet<&str> =
+        names.keys().filter_map(|label| instance_of(label)).chain([DEFAULT_INSTANCE]).collect();
+    let original = |label: &String| {
+        let original = original_of(instance_of(label)?, |name| instances.contains(name))?;
+        Some((label.clone(), file_name(original)))
+    };
+    let originals = names.keys().filter_map(original).collect();
+    Ok(Listing { names, originals, left_out })
 }
 
 /// The name of the instance whose file is called `name`. Editors' copies (`config-prod.xml~`, `.config-prod.xml.swp`,

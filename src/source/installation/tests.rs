@@ -1,7 +1,7 @@
 //! One test a hazard; nothing waits but the test of the thread.
 
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,6 @@ use super::file::{Seen, Signature};
 use super::*;
 use crate::logging::Page;
 use crate::source::as_plain_user;
-use crate::source::processes::Variable;
 
 const SERVER: &str = "<serverconf><mta args='-shared'/></serverconf>";
 const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
@@ -26,6 +25,7 @@ struct Host {
     folder: TempDir,
     source: Arc<InstallationSource>,
     time: Arc<AtomicU64>,
+    running: RunningModules,
 }
 
 impl Host {
@@ -47,7 +47,7 @@ impl Host {
         let clock = Box::new(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)));
         let home = is_given.then(|| folder.path().join("nl6"));
         let source = Arc::new(InstallationSource::with(home, folder.path(), clock));
-        Host { folder, source, time }
+        Host { folder, source, time, running: RunningModules::default() }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -71,7 +71,7 @@ impl Host {
         let mut files = locked(&self.source.files);
         let mut reported = Vec::new();
         for _ in 0..4 {
-            files.look((self.source.clock)(), &Variable::Unknown);
+            files.look((self.source.clock)(), &self.running);
             reported.extend(files.notices().into_iter().map(|notice| format!("{} {}", notice.level, notice.message)));
             if !files.must_be_confirmed() {
                 *locked(&self.source.current) = Arc::new(files.installation());
@@ -626,4 +626,91 @@ fn what_is_reported_reaches_the_log() {
     assert_eq!(errors.len(), 1, "{text}");
     assert!(errors[0].contains("nothing of it is in force: line 2, column 22: the file ends too early"), "{text}");
     assert!(errors[0].contains("nl6/conf/serverConf.xml"), "{text}");
+}
+
+/// Processes of these instances, below a watchdog that has run since `watchdog_start`.
+fn running(instances: &[&str], watchdog_start: u64) -> RunningModules {
+    RunningModules {
+        instances: Some(instances.iter().map(|instance| Arc::from(*instance)).collect()),
+        watchdog_start: Some(Duration::from_secs(watchdog_start)),
+        ..RunningModules::default()
+    }
+}
+
+#[test]
+fn a_backup_copy_is_no_instance_until_something_runs_or_writes_there() {
+    let mut host = Host::new();
+    host.set_time(UNIX_EPOCH.elapsed().unwrap().as_secs());
+    for name in ["prod.bak", "prod-20240101", "prod (copy)", "default.old", "prod-2", "stage_old"] {
+        host.write(&format!("config-{name}.xml"), PROD);
+    }
+    let told = host.looks();
+    assert_eq!(host.instances(), ["default", "prod", "prod-2", "stage_old"]);
+    assert_eq!(told.iter().filter(|line| line.starts_with("INFO taken for a backup copy of")).count(), 4, "{told:?}");
+    let copies = host.source.current().copies.clone();
+    assert_eq!(copies["config-default.old.xml"], "config-default.xml");
+    assert!(!host.source.current().files.contains_key("config-prod.bak.xml"));
+    assert_eq!(host.looks(), [""; 0], "told once");
+
+    host.running = running(&["prod.bak"], 0);
+    host.looks();
+    let log = host.path("nl6/var/prod-20240101/log/mta.log");
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    fs::write(&log, "").unwrap();
+    let week_ago = UNIX_EPOCH.elapsed().unwrap() - FRESH - Duration::from_secs(60);
+    let at = |time: Duration| File::options().write(true).open(&log).unwrap().set_modified(UNIX_EPOCH + time).unwrap();
+    at(week_ago);
+    host.looks();
+    assert_eq!(host.instances(), ["default", "prod", "prod-2", "prod.bak", "stage_old"], "its log is old");
+    at(week_ago + Duration::from_secs(120));
+    host.looks();
+    let alive = ["default", "prod", "prod-2", "prod-20240101", "prod.bak", "stage_old"];
+    assert_eq!(host.instances(), alive);
+
+    host.running = running(&[], 0);
+    at(week_ago);
+    host.looks();
+    assert_eq!(host.instances(), alive, "what was an instance stays one while it is stopped");
+}
+
+#[test]
+fn an_instance_that_becomes_a_copy_of_a_new_one_goes_away() {
+    let host = Host::new();
+    host.write("config-stage.bak.xml", PROD);
+    host.looks();
+    assert_eq!(host.instances(), ["default", "prod", "stage.bak"], "of nothing that is there");
+    host.write("config-stage.xml", PROD);
+    host.looks();
+    assert_eq!(host.instances(), ["default", "prod", "stage"]);
+    fs::remove_file(host.conf("config-stage.bak.xml")).unwrap();
+    host.looks();
+    assert!(host.source.current().copies.is_empty());
+}
+
+#[test]
+fn of_what_is_laid_down_and_not_loaded_nothing_is_expected() {
+    let mut host = Host::new();
+    let expects = |host: &Host| host.source.current().expected()[&("prod", "mta")];
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
+    assert_eq!(expects(&host), Some(true), "no watchdog runs");
+    host.running = running(&[], now - 60);
+    let told = host.looks();
+    assert_eq!(expects(&host), None, "{told:?}");
+    assert!(told.iter().any(|line| line.contains("not loaded")), "{told:?}");
+    host.running = RunningModules::default();
+    host.looks();
+    assert_eq!(expects(&host), None, "the processes were being looked at");
+    host.running = running(&[], now + 60);
+    host.looks();
+    assert_eq!(expects(&host), Some(true), "the watchdog has read it");
+    host.running = running(&["prod"], now - 60);
+    host.looks();
+    assert_eq!(expects(&host), Some(true), "something of it runs");
+
+    let mut host = Host::new();
+    host.running = running(&[], now - 60);
+    fs::create_dir_all(host.path("nl6/var/prod/log")).unwrap();
+    fs::write(host.path("nl6/var/prod/log/mta.log"), "").unwrap();
+    host.looks();
+    assert_eq!(expects(&host), Some(true), "it has run before");
 }

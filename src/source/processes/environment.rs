@@ -1,11 +1,12 @@
-//! What a variable is in the environment that Campaign's processes were started with.
-//!
-//! Knows one variable of one process; what it is good for is for whoever asks.
+//! What Campaign's processes tell of the installation: a variable of the environment that they were started with, which
+//! instances there are, since when the watchdog runs. What it is good for is for whoever asks.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::TryLockError;
+use std::sync::{Arc, TryLockError};
+use std::time::Duration;
 
 use super::ProcessSource;
 use crate::parse::process as parse;
@@ -18,10 +19,22 @@ const MAX_ENVIRONMENT: u64 = 1 << 20;
 /// How many processes are asked at most, until one tells.
 const MAX_ASKED: usize = 8;
 
+/// What Campaign's processes tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunningModules {
+    /// What the asked variable is.
+    pub variable: Variable,
+    /// The instances of which a process was seen; none while a look at the processes is being taken.
+    pub instances: Option<BTreeSet<Arc<str>>>,
+    /// When the running watchdog started, since 1970-01-01 UTC.
+    pub watchdog_start: Option<Duration>,
+}
+
 /// What is known of a variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Variable {
     /// No process of the installation runs, or none of them may be asked.
+    #[default]
     Unknown,
     /// The processes do not have it.
     Unset,
@@ -40,6 +53,18 @@ pub(super) struct KnownVariable {
 }
 
 impl ProcessSource {
+    /// What the processes tell, of the variable `name` among others. Does not wait for a look that is being taken.
+    pub fn running(&self, name: &[u8]) -> RunningModules {
+        let variable = self.variable(name);
+        let tracker = match self.tracker.try_lock() {
+            Ok(tracker) => tracker,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return RunningModules { variable, ..RunningModules::default() },
+        };
+        let (instances, watchdog_start) = (Some(tracker.instances()), tracker.watchdog_start());
+        RunningModules { variable, instances, watchdog_start }
+    }
+
     /// The variable `name` in the environment of a running process of this installation: the watchdog's, else another's.
     ///
     /// Does not wait for a look at the processes that is being taken: then it is what it was before.

@@ -66,6 +66,11 @@ impl Groups {
         self.configured = instances;
     }
 
+    /// The instances that have groups.
+    pub(super) fn instances(&self) -> BTreeSet<Arc<str>> {
+        self.ids.keys().map(|(_, instance)| Arc::clone(instance)).collect()
+    }
+
     /// The group of a module and an instance, `other` for what is beyond the bounds; one process more is in it.
     pub(super) fn join(&mut self, module: &str, instance: &str) -> GroupId {
         let module = match is_documented(module) {

@@ -35,7 +35,7 @@ use crate::source::kit::ProcRoot;
 use crate::source::limits::DescriptorBudget;
 use crate::sync::locked;
 use environment::KnownVariable;
-pub use environment::Variable;
+pub use environment::{RunningModules, Variable};
 pub use owner::NotOurs;
 use tracker::Tracker;
 

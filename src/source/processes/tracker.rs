@@ -19,7 +19,7 @@
 
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
@@ -654,6 +654,21 @@ impl Tracker {
         let (first, rest): (Vec<_>, Vec<_>) =
             self.campaign.iter().filter(|(_, process)| process.group.is_some()).partition(|(_, one)| is_watchdog(one));
         first.into_iter().chain(rest).take(most).map(|(pid, process)| (*pid, process.start_ticks)).collect()
+    }
+
+    /// The instances of which a process was seen.
+    pub(super) fn instances(&self) -> BTreeSet<Arc<str>> {
+        self.groups.instances()
+    }
+
+    /// When the running watchdog started, since 1970-01-01 UTC.
+    pub(super) fn watchdog_start(&self) -> Option<Duration> {
+        let of_watchdog = |process: &&Tracked| {
+            let group = process.group.and_then(|group| self.groups.get(group));
+            group.is_some_and(|group| *group.module == *WATCHDOG.name)
+        };
+        let start = self.campaign.values().filter(of_watchdog).map(|process| process.start_ticks).min()?;
+        Some(self.ticks.boot? + self.ticks.duration(start))
     }
 
     fn forget_other(&mut self, pid: u32) {
