@@ -466,7 +466,7 @@ mod tests {
         assert_eq!((up("web", "default"), up("mta", "prod"), up("stat", "stage")), (Some(1.0), Some(1.0), Some(1.0)));
         let processes = |module, instance| snapshot.value(&MODULE_PROCESSES, &labels(module, instance));
         assert_eq!((processes("mtachild", "prod"), processes("unknown", "default")), (Some(2.0), Some(2.0)));
-        assert_eq!(processes("caf\u{fffd}", "stage"), Some(1.0));
+        assert_eq!(processes("café", "stage"), Some(1.0));
         let verbose = |module, instance| snapshot.value(&MODULE_VERBOSE, &labels(module, instance));
         assert_eq!((verbose("mta", "prod"), verbose("mta", "stage")), (Some(0.0), Some(1.0)));
         assert_eq!(snapshot.value(&MODULE_OPEN_FDS_RATIO, &["web", "default"]), Some(0.75));

@@ -58,7 +58,7 @@ pub fn original_of(name: &str, is_instance: impl Fn(&str) -> bool) -> Option<&st
     let is_before =
         |(original, mark): &(&str, &str)| !mark.starts_with(char::is_alphanumeric) && is_copy(original, mark);
     let is_behind = |(mark, original): &(&str, &str)| !mark.ends_with(char::is_alphanumeric) && is_copy(original, mark);
-    let before = cuts().filter(is_before).last().map(|(original, _)| original);
+    let before = cuts().rfind(is_before).map(|(original, _)| original);
     before.or_else(|| cuts().find(is_behind).map(|(_, original)| original))
 }
 
@@ -71,7 +71,7 @@ fn is_mark(text: &str) -> bool {
     // `(2)`, as file managers name a second file.
     let is_counted = text.contains('(') && words.iter().all(|word| is_number(word));
     let is_known = |word: &&str| is_marking(word) || is_number(word) || FILLERS.contains(word);
-    (marks || is_day || is_counted || text.contains('~')) && words.iter().all(|word| is_known(&word))
+    (marks || is_day || is_counted || text.contains('~')) && words.iter().all(is_known)
 }
 
 /// A word such as `bak`, `old2` or `20240101T1200`.

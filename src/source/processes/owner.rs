@@ -91,13 +91,14 @@ struct OwnHome {
 }
 
 impl OwnHome {
-    /// Looks at the installation in `home`.
-    fn at(home: &Path) -> OwnHome {
+    /// Looks at the installation in `home`, whose folder `var` is `var` where that was moved.
+    fn at(home: &Path, var: Option<&Path>) -> OwnHome {
         let mut paths = vec![home.to_owned()];
         paths.extend(home.canonicalize().ok().filter(|canonical| canonical != home));
         let bin = home.join("bin");
         let inside = ["", "conf", "var", "bin/nlserver"].map(|name| home.join(name));
-        let users = inside.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.uid()).collect();
+        let inside = inside.iter().map(PathBuf::as_path).chain(var);
+        let users = inside.filter_map(|path| path.metadata().ok()).map(|metadata| metadata.uid()).collect();
         let ancestors = paths.iter().flat_map(|path| path.ancestors().skip(1).map(move |above| (above, path)));
         let roots = ancestors
             .filter_map(|(above, path)| Some((file_id(above)?, Path::new("/").join(path.strip_prefix(above).ok()?))));
@@ -172,6 +173,8 @@ pub(super) struct Ownership {
     is_kernels: bool,
     home: Option<OwnHome>,
     path: Option<PathBuf>,
+    /// The folder `var`, where `XTK_VAR_DIR` moves it.
+    var: Option<PathBuf>,
     /// The user of the watchdog, where the installation's files do not tell whose it is.
     watchdog_user: Option<u32>,
     looked: Option<Instant>,
@@ -186,6 +189,16 @@ impl Ownership {
     /// Another installation.
     pub(super) fn set_home(&mut self, home: &Path) {
         *self = Ownership { path: Some(home.to_owned()), ..Ownership::new(self.is_kernels) };
+    }
+
+    /// The folder `var` of the installation: who owns it is Campaign's user.
+    pub(super) fn set_var(&mut self, var: Option<&Path>, now: Instant) {
+        if self.var.as_deref() != var {
+            self.var = var.map(Path::to_owned);
+            if self.home.is_some() {
+                self.look(now);
+            }
+        }
     }
 
     /// Where the installation is.
@@ -245,7 +258,8 @@ impl Ownership {
     fn look(&mut self, now: Instant) {
         self.looked = Some(now);
         // One that can't be looked at now is still what it was.
-        let home = self.path.as_deref().map(OwnHome::at).filter(|home| !home.users.is_empty());
+        let home = self.path.as_deref().map(|path| OwnHome::at(path, self.var.as_deref()));
+        let home = home.filter(|home| !home.users.is_empty());
         self.home = home.or(self.home.take());
     }
 
@@ -453,6 +467,23 @@ mod tests {
         let mut owner = Ownership { path: Some("/nonexistent/nl6".into()), ..owner() };
         owner.look(Instant::now());
         assert_eq!(owner.judge(&evidence()), Ok(()));
+    }
+
+    #[test]
+    fn the_owner_of_a_moved_var_is_campaigns_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, var) = (folder.path().join("nl6"), folder.path().join("elsewhere"));
+        std::fs::create_dir(&home).unwrap();
+        std::fs::create_dir(&var).unwrap();
+        std::os::unix::fs::chown(&home, Some(SUPERUSER), None).unwrap();
+        std::os::unix::fs::chown(&var, Some(OWNER), None).unwrap();
+        let mut owner = Ownership { path: Some(home), ..Ownership::new(true) };
+        let now = Instant::now();
+        assert!(!owner.is_user(OWNER, now));
+        owner.set_var(Some(&var), now);
+        assert!(owner.is_user(OWNER, now) && !owner.is_user(STRANGER, now));
+        owner.set_var(None, now);
+        assert!(!owner.is_user(OWNER, now), "it was moved back");
     }
 
     #[test]

@@ -223,8 +223,15 @@ impl Tracker {
         self.installation = Arc::clone(installation);
         self.groups.set_configured(installation.instances.keys().cloned().collect());
         // One that is not known for a moment is still where it was.
-        let Some(home) = installation.home.as_deref().filter(|home| self.owner.home() != Some(*home)) else { return };
-        self.owner.set_home(home);
+        let Some(home) = installation.home.as_deref() else { return };
+        let is_another = self.owner.home() != Some(home);
+        if is_another {
+            self.owner.set_home(home);
+        }
+        self.owner.set_var(installation.var.as_deref(), Instant::now());
+        if !is_another {
+            return;
+        }
         self.changes += 1;
         for process in std::mem::take(&mut self.campaign).values() {
             self.kept.release(process.files());
