@@ -139,7 +139,7 @@ struct Stage {
     relay: Relay,
     mailbox: Mailbox,
     prometheus: Prometheus,
-    _alertmanager: Alertmanager,
+    alertmanager: Alertmanager,
 }
 
 impl Stage {
@@ -165,17 +165,7 @@ impl Stage {
 
     #[track_caller]
     fn let_pass(&self, name: &str, minutes: u32) {
-        let scrapes = f64::from(minutes) * 60.0 / PACE;
-        let count = || -> Result<f64, String> {
-            let series = self.prometheus.query(&format!("max(count_over_time(up{{job=\"{name}\"}}[1h]))"))?;
-            let value = series.first().and_then(|one| one["value"][1].as_str()?.parse().ok());
-            value.ok_or_else(|| "no scrape".to_owned())
-        };
-        let from = wait_for("a first scrape", LIMIT, count);
-        wait_for(&format!("{minutes} minutes of {name}"), LIMIT, || match count() {
-            Ok(now) if now >= from + scrapes => Ok(()),
-            other => Err(format!("{from} and {scrapes}: {other:?}")),
-        });
+        let_pass(&self.prometheus, name, minutes);
     }
 
     /// The alerts of the host that have fired, without those that are only good to know.
@@ -187,6 +177,22 @@ impl Stage {
         names.sort();
         names
     }
+}
+
+/// Waits until `prometheus` has scraped the host `name` for so many minutes of the real time.
+#[track_caller]
+fn let_pass(prometheus: &Prometheus, name: &str, minutes: u32) {
+    let scrapes = f64::from(minutes) * 60.0 / PACE;
+    let count = || -> Result<f64, String> {
+        let series = prometheus.query(&format!("max(count_over_time(up{{job=\"{name}\"}}[1h]))"))?;
+        let value = series.first().and_then(|one| one["value"][1].as_str()?.parse().ok());
+        value.ok_or_else(|| "no scrape".to_owned())
+    };
+    let from = wait_for("a first scrape", LIMIT, count);
+    wait_for(&format!("{minutes} minutes of {name}"), LIMIT, || match count() {
+        Ok(now) if now >= from + scrapes => Ok(()),
+        other => Err(format!("{from} and {scrapes}: {other:?}")),
+    });
 }
 
 fn name_of(series: &serde_json::Value) -> String {
@@ -461,6 +467,23 @@ fn prometheus_configuration(rules: &Path, jobs: &[&str], relay: &Relay, alertman
     )
 }
 
+/// A Prometheus of its own is restarted while a module is down: that is no news.
+fn restart_prometheus(stage: &Stage, folder: &Path, rules: &Path) {
+    const JOB: &str = "prometheus-restarted";
+    fs::create_dir(folder).unwrap();
+    stage.relay.set(JOB, Answer::Text(of_fleet(1)));
+    let configuration = prometheus_configuration(rules, &[JOB], &stage.relay, &stage.alertmanager.address);
+    let mut prometheus = Prometheus::start_with(folder, &configuration);
+    let_pass(&prometheus, JOB, 2);
+    stage.relay.set(JOB, Answer::Text(of_fleet(0)));
+    stage.await_mail(JOB, "firing CampaignMtaDown");
+    prometheus.process.terminate();
+    prometheus = Prometheus::start_with(folder, &configuration);
+    // Longer than the alert waits anew.
+    let_pass(&prometheus, JOB, 8);
+    assert_eq!(stage.told(JOB), ["firing CampaignMtaDown"]);
+}
+
 fn start_host<'a>(row: &Row, stage: &'a Stage, folder: &'a Path) -> Host<'a> {
     fs::create_dir(folder).unwrap();
     let simulator = Simulator::create(folder, &["--set", "restartDelayMs=50"]);
@@ -493,7 +516,7 @@ fn every_fault_is_as_many_notifications_as_it_is_worth() {
     relay.set("fleet", Answer::Text(of_fleet(1)));
     let configuration = prometheus_configuration(&rules, &jobs, &relay, &alertmanager.address);
     let prometheus = Prometheus::start_with(folder, &configuration);
-    let stage = Stage { relay, mailbox, prometheus, _alertmanager: alertmanager };
+    let stage = Stage { relay, mailbox, prometheus, alertmanager };
 
     let lived: Vec<_> = std::thread::scope(|scope| {
         let hosts: Vec<_> = rows
@@ -509,10 +532,12 @@ fn every_fault_is_as_many_notifications_as_it_is_worth() {
                 })
             })
             .collect();
+        let restarted = scope.spawn(|| restart_prometheus(&stage, &folder.join("prometheus-restarted"), &rules));
         stage.let_pass("fleet", 2);
         stage.relay.set("fleet", Answer::Text(of_fleet(0)));
         stage.await_mail("fleet", "firing CampaignModuleDownOnManyHosts");
         stage.let_pass("fleet", 6);
+        restarted.join().unwrap();
         hosts.into_iter().map(|host| host.join().unwrap()).collect()
     });
 
