@@ -344,8 +344,8 @@ pub static ALERTS: &[AlertDef] = &[
     },
     AlertDef {
         name: "CampaignLogLinesUnread",
-        expr: "sum without (log) (rate(campaign_log_unparsed_lines_total[30m]))\n\
-               \x20 / (sum without (log, level) (rate(campaign_log_messages_total[30m])) + sum without (log) (rate(campaign_log_unparsed_lines_total[30m])))\n\
+        expr: "module:campaign_log_unparsed_lines:increase20m\n\
+               \x20 / (module:campaign_log_messages:increase20m + module:campaign_log_unparsed_lines:increase20m)\n\
                \x20 > {limit:unparsed_ratio}",
         told: "max without (log) (campaign_log_size_bytes)",
         labels: OF_MODULE,
