@@ -22,6 +22,12 @@ pub static RECORDS: &[RecordingRule] = &[
     },
     RecordingRule {
         group: "campaign_logs",
+        name: "module:campaign_log_unparsed_lines:increase20m",
+        labels: OF_MODULE,
+        expr: "sum without (log) (increase(campaign_log_unparsed_lines_total[20m]))",
+    },
+    RecordingRule {
+        group: "campaign_logs",
         name: "module:campaign_log_last_message_timestamp_seconds:max",
         labels: OF_MODULE,
         expr: "max without (log) (campaign_log_last_message_timestamp_seconds)",
