@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::WebError;
 
 /// How many connections the system may hold ready for us.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
 
 /// Where to listen.
 ///
