@@ -118,7 +118,7 @@ pub struct CampaignHost {
     name: String,
     config_file: Option<PathBuf>,
     /// The instances whose pipelined ran at the last look.
-    pipelined: Instances,
+    pipelined: RunningInstances,
     _sampler: Sampler,
     follower: Follower,
     _logs: Option<TailerThread<LogsView>>,
@@ -289,14 +289,14 @@ fn host_name(procfs: &Path) -> String {
 }
 
 /// Instances of a module.
-type Instances = Arc<Mutex<BTreeSet<String>>>;
+type RunningInstances = Arc<Mutex<BTreeSet<String>>>;
 
 /// The probes of the configured targets; without a file, of what there is on this host, where `pipelined` has the
 /// instances whose pipelined runs.
 fn probes(
     options: &cli::Host,
     installation: &Arc<InstallationSource>,
-    pipelined: &Instances,
+    pipelined: &RunningInstances,
 ) -> Result<Arc<Probes>, ProbesError> {
     let probes = match &options.config_file {
         Some(file) => Probes::configured(probes::load(file)?)?,

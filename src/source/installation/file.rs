@@ -23,7 +23,7 @@ const COARSEST_TICK_SECONDS: i64 = 2;
 
 /// Which file it is, and what changes when it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Signature {
+pub(super) struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -31,9 +31,9 @@ pub(super) struct Signature {
     changed: (i64, i64),
 }
 
-impl Signature {
-    pub(super) fn of(metadata: &Metadata) -> Signature {
-        Signature {
+impl FileStamp {
+    pub(super) fn of(metadata: &Metadata) -> FileStamp {
+        FileStamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
@@ -55,9 +55,9 @@ pub(super) enum Seen {
     /// It is to be read in any case.
     Unread,
     /// So, once: it is read again although it looks the same, for a write within the same tick of the clock doesn't show.
-    Once(Signature),
+    Once(FileStamp),
     /// So, twice in a row.
-    Twice(Signature),
+    Twice(FileStamp),
 }
 
 /// One file.
@@ -100,7 +100,7 @@ impl Followed {
     /// Looks at the file and reads it when it looks different; whether anything about it is different then.
     pub(super) fn check(&mut self, path: &Path, now: SystemTime, notices: &mut Vec<Notice>) -> bool {
         let signature = match fs::metadata(path) {
-            Ok(metadata) => Signature::of(&metadata),
+            Ok(metadata) => FileStamp::of(&metadata),
             Err(error) => {
                 let error = FileError::from(error);
                 let is_first_miss = matches!(error, FileError::Gone) && !self.missed && self.last_success.is_some();
@@ -224,7 +224,7 @@ mod tests {
         let path = Path::new("config-prod.xml");
         let mut file = Followed::new(path.as_os_str());
         let mut notices = Vec::new();
-        file.seen = Seen::Twice(Signature { device: 1, inode: 1, size: 1, modified: (1, 1), changed: (1, 1) });
+        file.seen = Seen::Twice(FileStamp { device: 1, inode: 1, size: 1, modified: (1, 1), changed: (1, 1) });
         for is_first in [true, false, false] {
             let error = FileError::from(io::Error::from(io::ErrorKind::PermissionDenied));
             assert_eq!(file.fail(&error, path, &mut notices), is_first);

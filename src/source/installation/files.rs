@@ -12,7 +12,7 @@ use std::{fs, io};
 
 use tracing::Level;
 
-use super::file::{FileError, Followed, Signature};
+use super::file::{FileError, FileStamp, Followed};
 use super::life::Life;
 use super::listing::{CONF, Listing, SERVER, file_name, instance_in, instance_of, list};
 use super::search::Search;
@@ -37,7 +37,7 @@ pub(super) struct Files {
     not_loaded: BTreeSet<String>,
     left_out: usize,
     /// The last listing, and how the folder looked before it.
-    listed: Option<(Signature, Arc<Listing>)>,
+    listed: Option<(FileStamp, Arc<Listing>)>,
     notices: Vec<Notice>,
     dirty: bool,
     unconfirmed: bool,
@@ -250,7 +250,7 @@ impl Files {
     /// The files of a folder. It is not listed again while it looks the same, and did so long enough before it was listed
     /// last for a change in between to show.
     fn list(&mut self, conf: &Path, now: SystemTime) -> io::Result<Arc<Listing>> {
-        let signature = Signature::of(&fs::metadata(conf)?);
+        let signature = FileStamp::of(&fs::metadata(conf)?);
         if let Some((seen, listing)) = &self.listed
             && *seen == signature
         {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use super::Notice;
-use super::file::Signature;
+use super::file::FileStamp;
 use crate::catalog::attributes::VAR_DIRECTORY;
 use crate::parse::customer::{Exported, exported};
 use crate::source::kit::files::read_regular;
@@ -24,7 +24,7 @@ const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
 #[derive(Default)]
 pub(super) struct VarFolder {
     /// What the script exported, and how it looked when it was read.
-    script: Option<(Signature, Option<Exported>)>,
+    script: Option<(FileStamp, Option<Exported>)>,
     place: Option<PathBuf>,
     told: Option<String>,
 }
@@ -79,7 +79,7 @@ impl VarFolder {
     /// What the script exports. It is read again when it looks different.
     fn of_script(&mut self, home: &Path) -> Option<Exported> {
         let path = home.join(SCRIPT);
-        let Ok(signature) = std::fs::metadata(&path).map(|metadata| Signature::of(&metadata)) else {
+        let Ok(signature) = std::fs::metadata(&path).map(|metadata| FileStamp::of(&metadata)) else {
             self.script = None;
             return None;
         };
