@@ -56,7 +56,7 @@ impl Browser {
     /// Makes the window `width` CSS pixels wide, and prefers the colours of `scheme`: `light` or `dark`.
     #[track_caller]
     pub(crate) fn show_as(&self, width: u32, scheme: &str) {
-        let screen = json!({ "width": width, "height": 400, "deviceScaleFactor": 1, "mobile": false });
+        let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         for (command, parameters) in [("setDeviceMetricsOverride", screen), ("setEmulatedMedia", media)] {
             self.command("goog/cdp/execute", &json!({ "cmd": format!("Emulation.{command}"), "params": parameters }));
