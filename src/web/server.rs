@@ -85,6 +85,22 @@ pub(super) struct Server {
     pub(super) closing: watch::Receiver<bool>,
 }
 
+impl Server {
+    /// Cuts off one connection for its descriptor: of those that have never asked anything the oldest, wherever it has
+    /// its place, so that a client that has just come can say what it wants.
+    fn make_room(&self) {
+        let is_older = match (self.slots.first_silent(), self.silent.first_silent()) {
+            (Some(one), Some(other)) => one < other,
+            (one, None) => one.is_some(),
+            (None, _) => false,
+        };
+        let [first, second] = if is_older { [&self.slots, &self.silent] } else { [&self.silent, &self.slots] };
+        if !first.make_room() {
+            second.make_room();
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, server: Arc<Server>) {
     let mut closing = server.closing.clone();
     let mut connections = JoinSet::new();
@@ -109,9 +125,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 failures.warn(&error);
-                if !server.silent.make_room() {
-                    server.slots.make_room();
-                }
+                server.make_room();
                 tokio::select! {
                     _ = closing.wait_for(|closing| *closing) => break,
                     () = sleep(failures.back_off()) => {}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::phase::Phase;
 
@@ -89,6 +90,11 @@ impl Slots {
             }
             self.freed.notified().await;
         }
+    }
+
+    /// When the oldest connection that has never asked anything was opened.
+    pub(super) fn first_silent(&self) -> Option<Instant> {
+        self.taken().phases.values().find(|phase| phase.has_never_asked()).map(|phase| phase.opened())
     }
 
     /// Ends one connection where that can be done, for its descriptor; false when there is none.
