@@ -213,18 +213,17 @@ fn a_read_of_proc_that_never_ends_costs_no_scrape_its_deadline() {
 }
 
 #[test]
-fn a_collector_that_hangs_costs_the_others_nothing_and_is_well_again_when_its_file_is() {
+fn a_fifo_in_place_of_a_table_fails_its_collector_alone_until_the_table_is_back() {
     let host = Host::new();
     let table = "proc/sysvipc/shm";
     host.stall(table);
-    // A scrape that leaves less than a second is not counted.
-    let exporter = host.start("--web.timeout-offset=8");
+    let exporter = host.start(DUE_LATE);
     let success = "campaign_scrape_collector_success";
-    let errors = |kind: &str| format!("campaign_scrape_collector_errors_total{{collector=\"crash\",kind=\"{kind}\"}}");
-    for (timeouts, busy) in [(1.0, 0.0), (2.0, 0.0)] {
+    for times in [1.0, 2.0] {
         let metrics = scrape(&exporter, table);
-        assert_eq!(metrics.value(&errors("timeout")), Some(timeouts));
-        assert_eq!(metrics.value(&errors("busy")), Some(busy));
+        let errors = "campaign_scrape_collector_errors_total{collector=\"crash\",kind=\"parse\"}";
+        assert_eq!(metrics.value(errors), Some(times));
+        assert_eq!(stalled(&metrics), BTreeMap::new());
         let failing: Vec<_> = metrics.series(success).into_iter().filter(|(_, value)| *value == 0.0).collect();
         assert_eq!(failing, [(&*format!("{success}{{collector=\"crash\"}}"), 0.0)]);
         assert!(metrics.value("campaign_module_up{module=\"mta\",campaign_instance=\"prod\"}").is_some());
