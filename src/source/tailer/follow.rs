@@ -231,6 +231,7 @@ impl LogFollower {
                     // Deleted; or rotated and not there again yet, maybe not for the first time.
                     if self.generations.is_empty() || !self.missing.is_empty() || self.is_last_unlinked() {
                         self.advance();
+                        self.note_removal();
                     }
                     break;
                 }
@@ -257,6 +258,14 @@ impl LogFollower {
             self.advance();
         }
         self.has_more()
+    }
+
+    /// The last file has no name any more and no other is there: it was deleted, and no rotation.
+    fn note_removal(&mut self) {
+        let is_unlinked = self.is_last_unlinked();
+        if let Some(last) = self.generations.back_mut() {
+            last.was_removed = is_unlinked;
+        }
     }
 
     /// The generation at `place` has the log's own name: it is the last, also when it was moved away and back.

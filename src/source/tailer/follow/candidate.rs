@@ -81,6 +81,7 @@ impl FileCandidate {
             rested: 0,
             current: self.is_current,
             follows: self.known.map_or(follows, |known| known.follows),
+            was_removed: false,
             handle: self.handle,
         }
     }

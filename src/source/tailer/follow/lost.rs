@@ -49,7 +49,7 @@ impl LogFollower {
     /// and how large they were, is told by the one that is there.
     pub(super) fn account_for_unseen(&mut self, oldest: Option<&Metadata>) {
         let Some(oldest) = oldest else { return };
-        let Some(last) = self.generations.back() else { return };
+        let Some(last) = self.generations.back().filter(|last| !last.was_removed) else { return };
         let Some(Ok(last)) = last.handle.file().map(File::metadata) else { return };
         if last.nlink() > 0 {
             return;

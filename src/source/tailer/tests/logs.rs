@@ -339,6 +339,28 @@ fn a_generation_that_passed_unseen_is_no_guess_in_bytes_where_sizes_differ() {
 }
 
 #[test]
+fn nothing_is_missed_between_a_log_that_was_deleted_and_the_next_one() {
+    let mut host = Host::running();
+    host.write("x.log", errors(1));
+    host.poll();
+    fs::remove_file(host.path("x.log")).unwrap();
+    host.poll();
+    // The next one lives for a moment only, long after the last one was deleted.
+    let clock = host.path("clock");
+    let ticked = |path: &Path| {
+        fs::write(path, "").unwrap();
+        path.metadata().unwrap().modified().unwrap()
+    };
+    let began = ticked(&clock);
+    while ticked(&clock) < began + Duration::from_millis(60) {}
+    host.write("x.log", errors(1));
+    host.rotate("x");
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (2, 0));
+    assert_eq!(host.log("x").tally.generations_missed, 0);
+}
+
+#[test]
 fn an_inode_number_that_is_used_again_is_no_known_file() {
     // File systems give the number of a deleted file to the next one.
     let mut host = Host::running();
