@@ -493,20 +493,24 @@ fn http_2_without_agreement_is_refused_in_words_of_http_1() {
     }
 }
 
+/// A log that a test reads.
+struct Log(&'static Mutex<Vec<u8>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn nothing_that_a_client_sends_is_logged_as_a_warning() {
     static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-    struct Log;
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            LOG.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let server =
-        Server::start_logging(Limits { connections: 4, ..within(Duration::from_millis(200)) }, sizes(), || Log);
+        Server::start_logging(Limits { connections: 4, ..within(Duration::from_millis(200)) }, sizes(), || Log(&LOG));
     for request in [
         "",
         "G",
@@ -633,16 +637,7 @@ fn the_end_does_not_wait_for_ever() {
 #[test]
 fn the_real_address_is_logged() {
     static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-    struct Log;
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            LOG.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let server = Server::start_logging(Limits::default(), sizes(), || Log);
+    let server = Server::start_logging(Limits::default(), sizes(), || Log(&LOG));
     let address = server.address;
     assert_eq!(server.get("/").status, 200);
     server.end().unwrap();
