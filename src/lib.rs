@@ -8,18 +8,19 @@
 //! |---|---|---|
 //! | [`catalog`] | the specification as data: modules, metrics, checks, alerts | nothing |
 //! | `label` | names of the machine as label values | nothing |
+//! | `stamp` | how a file looks, and whether it was changed since it was read | nothing |
 //! | `sync` | a lock that outlives a panic | nothing |
 //! | [`pool`] | a set of threads | `sync` |
 //! | [`logging`] | the exporter's own log: levels, logfmt, JSON; never blocks | nothing |
 //! | [`service`] | the service manager: readiness, watchdog, sockets | nothing |
 //! | [`parse`] | bytes in, values out, no I/O | `catalog`, `label` |
-//! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse`, `pool`, `sync` |
+//! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse`, `pool`, `stamp`, `sync` |
 //! | [`source::kit`] | what every source needs, once; imports no other source | `parse`, `sync` |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog`, `label` |
 //! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
 //! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | `catalog`, `health`, `label`, `parse`, `pool`, `snapshot`, `source`, `sync` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `health`, `snapshot` |
-//! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `sync` |
+//! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`, `sync` |
 //! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
 //! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
 //! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync`, `web` |
@@ -39,5 +40,6 @@ pub mod serve;
 pub mod service;
 pub mod snapshot;
 pub mod source;
+mod stamp;
 mod sync;
 pub mod web;

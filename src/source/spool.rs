@@ -16,12 +16,13 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::kit::{Miss, files};
+use crate::stamp::{FileStamp, ReadStamp};
 
 /// How many levels of folders below the folder itself are looked into.
 pub const MAX_DEPTH: usize = 2;
@@ -31,9 +32,6 @@ pub const MAX_ENTRIES: u64 = 5_000_000;
 
 /// How long what is remembered of a folder may answer.
 const FULL_LOOK: Duration = Duration::from_secs(60);
-
-/// The coarsest clock of a file system: a folder that changed so shortly before a look may have changed again after it.
-const TICK: f64 = 2.0;
 
 /// What a look at a folder found.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,18 +57,11 @@ pub struct SpoolFolder(Option<Remembered>);
 /// What a full look found, and how to tell that it still holds.
 #[derive(Debug)]
 struct Remembered {
-    began: (Instant, SystemTime),
+    began: Instant,
     content: SpoolContent,
     oldest: Option<PathBuf>,
-    /// The folder and those in it, each with its identity and its time of change.
-    folders: Vec<(PathBuf, Signature)>,
-}
-
-/// Device, inode and time of change of a folder.
-type Signature = (u64, u64, f64);
-
-fn signature(stat: &Stat) -> Signature {
-    (stat.st_dev, stat.st_ino, files::modified(stat))
+    /// The folder and those in it, each as it looked.
+    folders: Vec<(PathBuf, ReadStamp)>,
 }
 
 impl SpoolFolder {
@@ -79,14 +70,18 @@ impl SpoolFolder {
     /// # Errors
     /// When the folder itself can't be read. What vanishes while it looks is no error: that is what a spool is for.
     pub fn look(&mut self, path: &Path) -> Result<SpoolContent, Miss> {
+        self.look_at(path, SystemTime::now())
+    }
+
+    fn look_at(&mut self, path: &Path, now: SystemTime) -> Result<SpoolContent, Miss> {
         if let Some(known) = self.0.as_ref().filter(|known| known.holds(path)) {
             return Ok(SpoolContent { at: SystemTime::now(), ..known.content.clone() });
         }
         self.0 = None;
-        let began = (Instant::now(), SystemTime::now());
-        let mut walk = SpoolWalk::default();
+        let began = Instant::now();
+        let mut walk = SpoolWalk::new(now);
         walk.list(&files::open(path)?, path, 0)?;
-        let SpoolWalk { files, oldest, denied, failed, seen, folders } = walk;
+        let SpoolWalk { files, oldest, denied, failed, seen, folders, .. } = walk;
         let (oldest, path) = oldest.map_or((None, None), |(oldest, path)| (Some(oldest), Some(path)));
         let is_cut = seen >= MAX_ENTRIES;
         let content = SpoolContent { files, oldest, denied, failed, is_cut, at: SystemTime::now() };
@@ -100,36 +95,37 @@ impl SpoolFolder {
 impl Remembered {
     /// Whether nothing has come or gone since, and the oldest file was not written.
     fn holds(&self, path: &Path) -> bool {
-        let began = self.began.1.duration_since(UNIX_EPOCH).map_or(0.0, |began| began.as_secs_f64());
-        let is_same = |(path, known): &(PathBuf, Signature)| {
-            let now = rustix::fs::stat(path).map(|stat| signature(&stat));
-            now == Ok(*known) && known.2 + TICK < began
-        };
         let is_unwritten = |path: &PathBuf| {
             rustix::fs::lstat(path).is_ok_and(|stat| Some(files::modified(&stat)) == self.content.oldest)
         };
-        self.began.0.elapsed() < FULL_LOOK
+        self.began.elapsed() < FULL_LOOK
             && self.folders.first().is_some_and(|(known, _)| known == path)
-            && self.folders.iter().all(is_same)
+            && self.folders.iter().all(|(path, known)| known.holds_at(path))
             && self.oldest.as_ref().is_none_or(is_unwritten)
     }
 }
 
-#[derive(Default)]
 struct SpoolWalk {
+    /// When the look began.
+    now: SystemTime,
     files: u64,
     oldest: Option<(f64, PathBuf)>,
     denied: u64,
     failed: u64,
     /// Files and folders that were looked at.
     seen: u64,
-    folders: Vec<(PathBuf, Signature)>,
+    folders: Vec<(PathBuf, ReadStamp)>,
 }
 
 impl SpoolWalk {
+    fn new(now: SystemTime) -> SpoolWalk {
+        SpoolWalk { now, files: 0, oldest: None, denied: 0, failed: 0, seen: 0, folders: Vec::new() }
+    }
+
     /// Counts the files of one folder, which is at `path`, then those of the folders in it.
     fn list(&mut self, one: &OwnedFd, path: &Path, depth: usize) -> Result<(), Errno> {
-        self.folders.push((path.to_owned(), signature(&rustix::fs::fstat(one)?)));
+        let stamp = ReadStamp::new(FileStamp::of(&rustix::fs::fstat(one)?), self.now);
+        self.folders.push((path.to_owned(), stamp));
         let mut below: Vec<CString> = Vec::new();
         files::for_each(one, &mut |name, told| {
             self.seen += 1;
@@ -198,25 +194,23 @@ mod tests {
         file(path.join("a/one"), 5000);
         file(path.join("two"), 4000);
         file(path.join("three"), 6000);
-        let settle = || {
-            for folder in [path.to_owned(), path.join("a")] {
-                File::open(folder).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
-            }
-        };
-        settle();
         let mut folder = SpoolFolder::default();
-        let mut seen = || folder.look(path).map(|spool| (spool.files, spool.oldest)).unwrap();
-        assert_eq!([seen(), seen()], [(3, Some(4000.0)); 2]);
+        let now = SystemTime::now();
+        let mut seen_at = |now| folder.look_at(path, now).map(|spool| (spool.files, spool.oldest)).unwrap();
+        let later = now + Duration::from_secs(60);
+        assert_eq!([seen_at(later), seen_at(later)], [(3, Some(4000.0)); 2]);
         file(path.join("two"), 5500);
-        assert_eq!(seen(), (3, Some(5000.0)), "the oldest was written");
+        assert_eq!(seen_at(later), (3, Some(5000.0)), "the oldest was written");
         file(path.join("three"), 1000);
-        assert_eq!(seen(), (3, Some(5000.0)), "nobody writes times of before; at the next full look it counts");
+        assert_eq!(seen_at(later), (3, Some(5000.0)), "nobody writes times of before; at the next full look it counts");
         std::fs::remove_file(path.join("a/one")).unwrap();
-        assert_eq!(seen(), (2, Some(1000.0)));
+        assert_eq!(seen_at(later), (2, Some(1000.0)));
         write(path.join("a/new"), "").unwrap();
-        assert_eq!(seen().0, 3, "in the tick of the change before");
+        assert_eq!(seen_at(now).0, 3);
+        file(path.join("three"), 500);
+        assert_eq!(seen_at(later), (3, Some(500.0)), "so soon after a change nothing is remembered");
         std::fs::remove_dir_all(path.join("a")).unwrap();
-        assert_eq!(seen().0, 2);
+        assert_eq!(seen_at(later).0, 2);
     }
 
     fn file(path: impl AsRef<Path>, age: u64) {

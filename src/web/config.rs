@@ -1,9 +1,8 @@
 //! The web configuration in force: read again whenever a file of it has changed, without a restart. One that breaks
 //! later closes the server: nobody gets in by a rule that nobody can read.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::{Response, tls};
 use crate::parse::config_file::{ConfigFileError, MAX_FILE_BYTES};
 use crate::parse::webconfig::{self, RateLimit, WebConfig};
 use crate::pool::PoolError;
+use crate::stamp::ReadStamp;
 
 /// Why a web configuration can't be in force.
 #[derive(Debug, thiserror::Error)]
@@ -60,36 +60,26 @@ struct Latest {
     active: Option<Arc<Active>>,
 }
 
+impl Latest {
+    /// Whether nothing can have changed since.
+    fn holds(&self) -> bool {
+        self.all_are(ReadStamp::holds_at)
+    }
+
+    /// Whether every file looks as it did then.
+    fn looks_the_same(&self) -> bool {
+        self.all_are(ReadStamp::looks_the_same_at)
+    }
+
+    fn all_are(&self, as_then: impl Fn(&ReadStamp, &Path) -> bool) -> bool {
+        self.files.iter().all(|(path, stamp)| {
+            stamp.as_ref().map_or_else(|| ReadStamp::at(path).is_err(), |stamp| as_then(stamp, path))
+        })
+    }
+}
+
 /// Files, as they were before they were read; none: not there.
-type Stamps = Vec<(PathBuf, Option<Stamp>)>;
-
-/// How a file was when it was read.
-#[derive(PartialEq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        std::fs::metadata(path).ok().map(|metadata| Stamp::from(&metadata))
-    }
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
+type Stamps = Vec<(PathBuf, Option<ReadStamp>)>;
 
 /// The configuration is broken, which the log has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,10 +132,13 @@ impl ConfigFile {
     /// The configuration as the files are now.
     pub(super) fn current(&self) -> Result<Arc<Active>, Broken> {
         let mut latest = locked(&self.latest);
-        if latest.files.iter().any(|(path, stamp)| Stamp::of(path) != *stamp) {
+        if !latest.holds() {
+            let (was_broken, looks_the_same) = (latest.active.is_none(), latest.looks_the_same());
             let (files, active) = read(&self.path);
-            let was_broken = latest.active.is_none();
-            *latest = Latest { files, active: self.tell(active, was_broken) };
+            // What was written a moment ago is read at every request. That is told once.
+            let is_told = looks_the_same && active.is_err() == was_broken;
+            let active = if is_told { active.ok().map(Arc::new) } else { self.tell(active, was_broken) };
+            *latest = Latest { files, active };
         }
         latest.active.clone().ok_or(Broken)
     }
@@ -205,7 +198,7 @@ impl Active {
 /// Reads everything; the files that were looked at come along whatever the result.
 fn read(path: &Path) -> (Stamps, Result<Active, ConfigError>) {
     // Before what they hold: a change meanwhile is seen the next time.
-    let mut files = vec![(path.to_owned(), Stamp::of(path))];
+    let mut files = vec![(path.to_owned(), ReadStamp::at(path).ok())];
     let active = read_into(path, &mut files);
     (files, active)
 }
@@ -214,7 +207,7 @@ fn read_into(path: &Path, files: &mut Stamps) -> Result<Active, ConfigError> {
     let bytes = read_file(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let mut config = webconfig::read(&bytes, path)?;
     let Some(settings) = &config.tls else { return Ok(Active { config, tls: None }) };
-    files.extend(tls::files(settings).map(|path| (path.to_owned(), Stamp::of(path))));
+    files.extend(tls::files(settings).map(|path| (path.to_owned(), ReadStamp::at(path).ok())));
     let (server, warning) = tls::server_config(settings, config.http2)
         .map_err(|error| ConfigError::Tls { path: path.to_owned(), problem: error.to_string() })?;
     config.warnings.extend(warning);

@@ -1,12 +1,10 @@
 //! One configuration file: read when it looks different, its last good content, and what is wrong with it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use tracing::Level;
 
@@ -14,40 +12,10 @@ use super::{Failure, Notice};
 use crate::parse::conf::{ConfError, ServerConf};
 use crate::source::kit::Miss;
 use crate::source::kit::files::read_regular;
+use crate::stamp::FileStamp;
 
 /// The most bytes that a configuration file may have.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
-
-/// Times of FAT are even seconds; most others are far finer.
-const COARSEST_TICK_SECONDS: i64 = 2;
-
-/// Which file it is, and what changes when it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileStamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl FileStamp {
-    pub(super) fn of(metadata: &Metadata) -> FileStamp {
-        FileStamp {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether the last change was longer before `now` than the coarsest clock of a file system ticks.
-    pub(super) fn is_settled_at(&self, now: SystemTime) -> bool {
-        let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-        since > self.changed.0.saturating_add(COARSEST_TICK_SECONDS)
-    }
-}
 
 /// How a file looked when it was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,17 +58,16 @@ impl Followed {
         matches!(self.seen, Seen::Once(_)) || self.missed && !is_known_gone
     }
 
-    /// Whether it was certainly written or put there after `time`, since 1970-01-01 UTC: start times of processes are known
-    /// to a second or two.
+    /// Whether it was certainly written or put there after `time`, since 1970-01-01 UTC.
     pub(super) fn is_after(&self, time: Duration) -> bool {
         let (Seen::Once(seen) | Seen::Twice(seen)) = self.seen else { return false };
-        seen.changed.0.max(seen.modified.0) > time.as_secs().cast_signed().saturating_add(COARSEST_TICK_SECONDS)
+        seen.is_after(time.as_secs())
     }
 
     /// Looks at the file and reads it when it looks different; whether anything about it is different then.
     pub(super) fn check(&mut self, path: &Path, now: SystemTime, notices: &mut Vec<Notice>) -> bool {
-        let signature = match fs::metadata(path) {
-            Ok(metadata) => FileStamp::of(&metadata),
+        let signature = match FileStamp::at(path) {
+            Ok(stamp) => stamp,
             Err(error) => {
                 let error = FileError::from(error);
                 let is_first_miss = matches!(error, FileError::Gone) && !self.missed && self.last_success.is_some();
@@ -224,7 +191,7 @@ mod tests {
         let path = Path::new("config-prod.xml");
         let mut file = Followed::new(path.as_os_str());
         let mut notices = Vec::new();
-        file.seen = Seen::Twice(FileStamp { device: 1, inode: 1, size: 1, modified: (1, 1), changed: (1, 1) });
+        file.seen = Seen::Twice(FileStamp::at(Path::new("/")).unwrap());
         for is_first in [true, false, false] {
             let error = FileError::from(io::Error::from(io::ErrorKind::PermissionDenied));
             assert_eq!(file.fail(&error, path, &mut notices), is_first);

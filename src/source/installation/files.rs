@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::io;
 use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use std::{fs, io};
 
 use tracing::Level;
 
-use super::file::{FileError, FileStamp, Followed};
+use super::file::{FileError, Followed};
 use super::life::Life;
 use super::listing::{CONF, Listing, SERVER, file_name, instance_in, instance_of, list};
 use super::search::Search;
@@ -21,6 +21,7 @@ use super::{FRESH, Failure, FileState, Installation, MAX_INSTANCES, Notice, Trou
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::conf::Settings;
 use crate::source::processes::RunningModules;
+use crate::stamp::{FileStamp, ReadStamp};
 
 /// What is known of the installation's files.
 pub(super) struct Files {
@@ -37,7 +38,7 @@ pub(super) struct Files {
     not_loaded: BTreeSet<String>,
     left_out: usize,
     /// The last listing, and how the folder looked before it.
-    listed: Option<(FileStamp, Arc<Listing>)>,
+    listed: Option<(ReadStamp, Arc<Listing>)>,
     notices: Vec<Notice>,
     dirty: bool,
     unconfirmed: bool,
@@ -250,17 +251,15 @@ impl Files {
     /// The files of a folder. It is not listed again while it looks the same, and did so long enough before it was listed
     /// last for a change in between to show.
     fn list(&mut self, conf: &Path, now: SystemTime) -> io::Result<Arc<Listing>> {
-        let signature = FileStamp::of(&fs::metadata(conf)?);
+        let stamp = FileStamp::at(conf)?;
         if let Some((seen, listing)) = &self.listed
-            && *seen == signature
+            && seen.holds_for(&stamp)
         {
             return Ok(Arc::clone(listing));
         }
         self.listed = None;
         let listing = Arc::new(list(conf)?);
-        if signature.is_settled_at(now) {
-            self.listed = Some((signature, Arc::clone(&listing)));
-        }
+        self.listed = Some((ReadStamp::new(stamp, now), Arc::clone(&listing)));
         Ok(listing)
     }
 

@@ -11,10 +11,11 @@ use std::time::{Instant, UNIX_EPOCH};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-use super::file::{FileStamp, Seen};
+use super::file::Seen;
 use super::*;
 use crate::logging::Page;
 use crate::source::as_plain_user;
+use crate::stamp::FileStamp;
 
 const SERVER: &str = "<serverconf><mta args='-shared'/></serverconf>";
 const PROD: &str = "<serverconf><mta autoStart='true'/></serverconf>";
@@ -147,7 +148,7 @@ fn a_second_write_that_looks_like_the_first_is_not_missed() {
     let mut files = locked(&host.source.files);
     let file = files.followed.get_mut("config-prod.xml").unwrap();
     assert!(matches!(file.seen, Seen::Once(_)));
-    file.seen = Seen::Once(FileStamp::of(&path.metadata().unwrap()));
+    file.seen = Seen::Once(FileStamp::at(&path).unwrap());
     drop(files);
     assert!(host.source.poll());
     assert_eq!(host.source.current().instances["prod"].module("mta").args, "2");

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use super::Notice;
-use super::file::FileStamp;
 use crate::catalog::attributes::VAR_DIRECTORY;
 use crate::parse::customer::{Exported, exported};
 use crate::source::kit::files::read_regular;
 use crate::source::processes::Variable;
+use crate::stamp::ReadStamp;
 
 const SCRIPT: &str = "customer.sh";
 const FOLDER: &str = "var";
@@ -24,7 +24,7 @@ const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
 #[derive(Default)]
 pub(super) struct VarFolder {
     /// What the script exported, and how it looked when it was read.
-    script: Option<(FileStamp, Option<Exported>)>,
+    script: Option<(ReadStamp, Option<Exported>)>,
     place: Option<PathBuf>,
     told: Option<String>,
 }
@@ -76,16 +76,14 @@ impl VarFolder {
         is_new
     }
 
-    /// What the script exports. It is read again when it looks different.
+    /// What the script exports. It is read again where it may have changed.
     fn of_script(&mut self, home: &Path) -> Option<Exported> {
         let path = home.join(SCRIPT);
-        let Ok(signature) = std::fs::metadata(&path).map(|metadata| FileStamp::of(&metadata)) else {
+        if !self.script.as_ref().is_some_and(|(seen, _)| seen.holds_at(&path)) {
             self.script = None;
-            return None;
-        };
-        if self.script.as_ref().is_none_or(|(seen, _)| *seen != signature) {
+            let stamp = ReadStamp::at(&path).ok()?;
             let script = read_regular(&path, MAX_SCRIPT_BYTES).unwrap_or_default();
-            self.script = Some((signature, exported(&script, VAR_DIRECTORY)));
+            self.script = Some((stamp, exported(&script, VAR_DIRECTORY)));
         }
         self.script.as_ref().and_then(|(_, exported)| exported.clone())
     }

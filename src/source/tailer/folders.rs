@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::follow::Begin;
 use super::kind::{ListedFile, LogKind, Names};
@@ -17,6 +16,7 @@ use super::watch::Hinted;
 use super::{Difference, FirstSurvey, Tailer, TailerPhase};
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
+use crate::stamp::ReadStamp;
 
 /// So many events of one folder in one turn make it polled, for [`FLOOD`].
 const FLOOD_EVENTS: u32 = 64;
@@ -26,9 +26,6 @@ const FLOOD: Duration = Duration::from_secs(30);
 
 /// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// The clock that files' times come from ticks this often, at the slowest.
-const TICK: Duration = Duration::from_millis(20);
 
 /// How hints of a folder are to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +46,8 @@ pub(super) struct Folder {
     pub(super) is_instance: bool,
     /// Device and inode, when last listed.
     pub(super) identity: Option<(u64, u64)>,
-    /// Its time of change and the wall clock, when last listed.
-    pub(super) listed: Option<(SystemTime, SystemTime)>,
+    /// How it looked when it was last listed.
+    pub(super) listed: Option<ReadStamp>,
     pub(super) hints: Hints,
     /// Whether writes by another machine would go unheard.
     pub(super) remote: bool,
@@ -71,18 +68,10 @@ impl Folder {
         self.remote || self.hints != Hints::Come
     }
 
-    /// Whether names may have come or gone since it was listed. A change within the same tick of the clock would not
-    /// show in its time, so that a time of just then says nothing.
+    /// Whether names may have come or gone since it was listed.
     pub(super) fn has_changed(&self) -> bool {
-        has_changed(&self.path, self.listed)
+        !self.listed.is_some_and(|listed| listed.holds_at(&self.path))
     }
-}
-
-/// The same of a folder that was `listed` when its time of change and the wall clock were these.
-fn has_changed(path: &Path, listed: Option<(SystemTime, SystemTime)>) -> bool {
-    let Some((modified, listed)) = listed else { return true };
-    let now = path.metadata().and_then(|meta| meta.modified()).ok();
-    now != Some(modified) || modified + TICK >= listed
 }
 
 impl<K: LogKind> Tailer<K> {
@@ -237,11 +226,10 @@ impl<K: LogKind> Tailer<K> {
     pub(super) fn list(&mut self, place: usize) {
         let folder = &mut self.folders[place];
         folder.stale = false;
-        let before = SystemTime::now();
+        folder.listed = ReadStamp::at(&folder.path).ok();
         let listing = list_files(&folder.path);
         let trouble = match &listing {
-            Ok((meta, _)) => {
-                folder.listed = meta.modified().ok().map(|modified| (modified, before));
+            Ok(_) => {
                 folder.gone = false;
                 None
             }
@@ -269,7 +257,7 @@ impl<K: LogKind> Tailer<K> {
         if differs {
             self.differs(Difference::Some);
         }
-        if let Ok((_, files)) = listing {
+        if let Ok(files) = listing {
             self.take_up_listed(place, files);
         }
         if K::GONE.is_none() && !was_gone && trouble.is_none() {
@@ -444,13 +432,12 @@ fn key(instance: &OsStr, log: &OsStr) -> Vec<Name> {
 }
 
 /// The files of a folder.
-fn list_files(folder: &Path) -> io::Result<(Metadata, Vec<ListedFile>)> {
-    let meta = folder.metadata()?;
+fn list_files(folder: &Path) -> io::Result<Vec<ListedFile>> {
     let entries = folder.read_dir()?.map(|entry| {
         let entry = entry?;
         Ok(ListedFile { name: entry.file_name(), is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()) })
     });
-    Ok((meta, entries.collect::<io::Result<_>>()?))
+    entries.collect()
 }
 
 /// Whether a directory is there, or may be: what may not be looked into.
@@ -466,8 +453,8 @@ fn is_directory(path: &Path) -> bool {
 pub(super) struct Instances {
     /// The folder that they are in.
     var: PathBuf,
-    /// Its time of change and the wall clock then.
-    listed: Option<(SystemTime, SystemTime)>,
+    /// How that looked then.
+    listed: Option<ReadStamp>,
     /// Their names, in order.
     pub(super) found: Vec<OsString>,
 }
@@ -475,13 +462,12 @@ pub(super) struct Instances {
 impl Instances {
     /// Lists every directory below `var` where that has changed, or where `always`.
     pub(super) fn look(&mut self, var: &Path, always: bool) -> io::Result<()> {
-        if !always && self.var == var && !has_changed(var, self.listed) {
+        if !always && self.var == var && self.listed.is_some_and(|listed| listed.holds_at(var)) {
             return Ok(());
         }
-        let before = SystemTime::now();
         (self.var, self.listed) = (var.to_owned(), None);
         self.found.clear();
-        let modified = var.metadata()?.modified().ok();
+        let stamp = ReadStamp::at(var)?;
         for entry in var.read_dir()? {
             let entry = entry?;
             // Some file systems have the latter at the root of every volume; only root may read it.
@@ -490,7 +476,7 @@ impl Instances {
             }
         }
         self.found.sort();
-        self.listed = modified.map(|modified| (modified, before));
+        self.listed = Some(stamp);
         Ok(())
     }
 }
