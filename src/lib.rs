@@ -13,7 +13,7 @@
 //! | [`pool`] | a set of threads | `sync` |
 //! | [`logging`] | the exporter's own log: levels, logfmt, JSON; never blocks | nothing |
 //! | [`service`] | the service manager: readiness, watchdog, sockets | nothing |
-//! | [`parse`] | bytes in, values out, no I/O | `catalog`, `label` |
+//! | [`parse`] | bytes in, values out, no I/O; the lines of the logs are in the package `lines/`, built for speed | `catalog`, `label` |
 //! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse`, `pool`, `stamp`, `sync` |
 //! | [`source::kit`] | what every source needs, once; imports no other source | `parse`, `sync` |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog`, `label` |

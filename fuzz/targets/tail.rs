@@ -10,7 +10,7 @@ fn read(bytes: &[u8], sizes: &[u8], max_line: usize) -> (Vec<(Vec<u8>, bool)>, u
     while known < bytes.len() {
         known = (known + sizes.next().unwrap_or(1)).min(bytes.len());
         let from = position.offset as usize;
-        let step = position.feed(&bytes[from..known], max_line, |line| lines.push((line.bytes.to_vec(), line.is_cut)));
+        let step = position.feed(&bytes[from..known], max_line, &mut |line| lines.push((line.bytes.to_vec(), line.is_cut)));
         assert_eq!(position.offset as usize, from + step.consumed);
         assert!(known - position.offset as usize <= max_line);
         skipped += step.skipped;

@@ -20,10 +20,10 @@ use crate::catalog::signals::logs::{
 use crate::catalog::{Kind, Module};
 use crate::health;
 use crate::label::{MAX_LABEL_BYTES, label_among};
+use crate::parse::counts::{Counts, OTHER};
 use crate::parse::line::{Level, Problem};
 use crate::snapshot::Samples;
 use crate::source::installation::Installation;
-use crate::source::tailer::counts::{Counts, OTHER};
 use crate::source::tailer::follow::Tally;
 use crate::source::tailer::logs::{LogView, Logs, LogsView};
 use crate::source::tailer::{Published, reason};
@@ -238,10 +238,10 @@ mod tests {
     use super::*;
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::parse::conf::{ServerConf, Settings};
+    use crate::parse::runs::Runs;
     use crate::source::kit::Miss;
     use crate::source::processes::ProcessTable;
     use crate::source::tailer::logs::Introduction;
-    use crate::source::tailer::runs::Runs;
 
     fn view(log: &str, counts: Counts) -> LogView {
         LogView {

@@ -7,13 +7,13 @@ pub mod copies;
 pub mod core_pattern;
 pub mod customer;
 pub mod diag;
-pub mod line;
 pub mod process;
 pub mod reply;
 pub mod sockets;
 pub mod sysvipc;
-pub mod tail;
 pub mod targets;
 pub mod variables;
 pub mod webconfig;
 pub mod xml;
+
+pub use campaign_lines::{counts, line, runs, tail};

@@ -55,7 +55,7 @@ const PARSERS: [Parser; 19] = [
     }),
     ("tail", |bytes| {
         let mut position = Position::default();
-        position.feed(bytes, 65_536, used);
+        position.feed(bytes, 65_536, &mut used);
         used(Fingerprint::of(bytes));
     }),
     ("process", |bytes| {

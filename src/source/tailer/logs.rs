@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counter, Counts, MAX_NAMES, NameBudget};
 use super::follow::{Begin, LogFollower, StoredFile, Tally};
-use super::runs::Runs;
 use super::{ListedFile, Log, LogKind, Names, Readings, Restored, Stage, Tailer};
+use crate::parse::counts::{Counter, Counts, MAX_NAMES, NameBudget};
 use crate::parse::line::{Level, Memory, Problem};
+use crate::parse::runs::Runs;
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
 

@@ -12,14 +12,12 @@
 //! Knows folders, names and lines; which module a log belongs to, and what its messages mean for its health, is for the
 //! collectors.
 
-pub mod counts;
 mod folders;
 pub mod follow;
 mod kind;
 mod log;
 pub mod logs;
 mod run;
-pub mod runs;
 mod schedule;
 #[cfg(test)]
 mod tests;

@@ -74,6 +74,6 @@ pub(super) fn peek_at(file: &File, end: u64, buffer: &mut [u8], lines: &mut impl
     let count = read_at(file, &mut buffer[..length], begin)?;
     // The first line is cut unless the file begins with it.
     let mut position = Position { offset: begin, skipping: begin > 0, after_nul: false };
-    position.feed(&buffer[..count], MAX_LINE_BYTES, |line| lines.line(line));
+    position.feed(&buffer[..count], MAX_LINE_BYTES, &mut |line| lines.line(line));
     Ok(position)
 }

@@ -147,7 +147,7 @@ impl Generation {
             self.position.skip_nul(hole);
             (hole, hole)
         } else {
-            let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, |line| lines.line(line));
+            let Step { consumed, skipped } = self.position.feed(bytes, MAX_LINE_BYTES, &mut |line| lines.line(line));
             (consumed as u64, skipped)
         };
         tally.read_bytes += consumed;

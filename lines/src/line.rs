@@ -11,8 +11,8 @@
 
 use std::sync::LazyLock;
 
-use memchr::memchr_iter;
 use memchr::memmem::Finder;
+use memchr::{memchr_iter, memchr3_iter};
 use serde::{Deserialize, Serialize};
 
 /// The severity of a message.
@@ -222,13 +222,8 @@ const FOUND_DEVICE: u8 = 4;
 const FOUND_REFUSED: u8 = 8;
 const FOUND_DATABASE: u8 = 16;
 
-static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("xtk:session"));
 static RENAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Unable to rename file"));
 static DEVICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Invalid cross-device link"));
-/// EXDEV, whatever the language.
-static DEVICE_ERRNO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("errno=18"));
-/// What the codes of refused logins, and of a missing data source, start with.
-static LOGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("XSV-3500"));
 
 impl Default for LineReader {
     fn default() -> Self {
@@ -375,22 +370,20 @@ impl LineReader {
             return Problems::default();
         }
         let before = known_problems(self.memory.found);
-        if self.memory.error && SESSION.find(text).is_some() {
-            self.memory.found |= FOUND_SESSION;
+        // One pass for all but the sentence: each of these has a byte that few texts have.
+        for place in memchr3_iter(b':', b'=', b'X', text) {
+            self.memory.found |= match text[place] {
+                b':' if self.memory.error => session_at(text, place),
+                b'=' => device_at(text, place),
+                b'X' => login_at(&text[place..]),
+                _ => 0,
+            };
         }
         if RENAME.find(text).is_some() {
             self.memory.found |= FOUND_RENAME;
         }
-        let device = self.memory.found & FOUND_RENAME != 0 && DEVICE.find(text).is_some();
-        if device || is_number_at(text, DEVICE_ERRNO.find(text), 8) {
+        if self.memory.found & FOUND_RENAME != 0 && DEVICE.find(text).is_some() {
             self.memory.found |= FOUND_DEVICE;
-        }
-        if let Some(place) = LOGIN.find(text) {
-            match text[place..].get(8..10) {
-                Some(b"08" | b"12" | b"13") => self.memory.found |= FOUND_REFUSED,
-                Some(b"63") => self.memory.found |= FOUND_DATABASE,
-                _ => {}
-            }
         }
         Problems(known_problems(self.memory.found) & !before)
     }
@@ -421,9 +414,25 @@ fn starts_like_a_time(line: &[u8]) -> bool {
         if [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether the text of `length` bytes at `place`, which ends in a digit, is not followed by another one.
-fn is_number_at(text: &[u8], place: Option<usize>, length: usize) -> bool {
-    place.is_some_and(|place| !text.get(place + length).is_some_and(u8::is_ascii_digit))
+/// `xtk:session`, its colon at `place`.
+fn session_at(text: &[u8], place: usize) -> u8 {
+    if text[..place].ends_with(b"xtk") && text[place + 1..].starts_with(b"session") { FOUND_SESSION } else { 0 }
+}
+
+/// `errno=18`, EXDEV in whatever language, its sign at `place`.
+fn device_at(text: &[u8], place: usize) -> u8 {
+    let is_number = |number: &[u8]| !number.first().is_some_and(u8::is_ascii_digit);
+    let is_it = text[..place].ends_with(b"errno") && text[place + 1..].strip_prefix(b"18").is_some_and(is_number);
+    if is_it { FOUND_DEVICE } else { 0 }
+}
+
+/// The codes of logins that were refused, and of a missing data source.
+fn login_at(text: &[u8]) -> u8 {
+    match text.strip_prefix(b"XSV-3500").and_then(|number| number.first_chunk()) {
+        Some(b"08" | b"12" | b"13") => FOUND_REFUSED,
+        Some(b"63") => FOUND_DATABASE,
+        _ => 0,
+    }
 }
 
 fn two_digits(text: &[u8]) -> Option<(i64, &[u8])> {

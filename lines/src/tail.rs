@@ -71,7 +71,7 @@ impl Position {
     /// A line of more than `max_line` bytes is cut there: its beginning is given as soon as it is known to be too
     /// long. NUL bytes before a line (a file that was truncated while its writer kept its place) are skipped.
     /// With `max_line + 1` or more bytes something is always consumed.
-    pub fn feed<'a>(&mut self, bytes: &'a [u8], max_line: usize, mut each: impl FnMut(RawLine<'a>)) -> Step {
+    pub fn feed<'a>(&mut self, bytes: &'a [u8], max_line: usize, each: &mut dyn FnMut(RawLine<'a>)) -> Step {
         let mut at = 0;
         let mut skipped = 0;
         if self.skipping {
@@ -193,8 +193,8 @@ mod tests {
         while known < bytes.len() {
             known = (known + sizes.next().unwrap_or(1).max(1)).min(bytes.len());
             let from = position.offset as usize;
-            let step =
-                position.feed(&bytes[from..known], max_line, |line| lines.push((line.bytes.to_vec(), line.is_cut)));
+            let step = position
+                .feed(&bytes[from..known], max_line, &mut |line| lines.push((line.bytes.to_vec(), line.is_cut)));
             assert_eq!(position.offset as usize, from + step.consumed);
             assert!(known - position.offset as usize <= max_line, "an unfinished line is never kept beyond the limit");
             skipped += step.skipped;
@@ -236,7 +236,7 @@ mod tests {
             let from = position.offset as usize;
             let bytes = &text[from..text.len().min(from + BUFFER)];
             presented += bytes.len();
-            if position.feed(bytes, MAX_LINE_BYTES, |_| {}).consumed == 0 {
+            if position.feed(bytes, MAX_LINE_BYTES, &mut |_| {}).consumed == 0 {
                 return presented;
             }
         }
@@ -260,9 +260,9 @@ mod tests {
     fn a_partial_line_waits_for_its_end() {
         let mut position = Position::default();
         let mut lines: Vec<&[u8]> = Vec::new();
-        let step = position.feed(b"one\r\ntwo\nthr", 64, |line| lines.push(line.text()));
+        let step = position.feed(b"one\r\ntwo\nthr", 64, &mut |line| lines.push(line.text()));
         assert_eq!((step.consumed, step.skipped), (9, 0));
-        position.feed(b"three\n", 64, |line| lines.push(line.text()));
+        position.feed(b"three\n", 64, &mut |line| lines.push(line.text()));
         assert_eq!(lines, [&b"one"[..], b"two", b"three"]);
         assert_eq!(position.offset, 15);
     }

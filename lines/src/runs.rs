@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::parse::line::{Code, Level, Message};
+use crate::line::{Code, Level, Message};
 
 /// How long a run whose process is gone must be silent to have ended, in milliseconds.
 pub const SILENT: i64 = 60_000;
@@ -100,7 +100,8 @@ impl Runs {
         run.messages += 1;
         run.counted |= counts;
         run.superseded = false;
-        if message.level == Level::Error {
+        let is_error = message.level == Level::Error;
+        if is_error {
             if run.errors == 0 {
                 self.last_failure = Some(FailedRun { time, code: message.code() });
             }
@@ -110,7 +111,8 @@ impl Runs {
                 self.failed += 1;
             }
         }
-        if run.messages == 2 || run.errors == 1 || self.runs.len() > 1 {
+        // Once each: the runs before it that have been silent since it began write no more, or are not silent any more.
+        if run.messages == 2 || is_error && run.errors == 1 {
             self.supersede(place);
         }
     }
@@ -171,7 +173,7 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::line::{Line, LineReader};
+    use crate::line::{Line, LineReader};
 
     /// Messages at the given second: `error` or `info`, with a process id.
     fn tell(runs: &mut Runs, messages: &[(i64, u64, &str)]) {

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::runs::Runs;
-use crate::parse::line::{Code, Level, Line, LineReader, Memory, Message, Problem, Problems};
-use crate::parse::tail::{Lines, RawLine};
+use crate::line::{Code, Level, Line, LineReader, Memory, Message, Problem, Problems};
+use crate::runs::Runs;
+use crate::tail::{Lines, RawLine};
 
 /// The most levels that are counted by name besides the documented ones.
 pub const MAX_OTHER_LEVELS: usize = 10;
@@ -264,9 +264,19 @@ fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 15 {
         return None;
     }
-    let decimal = digits.iter().all(u8::is_ascii_digit) && (digits[0] != b'0' || digits.len() == 1);
-    let base = if decimal { 10 } else { 16 };
-    digits.iter().try_fold(0, |number, byte| Some(number * base + u64::from(char::from(*byte).to_digit(16)?)))
+    let mut number = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return hexadecimal(digits);
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    if digits[0] == b'0' { hexadecimal(digits) } else { Some(number) }
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, byte| Some(number * 16 + u64::from(char::from(*byte).to_digit(16)?)))
 }
 
 #[cfg(test)]
@@ -274,7 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parse::tail::Position;
+    use crate::tail::Position;
 
     fn counter() -> Counter {
         Counter::new(Counts::default(), Memory::default(), NameBudget::new(MAX_NAMES))
@@ -417,7 +427,7 @@ mod tests {
                 while known < text.len() {
                     known = (known + sizes.next().unwrap_or(1)).min(text.len());
                     let from = usize::try_from(position.offset).unwrap();
-                    skipped += position.feed(&text[from..known], max_line, |line| counter.line(line)).skipped;
+                    skipped += position.feed(&text[from..known], max_line, &mut |line| counter.line(line)).skipped;
                 }
                 (counter.counts.clone(), counter.memory(), position, skipped)
             };
