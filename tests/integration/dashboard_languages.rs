@@ -1,8 +1,9 @@
-//! The dashboards in Portuguese: the English ones with every text translated by `dashboards/pt-BR/texts.json`. They have
-//! the same identifiers and panels, so that links of alerts lead to either.
+//! The dashboards in Portuguese: the English ones with every text translated by `dashboards/pt-BR/texts.json`, or by the
+//! catalog where it has the text. They have the same identifiers and panels, so that links of alerts lead to either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use campaign_exporter::catalog::signals::checks;
 use serde_json::Value;
 
 use crate::committed::{assert_generated, read};
@@ -10,6 +11,12 @@ use crate::dashboard_static::DASHBOARDS;
 
 /// Fields that are shown as they are.
 const SHOWN: [&str; 7] = ["title", "description", "label", "noValue", "text", "displayName", "tooltip"];
+
+/// The Portuguese of a check's title, or of what holds when it passes.
+fn of_catalog(text: &str) -> Option<&'static str> {
+    let texts = checks().flat_map(|check| [check.title, check.passes_when]);
+    texts.into_iter().find(|known| known.en == text).map(|known| known.pt_br)
+}
 
 struct Translation {
     texts: BTreeMap<String, String>,
@@ -20,6 +27,13 @@ impl Translation {
     fn of(&mut self, text: &str) -> String {
         if text.is_empty() {
             return String::new();
+        }
+        if let Some(known) = of_catalog(text) {
+            return known.to_owned();
+        }
+        // A title with its unit.
+        if let Some((words, unit)) = text.rsplit_once(" (").filter(|(words, _)| of_catalog(words).is_some()) {
+            return format!("{} {}", self.of(words), self.of(&format!("({unit}")));
         }
         self.used.insert(text.to_owned());
         let translated = self.texts.get(text);

@@ -64,9 +64,6 @@ const OF_THE_MOMENT: &[&str] = &[
     // Counts once a scrape: the log and the tracking log that are directories.
     "campaign_scrape_collector_errors_total{collector=\"logs\",kind=\"parse\"}",
     "campaign_scrape_collector_errors_total{collector=\"tracking\",kind=\"parse\"}",
-    // Counts scrapes before the places of the logs are known.
-    "campaign_scrape_collector_errors_total{collector=\"logs\",kind=\"busy\"}",
-    "campaign_scrape_collector_errors_total{collector=\"tracking\",kind=\"busy\"}",
     // The exporter's own process.
     "process_",
 ];

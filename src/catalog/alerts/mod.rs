@@ -8,16 +8,11 @@
 //! `{value|FORMAT}`, `{query:METRIC|FORMAT}` (the metric that has the alert's own labels), `{limit:NAME}`.
 
 pub mod advice;
-pub mod crash;
 pub mod exporter;
 pub mod fleet;
-pub mod indicators;
 pub mod logs;
 pub mod modules;
-pub mod ports;
 pub mod probes;
-pub mod spool;
-pub mod tracking;
 
 use super::{Module, Text};
 
@@ -97,7 +92,7 @@ pub struct AlertDef {
 }
 
 /// What an alert has unless it says otherwise.
-const USUAL: AlertDef = AlertDef {
+pub(super) const USUAL: AlertDef = AlertDef {
     name: "",
     expr: "",
     told: "",
@@ -119,12 +114,12 @@ pub const NOTHING_RUNS: &str =
     "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"}) == 0";
 
 /// The labels of a module's alert.
-const OF_MODULE: &[&str] = &["module", "campaign_instance"];
+pub(super) const OF_MODULE: &[&str] = &["module", "campaign_instance"];
 
 /// The labels of a Campaign instance's alert.
-const OF_INSTANCE: &[&str] = &["campaign_instance"];
+pub(super) const OF_INSTANCE: &[&str] = &["campaign_instance"];
 
-const fn t(en: &'static str, pt_br: &'static str) -> Text {
+pub(super) const fn t(en: &'static str, pt_br: &'static str) -> Text {
     Text { en, pt_br }
 }
 

@@ -1,4 +1,4 @@
-//! FailureText a check fails: a sentence with the value and its limit, one function a check.
+//! Why a check fails: a sentence with the value and its limit, one function a check.
 
 use super::{Evidence, HostLook};
 use crate::catalog::signals::crash::SHARED_MEMORY;
@@ -17,7 +17,7 @@ use crate::catalog::signals::tracking::{LOG_INTEGRITY, TRACKING_LOG_CORRUPT_FILE
 use crate::catalog::{CheckDef, Lang, Text, modules};
 use crate::render::format::{bytes, count, duration, percent, plural};
 
-/// FailureText a check fails.
+/// Why a check fails.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FailureText {
     /// A sentence without a full stop.
@@ -37,7 +37,7 @@ impl From<String> for FailureText {
 /// A check, and the function that words its failure.
 type Wording = (&'static CheckDef, fn(&Evidence) -> FailureText);
 
-/// Every check has one.
+/// Of the checks that have a value or a state to tell.
 const REASONS: &[Wording] = &[
     (&RUNNING, running),
     (&MEMORY, memory),
@@ -57,10 +57,20 @@ const REASONS: &[Wording] = &[
     (&LAST_RUN, last_run),
 ];
 
-/// FailureText `check` fails; for a check that has no sentence of its own, what would hold if it passed.
+/// Why `check` fails; for a check that has no sentence of its own, what would hold if it passed.
 pub(super) fn reason(evidence: &Evidence, check: &CheckDef) -> FailureText {
     let own = REASONS.iter().find(|(def, _)| def.name == check.name).map(|(_, reason)| reason(evidence));
-    own.unwrap_or_else(|| check.passes_when.get(evidence.lang).to_owned().into())
+    own.unwrap_or_else(|| plain(evidence, check))
+}
+
+/// That `check` fails, and what would hold if it passed.
+fn plain(evidence: &Evidence, check: &CheckDef) -> FailureText {
+    const TEXT: Text = Text {
+        en: "the check {a} fails for {m}; it passes when this holds: {b}",
+        pt_br: "a verificação {a} falha para {m}; ela é aprovada quando isto vale: {b}",
+    };
+    let [title, passes_when] = [check.title, check.passes_when].map(|text| text.get(evidence.lang));
+    filled(evidence, TEXT, [title, passes_when.trim_end_matches('.')]).into()
 }
 
 /// The text with the module's name in place of `{m}`, and further values in place of `{a}` and `{b}`.
@@ -202,7 +212,7 @@ fn port(evidence: &Evidence, check: &CheckDef) -> FailureText {
     let documented =
         modules::module(evidence.name).and_then(|row| row.ports.iter().find(|port| port.check == check.name));
     let (Some(number), Some(documented)) = (number, documented) else {
-        return check.passes_when.get(evidence.lang).to_owned().into();
+        return plain(evidence, check);
     };
     let (port, protocol) = (number.to_string(), documented.protocol.label());
     let bound = snapshot.value(&PORT_BOUND, &[evidence.name, evidence.instance, &port, protocol]);
@@ -263,7 +273,7 @@ fn probe(evidence: &Evidence, probe: Probe) -> FailureText {
     filled(evidence, TEXT, [&format!("{} ({url})", probe.label()), &why]).into()
 }
 
-/// FailureText a probe failed, in words.
+/// Why a probe failed, in words.
 pub(super) fn probe_failure(look: &HostLook, probe: &str, target: &str, lang: Lang) -> String {
     let snapshot = look.snapshot;
     let mut infos = snapshot.of(&PROBE_FAILURE_INFO);
@@ -304,7 +314,7 @@ fn last_run(evidence: &Evidence) -> FailureText {
         },
     ];
     let Some(run) = evidence.last_run() else {
-        return LAST_RUN.passes_when.get(evidence.lang).to_owned().into();
+        return plain(evidence, &LAST_RUN);
     };
     let text = Text {
         en: if run.errors > 1.0 { TEXT[1].en } else { TEXT[0].en },
@@ -312,17 +322,4 @@ fn last_run(evidence: &Evidence) -> FailureText {
     };
     let text = filled(evidence, text, [&evidence.since(run.time), ""]).replace("{}", &count(run.errors, evidence.lang));
     FailureText { text, value: Some(run.errors), limit: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::signals;
-
-    #[test]
-    fn every_check_of_the_catalog_has_a_sentence_for_its_failure() {
-        for check in signals::checks() {
-            assert!(REASONS.iter().any(|(def, _)| def.name == check.name), "{}", check.name);
-        }
-    }
 }

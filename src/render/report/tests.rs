@@ -295,3 +295,18 @@ fn the_language_that_is_on_is_marked_and_refreshing_can_be_stopped() {
         assert!(still.contains("href=\"?lang=en&amp;refresh=off\"") && still.contains("href=\"m\""), "{still}");
     });
 }
+
+#[test]
+fn a_check_that_has_no_sentence_of_its_own_says_what_would_hold() {
+    let judgements = [runs(true), vec![judged("mta", "prod", &PORT, false)]].concat();
+    for (lang, begin) in
+        [(Lang::En, "the check port fails for mta@prod"), (Lang::PtBr, "a verificação porta falha para")]
+    {
+        with(host(&[UP]), &judgements, lang, |report| {
+            let checks = report.modules.iter().flat_map(|module| &module.checks);
+            let text = &checks.filter_map(|check| check.reason.as_ref()).next().unwrap().text;
+            let holds = PORT.passes_when.get(lang).trim_end_matches('.');
+            assert!(text.starts_with(begin) && text.ends_with(holds), "{text}");
+        });
+    }
+}

@@ -75,6 +75,7 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
             fs::write(&path, b"\x7fELF").map_err(|source| Error::io(&path, source))?;
             Ok(format!("{}\n", path.display()))
         }
+        "file" => file(home, first, second),
         "shm" => {
             for _ in 0..number::<u32>(first, "how many segments")? {
                 let segment = memory::create_segment(SEGMENT);
@@ -141,6 +142,19 @@ fn append_tracking(home: &Home, instance: &str, lines: &str) -> Result<String> {
     let path = module::tracking_log_file(home, instance);
     let file = OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(lines.as_bytes())).map_err(|source| Error::io(&path, source))?;
+    Ok(format!("{}\n", path.display()))
+}
+
+/// Makes a file below HOME hold `text`; without a text there is no such file any more.
+fn file(home: &Home, path: &str, text: &str) -> Result<String> {
+    let path = home.root().join(path);
+    let here = |source| Error::io(&path, source);
+    if text.is_empty() {
+        fs::remove_file(&path).map_err(here)?;
+    } else {
+        fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(here)?;
+        fs::write(&path, text).map_err(here)?;
+    }
     Ok(format!("{}\n", path.display()))
 }
 
