@@ -2,7 +2,7 @@
 //! do; knows neither HTTP nor formats of files.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,9 +40,6 @@ use crate::web::BoxFuture;
 
 /// How long a page or `check` waits for the collectors.
 const PAGE_BUDGET: Duration = Duration::from_secs(10);
-
-/// Where the kernel keeps the host's name, below the root of procfs.
-const HOST_NAME: &str = "sys/kernel/hostname";
 
 /// How long a single look waits for the logs, and how often it asks.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -191,11 +188,11 @@ impl CampaignHost {
         let collectors = enabled.filter_map(|spec| Some((spec.name, (spec.build)(&sources)?)));
         let engine = Engine::new(collectors.collect())?;
         Ok(Self {
+            name: sources.proc.host_name(),
             sources,
             engine,
             rejected: Rejected::default(),
             memory: Mutex::default(),
-            name: host_name(&options.procfs),
             config_file: options.config_file.clone(),
             pipelined,
             _sampler: sampler,
@@ -280,12 +277,6 @@ impl CampaignHost {
     pub async fn look_at_all(&self) -> Findings {
         self.look(self.engine.all(), PAGE_BUDGET).await
     }
-}
-
-/// The host's name, as the kernel has it; empty where it can't be read.
-fn host_name(procfs: &Path) -> String {
-    let name = std::fs::read_to_string(procfs.join(HOST_NAME)).unwrap_or_default();
-    name.trim().chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// Instances of a module.

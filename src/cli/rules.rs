@@ -10,40 +10,37 @@ use crate::render::rules::options::{self, Matcher, Options, RUNBOOKS, Runbooks};
 const DOCUMENTATION: &str = "documentation";
 
 pub(super) fn flags() -> Vec<Arg> {
-    let many = |name: &'static str, help: &'static str| flag(name, help).action(ArgAction::Append);
+    let one = |name: &'static str, value, help: &'static str| flag(name, help).value_name(value);
+    let many = |name, value, help| one(name, value, help).action(ArgAction::Append);
     vec![
         lang_flag("The language of the rules' texts"),
-        flag("job", "The job_name under which Prometheus scrapes the exporters")
-            .value_name("NAME")
+        one("job", "NAME", "The job_name under which Prometheus scrapes the exporters")
             .value_parser(job)
             .default_value(DEFAULT_JOB),
-        flag("selector", "Matchers for every expression; several jobs: job=~\"a|b\"")
-            .value_name("MATCHERS")
+        one("selector", "MATCHERS", "Matchers for every expression; several jobs: job=~\"a|b\"")
             .value_parser(options::selector),
-        flag("cluster-label", "The label that tells clusters apart")
-            .value_name("LABEL")
+        one("cluster-label", "LABEL", "The label that names the cluster, where there are several")
             .value_parser(options::label_name),
-        many("severity", "Another severity, as in alertname=\"CampaignStatDown\"=warning; may be repeated")
-            .value_name("MATCHER=LEVEL")
-            .value_parser(options::severity),
-        many("label", "A label for every alert, as in team=crm; may be repeated")
-            .value_name("NAME=VALUE")
+        many(
+            "severity",
+            "MATCHER=LEVEL",
+            "Another severity, as in alertname=\"CampaignStatDown\"=warning; may be repeated",
+        )
+        .value_parser(options::severity),
+        many("label", "NAME=VALUE", "A label for every alert, as in team=crm; may be repeated")
             .value_parser(options::label),
-        many("threshold", "Another threshold, as in restarts=5; may be repeated")
-            .value_name("NAME=VALUE")
+        many("threshold", "NAME=VALUE", "Another threshold, as in restarts=5; may be repeated")
             .value_parser(options::threshold),
-        many("without", "A group or an alert to leave out; may be repeated")
-            .value_name("GROUP|ALERT")
+        many("without", "GROUP|ALERT", "A group or an alert to leave out; may be repeated")
             .value_parser(options::without),
-        flag(
+        one(
             "runbooks",
+            "URL|documentation",
             "Where the runbook pages are, as a web server of yours shows them; documentation: the product's own pages",
         )
-        .value_name("URL|documentation")
         .default_value(RUNBOOKS),
-        flag("grafana-url", "The address of Grafana: each alert then links to a panel").value_name("URL"),
-        flag("status-url", "The page of a host, as in http://{instance}/status: each alert then links to it")
-            .value_name("URL"),
+        one("grafana-url", "URL", "The address of Grafana: each alert then links to a panel"),
+        one("status-url", "URL", "The page of a host, as in http://{instance}/status: each alert then links to it"),
     ]
 }
 

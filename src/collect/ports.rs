@@ -708,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn two_instances_with_one_port_are_told_apart_by_who_has_it() {
+    fn of_two_instances_with_one_port_the_holder_owns_it() {
         let root = Proc::new();
         root.table("udp", &[(ANY4, 7777, 5)]);
         root.process(31, "nlserver", &[5]);

@@ -363,7 +363,7 @@ impl Reader<'_> {
         }
     }
 
-    /// XML tells cases apart, and what Campaign makes of another one is not documented: say so instead of guessing.
+    /// XML names are case-sensitive, and what Campaign makes of another case is not documented: report it, and guess nothing.
     fn look_for_another_spelling(&mut self, node: Node<'_, '_>, name: &str) {
         let meant = residents().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(name));
         if let Some(meant) = meant.filter(|meant| *meant != name) {

@@ -212,8 +212,19 @@ pub struct Storage {
     directory: PathBuf,
     name: &'static str,
     /// Held until the process ends, however it ends.
-    lock: Option<File>,
+    lock: Option<LockFile>,
     content: OnDisk,
+}
+
+/// A lock that is held.
+#[derive(Debug)]
+struct LockFile(File);
+
+impl Drop for LockFile {
+    /// Closing is not enough: a child that was just forked has the file open until it executes its program.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Storage {
@@ -420,7 +431,7 @@ impl Storage {
     /// Takes the lock, again when its file was removed.
     fn lock(&mut self, directory: &OwnedFd) -> Result<(), StorageError> {
         use std::os::unix::fs::MetadataExt;
-        if self.lock.as_ref().and_then(|lock| lock.metadata().ok()).is_some_and(|meta| meta.nlink() > 0) {
+        if self.lock.as_ref().and_then(|lock| lock.0.metadata().ok()).is_some_and(|meta| meta.nlink() > 0) {
             return Ok(());
         }
         self.lock = None;
@@ -429,7 +440,7 @@ impl Storage {
         let file = File::from(file.map_err(|error| self.failed(LOCK, error.into()))?);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                self.lock = Some(file);
+                self.lock = Some(LockFile(file));
                 Ok(())
             }
             Err(Errno::WOULDBLOCK) => Err(StorageError::Locked { path: self.path(LOCK) }),
@@ -706,6 +717,16 @@ mod tests {
             storage.save(all(&[record()]), true).unwrap();
             assert_eq!(storage.load::<LogRecord>().unwrap(), [record()]);
         }
+    }
+
+    #[test]
+    fn a_lock_is_given_back_although_a_child_has_its_file_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = Storage::new(directory.path().to_owned(), NAME);
+        first.save(all(&[record()]), true).unwrap();
+        let _of_the_child = first.lock.as_ref().unwrap().0.try_clone().unwrap();
+        drop(first);
+        assert_eq!(Storage::new(directory.path().to_owned(), NAME).load::<LogRecord>().unwrap(), [record()]);
     }
 
     #[test]

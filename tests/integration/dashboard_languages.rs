@@ -31,9 +31,12 @@ impl Translation {
         if let Some(known) = of_catalog(text) {
             return known.to_owned();
         }
-        // A title with its unit.
-        if let Some((words, unit)) = text.rsplit_once(" (").filter(|(words, _)| of_catalog(words).is_some()) {
-            return format!("{} {}", self.of(words), self.of(&format!("({unit}")));
+        // A title with its unit, which other titles have, too.
+        let unit = text.rfind(" (").map(|at| text.split_at(at));
+        if let Some((words, unit)) = unit.and_then(|(words, unit)| Some((of_catalog(words)?, unit))) {
+            let other = self.texts.iter().find(|(known, _)| known.ends_with(unit)).map(|(_, translated)| translated);
+            let at = other.and_then(|other| Some((other, other.rfind(" (")?)));
+            return at.map(|(other, at)| words.to_owned() + &other[at..]).expect(unit);
         }
         self.used.insert(text.to_owned());
         let translated = self.texts.get(text);

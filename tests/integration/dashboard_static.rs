@@ -102,7 +102,7 @@ fn every_dashboard_of_the_folder_is_looked_at() {
 }
 
 #[test]
-fn dashboards_can_be_told_apart_and_linked_to() {
+fn dashboards_have_unique_uids_and_can_be_linked_to() {
     let mut uids = BTreeSet::new();
     for path in DASHBOARDS {
         let dashboard = dashboard(path);

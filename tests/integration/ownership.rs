@@ -273,7 +273,7 @@ fn namespaces_of_its_own_do_not_make_a_process_of_ours_anothers() {
 }
 
 #[test]
-fn several_installations_are_told_apart() {
+fn processes_of_several_installations_are_counted_apart() {
     alone!();
     let install = Install::new();
     install.make("other");

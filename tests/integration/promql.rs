@@ -181,7 +181,7 @@ pub(crate) fn check_expressions(owner: &str, expressions: &[String]) {
 }
 
 #[test]
-fn metrics_labels_and_groupings_are_told_apart() {
+fn metrics_labels_and_groupings_are_recognised() {
     let found = mentions(
         "sum by (job, a) (rate(x_total{mode=\"u}\\\"(\", b!~'c|d'}[5m])) * 100\nand on (instance) (up == 0) \
          or count_values(\"v\", y_info) without (z) > bool 1e3 unless ignoring (check) m_seconds offset 1h",

@@ -141,7 +141,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme: it has no metrics of its own.
-pub const THEME: Theme = Theme {
+pub(in crate::catalog) const THEME: Theme = Theme {
     title: "Fleet",
     group: "campaign_fleet",
     metrics: &[],

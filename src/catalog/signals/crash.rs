@@ -221,7 +221,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Crashes",
     group: "campaign_crashes",
     metrics: METRICS,

@@ -112,7 +112,7 @@ impl DoubtReason {
 pub static CHECKS: &[&CheckDef] = &[];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "The installation and the exporter",
     group: "campaign_exporter",
     metrics: METRICS,

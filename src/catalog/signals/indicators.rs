@@ -177,7 +177,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Custom indicators",
     group: "campaign_indicators",
     metrics: METRICS,

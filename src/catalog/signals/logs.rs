@@ -1,8 +1,7 @@
 //! The modules' logs: what they say, and how well they are read.
 
 use super::{Theme, define_metrics};
-use crate::catalog::modules::SYSLOGD;
-use crate::catalog::{CheckDef, Module, Text, alerts};
+use crate::catalog::{CheckDef, Text, alerts};
 
 define_metrics! {
     LOG_MESSAGES: Counter "campaign_log_messages_total" [log, module, campaign_instance, level]
@@ -49,9 +48,6 @@ define_metrics! {
         "1 when the collector's positions and counters (logs, tracking) were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
 }
 
-/// The module that writes the log files, and moves them away.
-pub static LOGGER: &Module = &SYSLOGD;
-
 /// Modules that start when needed have no process to watch: their log tells how it went.
 pub static LAST_RUN: CheckDef = CheckDef {
     name: "last_run",
@@ -70,7 +66,7 @@ pub static LAST_RUN: CheckDef = CheckDef {
 pub static CHECKS: &[&CheckDef] = &[&LAST_RUN];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Logs",
     group: "campaign_logs",
     metrics: METRICS,

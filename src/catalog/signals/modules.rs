@@ -164,7 +164,7 @@ pub static CHECKS: &[&CheckDef] =
     &[&RUNNING, &MEMORY, &AGE, &RESPONSIVE, &DESCRIPTORS, &LOG_PRECISION, &STARTS_MODULES];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Modules",
     group: "campaign_modules",
     metrics: METRICS,

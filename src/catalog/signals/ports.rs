@@ -140,7 +140,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Ports",
     group: "campaign_ports",
     metrics: METRICS,

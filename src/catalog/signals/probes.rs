@@ -258,7 +258,7 @@ pub static PING: CheckDef = CheckDef {
 pub static CHECKS: &[&CheckDef] = &[&REDIRECTION, &PING];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Probes, Message Center and pipelined",
     group: "campaign_probes",
     metrics: METRICS,

@@ -122,7 +122,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Spool",
     group: "campaign_spool",
     metrics: METRICS,

@@ -50,9 +50,6 @@ pub static LOG_INTEGRITY: CheckDef = CheckDef {
 pub const CORRUPT_LINE: Text =
     Text { en: "a tracking line is corrupt", pt_br: "há uma linha de rastreamento corrompida" };
 
-/// The page that documents the pattern of a good line, and how to list the corrupt ones.
-pub const ABOUT_MESSAGE_TRACKING: &str = "https://experienceleague.adobe.com/docs/campaign-classic/using/sending-messages/tracking-messages/about-message-tracking.html";
-
 /// The checks of this theme.
 pub static CHECKS: &[&CheckDef] = &[&LOG_INTEGRITY];
 
@@ -153,7 +150,7 @@ pub static ALERTS: &[AlertDef] = &[
 ];
 
 /// This theme.
-pub const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     title: "Tracking logs",
     group: "campaign_tracking_logs",
     metrics: METRICS,

@@ -279,19 +279,29 @@ pub(super) fn probe_failure(look: &HostLook, probe: &str, target: &str, lang: La
     let mut infos = snapshot.of(&PROBE_FAILURE_INFO);
     let reason = infos.find(|sample| sample.label(0) == probe && sample.label(1) == target);
     let reason = reason.map_or("", |sample| sample.label(2));
-    let text = failure_text(reason, lang);
+    let text = why(reason, lang);
     match snapshot.value(&PROBE_HTTP_STATUS, &[probe, target]) {
         Some(status) => format!("{text} (HTTP {status})"),
         None => text.to_owned(),
     }
 }
 
-fn failure_text(reason: &str, lang: Lang) -> &str {
-    const TEXTS: &[(&str, Text)] = &[
+/// The labels `kind` and `reason` in words: why something could not be read or asked.
+pub(super) fn why(label: &str, lang: Lang) -> &str {
+    const WORDS: &[(&str, Text)] = &[
+        ("permission", Text { en: "permission denied", pt_br: "permissão negada" }),
+        ("gone", Text { en: "not found", pt_br: "não encontrado" }),
+        ("parse", Text { en: "not understood", pt_br: "não compreendido" }),
+        ("timeout", Text { en: "it took too long", pt_br: "demorou demais" }),
+        ("panic", Text { en: "a defect of the exporter", pt_br: "um defeito do exportador" }),
+        ("busy", Text { en: "an earlier run has not ended", pt_br: "uma execução anterior não terminou" }),
+        ("system", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
+        ("not_a_file", Text { en: "not a file", pt_br: "não é um arquivo" }),
+        ("limit", Text { en: "too many", pt_br: "são demais" }),
+        ("failure", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
         ("dns", Text { en: "its name can't be resolved", pt_br: "o nome não pode ser resolvido" }),
         ("connect", Text { en: "no connection could be made", pt_br: "não foi possível conectar" }),
         ("tls", Text { en: "TLS failed", pt_br: "o TLS falhou" }),
-        ("timeout", Text { en: "it took too long", pt_br: "demorou demais" }),
         ("status", Text { en: "an error status", pt_br: "um status de erro" }),
         (
             "body",
@@ -299,7 +309,7 @@ fn failure_text(reason: &str, lang: Lang) -> &str {
         ),
         ("token", Text { en: "the session token can't be used", pt_br: "o token de sessão não pode ser usado" }),
     ];
-    TEXTS.iter().find(|(known, _)| *known == reason).map_or(reason, |(_, text)| text.get(lang))
+    WORDS.iter().find(|(known, _)| *known == label).map_or(label, |(_, words)| words.get(lang))
 }
 
 fn last_run(evidence: &Evidence) -> FailureText {

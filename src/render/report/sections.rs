@@ -88,23 +88,6 @@ fn fact(subject: impl Into<String>, text: impl Into<String>, needs_attention: bo
     Fact { subject: subject.into(), text: text.into(), needs_attention }
 }
 
-/// The labels `kind` and `reason` in words: why something could not be read.
-fn why(label: &str, lang: Lang) -> &str {
-    const WORDS: &[(&str, Text)] = &[
-        ("permission", Text { en: "permission denied", pt_br: "permissão negada" }),
-        ("gone", Text { en: "not found", pt_br: "não encontrado" }),
-        ("parse", Text { en: "not understood", pt_br: "não compreendido" }),
-        ("timeout", Text { en: "it took too long", pt_br: "demorou demais" }),
-        ("panic", Text { en: "a defect of the exporter", pt_br: "um defeito do exportador" }),
-        ("busy", Text { en: "an earlier run has not ended", pt_br: "uma execução anterior não terminou" }),
-        ("system", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
-        ("not_a_file", Text { en: "not a file", pt_br: "não é um arquivo" }),
-        ("limit", Text { en: "too many", pt_br: "são demais" }),
-        ("failure", Text { en: "an error of the system", pt_br: "um erro do sistema" }),
-    ];
-    WORDS.iter().find(|(known, _)| *known == label).map_or(label, |(_, words)| words.get(lang))
-}
-
 impl Finder<'_> {
     /// The samples of a metric with one label.
     fn by_label(&self, def: &MetricDef) -> BTreeMap<&str, f64> {
@@ -245,7 +228,7 @@ impl Finder<'_> {
         let samples = self.look.snapshot.of(def).filter(|sample| sample.value > 0.0);
         let facts = samples.map(|sample| {
             let text = plural(sample.value, FILES[0], FILES[1], self.lang);
-            fact(sample.label(0), format!("{text}: {}", why(sample.label(1), self.lang)), true)
+            fact(sample.label(0), format!("{text}: {}", reasons::why(sample.label(1), self.lang)), true)
         });
         facts.collect()
     }
@@ -383,7 +366,7 @@ impl Finder<'_> {
         let facts = failing.map(|(collector, _)| {
             let errors = self.look.snapshot.of(&SCRAPE_COLLECTOR_ERRORS);
             let kinds = errors.filter(|sample| sample.label(0) == collector && sample.value > 0.0);
-            let kinds: Vec<_> = kinds.map(|sample| why(sample.label(1), self.lang)).collect();
+            let kinds: Vec<_> = kinds.map(|sample| reasons::why(sample.label(1), self.lang)).collect();
             fact(collector, format!("{}: {}", self.text(FAILS), kinds.join(", ")), true)
         });
         facts.collect()

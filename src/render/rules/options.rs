@@ -27,7 +27,7 @@ pub struct Options {
     pub job: String,
     /// Matchers that every selector gets.
     pub selector: Vec<Matcher>,
-    /// The label that tells clusters apart, where there are several.
+    /// The label that names the cluster, where there are several.
     pub cluster_label: Option<String>,
     /// Severities that differ from the catalog's, the last that fits wins.
     pub severities: Vec<(Matcher, Severity)>,

@@ -32,7 +32,6 @@ pub struct Background<I: Send + Sync + 'static, O: Send + Sync + 'static> {
     name: &'static str,
     /// The least time between two beginnings.
     interval: Duration,
-    is_patient: bool,
     shared: Arc<Shared<I, O>>,
 }
 
@@ -95,18 +94,11 @@ where
             latest: None,
         };
         let shared = Shared { work: Box::new(work), progress: Mutex::new(progress), changed: Condvar::new() };
-        let background = Self { name, interval, is_patient: false, shared: Arc::new(shared) };
+        let background = Self { name, interval, shared: Arc::new(shared) };
         if let Err(error) = background.hold_thread(&mut locked(&background.shared.progress)) {
             tracing::warn!(name, %error, "no thread for work in the background; it is tried again at each scrape");
         }
         background
-    }
-
-    /// The same work, but not sooner either when its input changes.
-    #[must_use]
-    pub fn patient(mut self) -> Self {
-        self.is_patient = true;
-        self
     }
 
     fn hold_thread(&self, progress: &mut WorkProgress<I, O>) -> io::Result<()> {
@@ -125,7 +117,7 @@ where
     pub fn ask(&self, input: I, now: Instant) -> io::Result<bool> {
         let mut progress = locked(&self.shared.progress);
         let is_new = progress.input.as_deref() != Some(&input);
-        let pause = if is_new && !self.is_patient { Duration::ZERO } else { self.interval };
+        let pause = if is_new { Duration::ZERO } else { self.interval };
         let rest = progress.took.saturating_mul(REST);
         let is_due = progress.began.is_none_or(|began| now.saturating_duration_since(began) >= pause.max(rest));
         if progress.running || !is_due {
@@ -266,17 +258,6 @@ mod tests {
         assert!(work.ask(2, now + work.took() * REST).unwrap());
         work.settle(soon());
         assert_eq!(work.latest().unwrap().output, 2);
-    }
-
-    #[test]
-    fn patient_work_waits_for_the_interval_whatever_is_asked() {
-        let work = Background::new("test", INTERVAL, |number: &u32| *number).patient();
-        let now = Instant::now();
-        work.ask(1, now).unwrap();
-        work.settle(soon());
-        work.take_no_rest();
-        assert!(!work.ask(2, now + INTERVAL - Duration::from_millis(1)).unwrap());
-        assert!(work.ask(2, now + INTERVAL).unwrap());
     }
 
     #[test]

@@ -25,6 +25,9 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOC
 /// Room for the machine's `stat`, where the interrupts of a large one come before the time of its start.
 const STAT_BYTES: usize = 1024 * 1024;
 
+/// Room for the host's name, which the kernel limits to 64 bytes.
+const HOST_NAME_BYTES: u64 = 256;
+
 /// What the root can do beyond files in folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::source) struct Abilities {
@@ -189,6 +192,13 @@ impl ProcRoot {
     pub(in crate::source) fn boot_time(&self) -> Option<Duration> {
         let mut buffer = vec![0; STAT_BYTES];
         self.read("stat", &mut buffer).ok().and_then(parse::boot_time).map(Duration::from_secs)
+    }
+
+    /// The host's name, as the kernel has it; empty where it can't be read.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        let name = self.read_up_to("sys/kernel/hostname", HOST_NAME_BYTES).unwrap_or_default();
+        String::from_utf8_lossy(name.trim_ascii()).chars().filter(|letter| !letter.is_control()).collect()
     }
 
     /// The exporter's own process id, as this `/proc` counts it.

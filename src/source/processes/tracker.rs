@@ -11,11 +11,10 @@
 //! `/proc` is listed each time.
 //!
 //! # What is looked at twice
-//! A process is born with the name and the arguments of its parent, and becomes another program later, mostly at once.
-//! So every new process is looked at again for [`FRESH`]. One that looks just like its parent, or shows no arguments
-//! although it lives, is held back until the next sample: most such are about to execute a program. Later changes of a
-//! Campaign process are noticed by where its program lies in memory; of any other by its arguments, which a patrol reads
-//! again of some of them at every fourth sample.
+//! A forked process has the name and the arguments of its parent until it executes a program, mostly at once. So every
+//! new process is looked at again for [`FRESH`]. One that looks just like its parent, or shows no arguments although it
+//! lives, is held back until the next sample. A later `execve` of a Campaign process shows by the addresses of its
+//! program in `stat`; of any other process by its arguments, which are read again in turn, of some at every fourth sample.
 
 mod walk;
 
@@ -64,19 +63,19 @@ const HOLD: Duration = Duration::from_millis(200);
 /// How often everything is listed although nothing tells of a new process.
 const RELIST: Duration = Duration::from_secs(60);
 
-/// One sample in so many has a patrol: a thread that wakes up and finds little to do costs more than what it does.
-const PATROL_EVERY: usize = 4;
+/// One sample in so many rechecks some of the processes that are not Campaign's.
+const RECHECK_EVERY: usize = 4;
 
-/// In how many patrols every process that is not Campaign's is looked at.
-const PATROL_ROUND: usize = 75;
+/// After so many rechecks every one of them has been looked at.
+const RECHECK_ROUND: usize = 75;
 
-/// How many processes the patrol passes over at most in one patrol.
-const PATROL_STEPS: usize = 1024;
+/// How many entries a recheck visits at most, kernel threads included.
+const RECHECK_STEPS: usize = 1024;
 
 /// Listing one process id costs about 1/16 of a `stat()`.
 const LISTED_PER_TRY: usize = 16;
 
-/// A process that is being born has its id but is not there yet: this many of the last ids are tried once more.
+/// A new process has its id shortly before it can be seen in `/proc`: this many of the last ids are tried once more.
 const UNBORN: u32 = 64;
 
 /// Everything known of the processes below a root.
@@ -97,8 +96,8 @@ pub(super) struct Tracker {
     fresh: Vec<Fresh>,
     unborn: Vec<u32>,
     samples: usize,
-    /// Where the patrol is.
-    patrol: u32,
+    /// The process that was rechecked last.
+    rechecked: u32,
     groups: Groups,
     seen: bool,
     seclusion: Seclusion,
@@ -201,7 +200,7 @@ impl Tracker {
             fresh: Vec::new(),
             unborn: Vec::new(),
             samples: 0,
-            patrol: 0,
+            rechecked: 0,
             groups: Groups::default(),
             seen: false,
             seclusion: if abilities.keeps { seclusion(root) } else { Seclusion::No },
@@ -281,8 +280,8 @@ impl Tracker {
             }
         }
         self.samples = self.samples.wrapping_add(1);
-        if self.samples.is_multiple_of(PATROL_EVERY) {
-            self.patrol(root, now);
+        if self.samples.is_multiple_of(RECHECK_EVERY) {
+            self.recheck(root, now);
         }
     }
 
@@ -327,14 +326,15 @@ impl Tracker {
     }
 
     /// Looks again at a few of the processes that are not Campaign's.
-    fn patrol(&mut self, root: &ProcRoot, now: Instant) {
+    fn recheck(&mut self, root: &ProcRoot, now: Instant) {
         let mut pids = std::mem::take(&mut self.pids);
         pids.clear();
-        let wanted = self.others.len().div_ceil(PATROL_ROUND);
+        let wanted = self.others.len().div_ceil(RECHECK_ROUND);
         let mut steps = 0;
-        for (pid, nature) in self.others.range((Bound::Excluded(self.patrol), Bound::Unbounded)).take(PATROL_STEPS) {
+        for (pid, nature) in self.others.range((Bound::Excluded(self.rechecked), Bound::Unbounded)).take(RECHECK_STEPS)
+        {
             steps += 1;
-            self.patrol = *pid;
+            self.rechecked = *pid;
             if *nature != Nature::Kernel {
                 pids.push(*pid);
             }
@@ -343,7 +343,7 @@ impl Tracker {
             }
         }
         if steps == 0 {
-            self.patrol = 0;
+            self.rechecked = 0;
         }
         for pid in &pids {
             self.look(root, *pid, now, Why::Again);

@@ -148,7 +148,7 @@ fn nothing_is_listed_while_no_process_is_born() {
     host.samples(5);
     host.listen();
     host.samples(16);
-    // The patrol looks at init; loadavg is kept open.
+    // init is rechecked; loadavg is kept open.
     assert_eq!(host.heard(), ["1/stat", "1/cmdline"].repeat(2));
 }
 
@@ -285,7 +285,7 @@ fn a_shell_that_executes_campaign_is_noticed() {
 }
 
 #[test]
-fn a_shell_that_executes_campaign_late_is_noticed_by_the_patrol() {
+fn a_shell_that_executes_campaign_late_is_noticed_when_it_is_rechecked() {
     let mut host = Host::telling();
     for pid in 2..400 {
         host.put(pid, &Fake::other(b"postgres"));

@@ -236,7 +236,7 @@ fn what_was_deleted_before_it_could_be_read_is_told() {
 }
 
 #[test]
-fn instances_are_told_apart_and_a_host_without_tracking_logs_has_none() {
+fn each_instance_is_counted_by_itself_and_a_host_without_tracking_logs_has_none() {
     let mut host = Host::new();
     fs::remove_dir_all(host.root.path().join("var/prod/redir")).unwrap();
     fs::create_dir_all(host.root.path().join("var/prod/log")).unwrap();
