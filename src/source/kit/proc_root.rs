@@ -23,7 +23,7 @@ use crate::sync::locked;
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// Room for the machine's `stat`, where the interrupts of a large one come before the time of its start.
-const STAT_BYTES: usize = 1024 * 1024;
+const STAT_BYTES: u64 = 1024 * 1024;
 
 /// Room for the host's name, which the kernel limits to 64 bytes.
 const HOST_NAME_BYTES: u64 = 256;
@@ -190,8 +190,8 @@ impl ProcRoot {
 
     /// When the machine started, since 1970-01-01 UTC by its own clock.
     pub(in crate::source) fn boot_time(&self) -> Option<Duration> {
-        let mut buffer = vec![0; STAT_BYTES];
-        self.read("stat", &mut buffer).ok().and_then(parse::boot_time).map(Duration::from_secs)
+        let stat = self.read_up_to("stat", STAT_BYTES).ok()?;
+        parse::boot_time(&stat).map(Duration::from_secs)
     }
 
     /// The host's name, as the kernel has it; empty where it can't be read.
