@@ -151,7 +151,8 @@ impl Deref for Sample {
 /// What a sink was given, in the order in which it came, for the next one: mostly that gets the same.
 #[derive(Debug, Default)]
 pub struct SeriesMemory {
-    families: Vec<(&'static MetricDef, Arc<str>)>,
+    /// Each with its header, and whether its series came in their order.
+    families: Vec<(&'static MetricDef, Arc<str>, bool)>,
     /// Each with the place of its family.
     series: Vec<(usize, Arc<Series>)>,
 }
@@ -163,8 +164,11 @@ struct Family {
     /// Its help and its type in the text format.
     header: Arc<str>,
     samples: Vec<Sample>,
-    /// Whether they are sorted, and no series is there twice.
+    /// Whether they are known to be sorted, with no series twice. A sink that is given the same series as the one before
+    /// knows it from that.
     is_ordered: bool,
+    /// Whether some are of another sink.
+    is_shared: bool,
 }
 
 /// The sink that collectors write to.
@@ -174,6 +178,8 @@ pub struct Samples {
     /// The series of before and of now, each with the place of its family; those up to `given` are of now.
     series: Vec<(usize, Arc<Series>)>,
     given: usize,
+    /// Whether the series up to `given` are not those of before.
+    differs: bool,
     rejected: u64,
     remarks: Vec<Remark>,
     unkept_remarks: u64,
@@ -185,7 +191,8 @@ impl Samples {
     /// An empty sink that finds again what one before was given.
     #[must_use]
     pub fn after(memory: SeriesMemory) -> Self {
-        let family = |(def, header)| Family { def, header, samples: Vec::new(), is_ordered: true };
+        let family =
+            |(def, header, is_ordered)| Family { def, header, samples: Vec::new(), is_ordered, is_shared: false };
         let families = memory.families.into_iter().map(family).collect();
         Self { families, series: memory.series, ..Self::default() }
     }
@@ -194,9 +201,14 @@ impl Samples {
     #[must_use]
     pub fn take_memory(&mut self) -> SeriesMemory {
         let mut series = std::mem::take(&mut self.series);
-        series.truncate(std::mem::take(&mut self.given));
-        let families = self.families.iter().map(|family| (family.def, Arc::clone(&family.header))).collect();
-        SeriesMemory { families, series }
+        let given = std::mem::take(&mut self.given);
+        if self.differs {
+            self.families.iter_mut().for_each(|family| family.is_ordered |= family.is_in_order());
+        }
+        self.differs = false;
+        series.truncate(given);
+        let remember = |family: &Family| (family.def, Arc::clone(&family.header), family.is_ordered);
+        SeriesMemory { families: self.families.iter().map(remember).collect(), series }
     }
 
     /// Adds one sample. `labels` are the values in the order of `def.labels`, each cut to [`MAX_LABEL_BYTES`].
@@ -212,7 +224,7 @@ impl Samples {
             Some((family, series)) => {
                 let family = &mut self.families[family];
                 family.samples.push(Sample { series, value });
-                family.is_ordered = false;
+                family.is_ordered &= !family.is_shared;
             }
             None => self.rejected += 1,
         }
@@ -225,8 +237,12 @@ impl Samples {
         };
         match self.series[self.given..].iter().take(LOOK_AHEAD).position(is_it) {
             Some(0) => {}
-            Some(passed) => drop(self.series.drain(self.given..self.given + passed)),
+            Some(passed) => {
+                self.differ();
+                self.series.drain(self.given..self.given + passed);
+            }
             None => {
+                self.differ();
                 let (header, series) = encoded(def, labels)?;
                 let family = self.family(def, header);
                 self.series.insert(self.given, (family, Arc::new(series)));
@@ -237,10 +253,18 @@ impl Samples {
         Some((*family, Arc::clone(series)))
     }
 
+    /// Takes note that the series are not those of before.
+    fn differ(&mut self) {
+        if !std::mem::replace(&mut self.differs, true) {
+            self.families.iter_mut().for_each(|family| family.is_ordered = false);
+        }
+    }
+
     /// The place of a metric's family.
     fn family(&mut self, def: &'static MetricDef, header: impl Into<Arc<str>>) -> usize {
         self.families.iter().position(|family| family.def.name == def.name).unwrap_or_else(|| {
-            self.families.push(Family { def, header: header.into(), samples: Vec::new(), is_ordered: true });
+            let (header, is_ordered) = (header.into(), !self.differs);
+            self.families.push(Family { def, header, samples: Vec::new(), is_ordered, is_shared: false });
             self.families.len() - 1
         })
     }
@@ -307,6 +331,7 @@ impl Samples {
         for family in other.families.into_iter().filter(|family| !family.samples.is_empty()) {
             let place = self.family(family.def, family.header);
             let own = &mut self.families[place];
+            own.is_shared = true;
             if own.samples.is_empty() {
                 (own.samples, own.is_ordered) = (family.samples, family.is_ordered);
             } else {
@@ -432,10 +457,13 @@ fn write_value(text: &mut Vec<u8>, value: f64) {
 }
 
 impl Family {
+    fn is_in_order(&self) -> bool {
+        self.samples.is_sorted_by(|a, b| a.labels().lt(b.labels()))
+    }
+
     /// Sorts the samples by labels, and leaves the second of two of the same series out. How many those were.
     fn order(&mut self) -> u64 {
-        if std::mem::replace(&mut self.is_ordered, true) || self.samples.is_sorted_by(|a, b| a.labels().lt(b.labels()))
-        {
+        if std::mem::replace(&mut self.is_ordered, true) || self.is_in_order() {
             return 0;
         }
         self.samples.sort_by(|a, b| a.labels().cmp(b.labels()));
@@ -559,6 +587,39 @@ mod tests {
             many.drain(100..400);
         }
         assert_eq!(memory.series.len(), 2 * 400, "nothing is remembered that is gone");
+    }
+
+    /// What two sinks that remember make of these states, one of them given in between, and what they remember.
+    fn text_of_two(memories: [SeriesMemory; 2], states: &[Vec<u8>; 3]) -> (String, [SeriesMemory; 2]) {
+        let push = |samples: &mut Samples, states: &[u8]| {
+            for state in states {
+                samples.push(&GAUGE, &["web", &state.to_string()], f64::from(*state));
+            }
+        };
+        let [mut own, mut other] = memories.map(Samples::after);
+        push(&mut own, &states[0]);
+        push(&mut other, &states[1]);
+        let of_other = other.take_memory();
+        own.append(other);
+        push(&mut own, &states[2]);
+        let memories = [own.take_memory(), of_other];
+        (String::from_utf8(own.freeze().encode()).unwrap(), memories)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn sinks_that_remember_say_the_same_in_whatever_order_they_are_given_series(
+            scrapes in proptest::collection::vec(
+                proptest::array::uniform3(proptest::collection::vec(0_u8..5, 0..4)), 1..8),
+        ) {
+            let mut memories = <[SeriesMemory; 2]>::default();
+            // Each twice: what is the same as before is where something is taken as known.
+            for states in scrapes.iter().flat_map(|states| [states, states]) {
+                let (text, remembered) = text_of_two(memories, states);
+                proptest::prop_assert_eq!(text, text_of_two(Default::default(), states).0);
+                memories = remembered;
+            }
+        }
     }
 
     #[test]
