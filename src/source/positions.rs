@@ -11,7 +11,7 @@
 //! hexadecimal digits), a blank, and a JSON object of records that changed together, `put`, and the keys of those that are
 //! `gone`. The last record of a key holds. Lines are appended; when the file has grown much beyond what a whole state takes,
 //! it is written anew beside and put in its place. A last line that is not whole was being written when the machine or the
-//! exporter ended; it is left out, together.
+//! exporter ended; all of its records are left out.
 //!
 //! Version 1 is two lines: `{"format":…,"version":1,"length":…,"crc32":…}`, and all as one JSON object of that length in bytes
 //! and with that checksum. It is read, and replaced by the next version when something is stored.
@@ -56,7 +56,7 @@ pub trait Record: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// The whole state as version 1 had it.
     type V1: DeserializeOwned + Into<Vec<Self>>;
 
-    /// What tells it from the others.
+    /// Its key, unique in the file.
     fn key(&self) -> Vec<Name>;
 
     /// How many bytes it knows of that were not read.
@@ -143,12 +143,12 @@ impl TryFrom<String> for Name {
 /// Why the state can't be kept or was not taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The machine refused.
+    /// An operation on a file failed.
     #[error("{path}: {source}; check --storage.path")]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What it said.
+        /// The OS error.
         source: io::Error,
     },
     /// It belongs to another user.
@@ -161,9 +161,9 @@ pub enum StorageError {
         path: PathBuf,
         /// The directory of the state files.
         directory: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
-        /// Who we are.
+        /// The exporter's user.
         user: u32,
     },
     /// Another exporter keeps its state here.
@@ -198,7 +198,7 @@ struct Header {
 /// What is known of the file that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnDisk {
-    /// Nothing yet: it may be somebody's.
+    /// Nothing yet: it may be of another exporter.
     Unknown,
     /// It is our own, but must be written anew before anything is appended.
     Ours,
@@ -267,7 +267,7 @@ impl Storage {
         }
     }
 
-    /// The records that were stored last, by whomever: nothing is created, locked or changed.
+    /// The records that were stored last, by any exporter: nothing is created, locked or changed.
     ///
     /// # Errors
     /// The file can't be read or understood.

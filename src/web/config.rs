@@ -1,5 +1,5 @@
 //! The web configuration in force: read again whenever a file of it has changed, without a restart. One that breaks
-//! later closes the server: nobody gets in by a rule that nobody can read.
+//! later closes the server: no request is answered under rules that can't be read.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -144,7 +144,7 @@ impl From<Limits> for WebSettings {
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    /// The host's name means nothing here.
+    /// The host's name can't be resolved.
     #[error(
         "cannot resolve the listen address {address}: {source}; name a host or a network interface that this machine knows, or an IP address"
     )]

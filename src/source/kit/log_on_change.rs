@@ -1,6 +1,6 @@
 //! A log line when something changes, and not at every look.
 //!
-//! Knows subjects and what was said of them last; what is logged, and at which level, is for whoever asks.
+//! Knows subjects and what was said of them last; what is logged, and at which level, is for the caller.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
 //! What Campaign's processes tell of the installation: a variable of the environment that they were started with, which
-//! instances there are, since when the watchdog runs. What it is good for is for whoever asks.
+//! instances there are, since when the watchdog runs. What it is used for is for the caller.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

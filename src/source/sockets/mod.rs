@@ -348,7 +348,7 @@ impl Sockets {
     }
 }
 
-/// Room for `socket:[` and the longest number, and then some: a longer target is no socket.
+/// Room for `socket:[` and the longest number: a longer target is no socket.
 const LINK: usize = 64;
 
 /// What a link of `/proc` that names a socket starts with.

@@ -17,7 +17,7 @@ const HOT: Duration = Duration::from_secs(5);
 pub(super) enum Stage {
     /// It was not looked at.
     New,
-    /// Its end is still to be glanced at, for what it said last.
+    /// Its last lines are still to be read, for the time of its last message.
     Glance,
     /// It is followed.
     Followed,

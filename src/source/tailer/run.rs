@@ -226,7 +226,7 @@ impl<V: Default + Send + Sync + 'static> TailerThread<V> {
         Ok(TailerThread { readings, reading: Mutex::new(reading) })
     }
 
-    /// What it has found, for whoever wants to know.
+    /// What it has found: a handle that can be cloned.
     #[must_use]
     pub fn readings(&self) -> Readings<V> {
         self.readings.clone()
