@@ -540,6 +540,16 @@ fn raised_log_precision_shows_in_the_arguments_until_the_next_start() {
 }
 
 #[test]
+fn a_file_is_made_and_taken_away() {
+    let sim = Sim::new(&[]);
+    sim.sim(&["file", "var/prod/folder/a", "text"]);
+    let file = sim.home.join("var/prod/folder/a");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+    sim.sim(&["file", "var/prod/folder/a"]);
+    assert!(!file.exists());
+}
+
+#[test]
 fn files_that_a_fault_leaves_are_cleared() {
     let sim = Sim::started(&[]);
     sim.sim(&["core", "4711"]);
