@@ -53,19 +53,34 @@ impl Spool {
     /// A collector that has read nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        let known: Mutex<BTreeMap<PathBuf, SpoolFolder>> = Mutex::default();
-        Self::with(move |path| locked(&known).entry(path.to_owned()).or_default().look(path))
+        Self::with(SpoolFolder::look)
     }
 
-    fn with(look: impl Fn(&Path) -> Result<SpoolContent, Miss> + Send + Sync + 'static) -> Self {
+    fn with(look: impl Fn(&mut SpoolFolder, &Path) -> Result<SpoolContent, Miss> + Send + Sync + 'static) -> Self {
+        let known: Mutex<BTreeMap<PathBuf, SpoolFolder>> = Mutex::default();
         let looks = move |folders: &Folders| {
-            folders.iter().map(|(instance, folder)| (instance.clone(), look(folder))).collect::<SpoolLooks>()
+            let mut known = locked(&known);
+            let mut before = std::mem::take(&mut *known);
+            let look = |(instance, folder): (&String, &PathBuf)| {
+                let one = known.entry(folder.clone()).or_insert_with(|| before.remove(folder).unwrap_or_default());
+                (instance.clone(), look(one, folder))
+            };
+            folders.iter().map(look).collect::<SpoolLooks>()
         };
         Self { looks: Background::new("spool", INTERVAL, looks), seen: Mutex::default(), log: LogOnChange::default() }
     }
 
+    /// Forgets what is not looked at any more.
+    fn keep(&self, folders: &Folders, cx: &Context) {
+        locked(&self.seen).retain(|folder| folders.values().any(|kept| kept == folder));
+        let subjects: BTreeSet<_> = folders.iter().map(|(instance, folder)| subject(instance, folder)).collect();
+        let is_there = |name: &str| subjects.contains(name) || cx.census().member(OWNER.name, name).is_some();
+        self.log.keep(is_there);
+    }
+
     fn collect_at(&self, now: Instant, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         let folders = self.folders(cx);
+        self.keep(&folders, cx);
         if folders.is_empty() {
             return Ok(Outcome::NotApplicable);
         }
@@ -132,7 +147,6 @@ impl Spool {
         out: &mut Samples,
     ) {
         let mut seen = locked(&self.seen);
-        let subject = format!("{instance} {}", folder.display());
         let problem = match found {
             Ok(found) => {
                 seen.insert(folder.to_owned());
@@ -162,12 +176,17 @@ impl Spool {
             }
         };
         drop(seen);
-        if self.log.is_news(&subject, problem.as_deref())
+        if self.log.is_news(&subject(instance, folder), problem.as_deref())
             && let Some(problem) = problem
         {
             tracing::warn!(instance, ?folder, "the folder of mails that wait {problem}");
         }
     }
+}
+
+/// What the log calls the folder of an instance.
+fn subject(instance: &str, folder: &Path) -> String {
+    format!("{instance} {}", folder.display())
 }
 
 /// What the check of the mta's children says while `files` wait.
@@ -321,10 +340,29 @@ mod tests {
     #[test]
     fn a_folder_that_may_not_be_read_is_a_loss_of_permission() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::with(|_| Err(Miss::Denied));
+        let spool = Spool::with(|_, _| Err(Miss::Denied));
         let (snapshot, outcome) = collect(&spool, &context(home.path(), ""));
         assert_eq!(outcome, kind(ErrorKind::Permission));
         assert_eq!(snapshot.of(&MTA_SPOOL_FILES).count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_instances_that_are_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::new();
+        let mut now = Instant::now();
+        for number in 0..20 {
+            let folder = home.path().join(number.to_string());
+            create_dir_all(&folder).unwrap();
+            let cx = context(home.path(), &format!("workingPath='{}'", folder.display()));
+            now += Duration::from_secs(60);
+            collect_after(&spool, &cx, now);
+            assert_eq!(*locked(&spool.seen), BTreeSet::from([folder]));
+        }
+        let mut samples = Samples::default();
+        let nothing = Context::for_tests(Instant::now() + Duration::from_secs(60));
+        spool.collect_at(now, &nothing, &mut samples).unwrap();
+        assert!(locked(&spool.seen).is_empty());
     }
 
     #[test]
@@ -332,7 +370,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (release, wait) = channel::<()>();
         let wait = Mutex::new(wait);
-        let spool = Spool::with(move |_| {
+        let spool = Spool::with(move |_, _| {
             let _ = wait.lock().unwrap().recv();
             Err(Miss::Gone)
         });

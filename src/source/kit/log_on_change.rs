@@ -29,6 +29,11 @@ impl LogOnChange {
         true
     }
 
+    /// Forgets the subjects that are no more.
+    pub fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        locked(&self.0).retain(|subject, _| is_there(subject));
+    }
+
     /// Replaces everything that is remembered by `now`, and returns what is news in it.
     pub fn replace(&self, now: BTreeMap<String, String>) -> Vec<(String, String)> {
         let mut said = locked(&self.0);

@@ -27,6 +27,9 @@ const FLOOD: Duration = Duration::from_secs(30);
 /// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The most logs without files that go on as they were; of those gone longest only what is stored is kept.
+pub(super) const MAX_GONE: usize = 200;
+
 /// How hints of a folder are to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hints {
@@ -80,14 +83,16 @@ impl<K: LogKind> Tailer<K> {
         let mut watched: Vec<PathBuf> = self.folders.iter().map(|folder| folder.path.clone()).collect();
         watched.extend(self.var.clone());
         watched.iter().for_each(|path| self.watch.remove(path));
+        let mut kept = Vec::new();
         for log in &self.logs {
             if log.stage != Stage::New {
                 let key = (self.folders[log.folder].instance.clone(), log.name.clone());
-                self.stored.insert(key, (self.record(log), now));
+                kept.push((key, self.record(log)));
             }
         }
         self.moved |= !self.logs.is_empty();
         self.logs.clear();
+        kept.into_iter().for_each(|(key, record)| self.keep(key, record, now));
         self.folders.clear();
         self.places.clear();
         self.open = 0;
@@ -342,18 +347,33 @@ impl<K: LogKind> Tailer<K> {
         }
     }
 
-    /// Lets go of what has been gone for long.
+    /// Keeps what is to be stored of a log that is not followed any more; beyond the most, what was kept longest is dropped.
+    fn keep(&mut self, key: (OsString, OsString), record: K::Record, now: Instant) {
+        if self.stored.len() >= self.max_logs
+            && let Some(oldest) = self.stored.iter().min_by_key(|(_, (_, since))| *since).map(|(key, _)| key.clone())
+        {
+            self.stored.remove(&oldest);
+            self.dropped.push(self::key(&oldest.0, &oldest.1));
+        }
+        self.stored.insert(key, (record, now));
+    }
+
+    /// Lets go of what has been gone for long, and of those gone longest where there are many.
     pub(super) fn forget(&mut self, now: Instant) {
+        let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
+        let room = if full { 0 } else { MAX_GONE };
+        let mut gone: Vec<Instant> = self.logs.iter().filter_map(|log| log.gone_since).collect();
+        gone.sort_unstable_by(|one, other| other.cmp(one));
+        let too_many = gone.get(room).copied();
         let is_over = |log: &Log<K>| match (K::GONE, log.gone_since) {
-            (Some(gone), Some(since)) => now.saturating_duration_since(since) >= gone,
+            (Some(gone), Some(since)) => {
+                now.saturating_duration_since(since) >= gone || too_many.is_some_and(|last| since <= last)
+            }
             (None, Some(_)) => !log.is_listed,
             (_, None) => false,
         };
-        let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
-        let (over, mut stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.logs).into_iter().partition(is_over);
-        stay.retain(|log| !(full && K::GONE.is_some() && log.gone_since.is_some()));
-        let differs =
-            !over.is_empty() || stay.len() != self.folders.iter().map(|folder| folder.logs.len()).sum::<usize>();
+        let (over, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.logs).into_iter().partition(is_over);
+        let differs = !over.is_empty();
         for log in over {
             let instance = self.folders[log.folder].instance.clone();
             let record = self.record(&log);
@@ -361,9 +381,10 @@ impl<K: LogKind> Tailer<K> {
                 self.kind.is_over(&instance, record, 0);
                 self.dropped.push(key(&instance, &log.name));
                 self.differs(Difference::Final);
-            } else if self.stored.len() < self.max_logs {
-                self.stored.insert((instance, log.name), (record, now));
-                self.moved = true;
+            } else {
+                // What is stored of it holds, unless it has changed since.
+                self.moved |= log.unstored != Difference::None;
+                self.keep((instance, log.name), record, now);
             }
         }
         self.logs = stay;

@@ -55,8 +55,8 @@ pub trait LogKind: Sized + Send + 'static {
     /// The logs that the files of a folder belong to.
     fn group(files: Vec<ListedFile>) -> BTreeMap<OsString, Names>;
 
-    /// Everything was looked at once: what comes from now on is new.
-    fn surveyed(&mut self) {}
+    /// Everything was looked at: what comes from now on is new. `instances` have a folder, in their order.
+    fn surveyed(&mut self, _instances: &[OsString]) {}
 
     /// Begins to follow a log, or goes on where `stored` was taken. None where its names make no log.
     fn take_up(

@@ -379,7 +379,7 @@ impl LogKind for LogsKind {
         surveyed.then_some(LogRecord::Surveyed {}).into_iter().collect()
     }
 
-    fn surveyed(&mut self) {
+    fn surveyed(&mut self, _: &[OsString]) {
         self.has_looked = true;
     }
 

@@ -24,7 +24,7 @@ mod tests;
 pub mod tracking;
 pub mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use self::log::Stage;
 use self::watch::{Wake, Watch};
 use super::kit::Miss;
 use super::limits::DescriptorBudget;
-use super::positions::{Name, Update};
+use super::positions::{Name, Record, Update};
 pub use kind::{ListedFile, LogKind, Names, Restored};
 pub use log::{Log, reason};
 pub use run::{Published, Readings, StartError, StorageAccess, TailerThread};
@@ -212,7 +212,7 @@ impl<K: LogKind> Tailer<K> {
     /// What must be stored to go on, of what is different from when it was last asked.
     pub fn take_update(&mut self, scope: Scope) -> Update<K::Record> {
         let others = self.kind.other_records(self.first_survey != FirstSurvey::Due);
-        let gone = std::mem::take(&mut self.dropped);
+        let mut gone = std::mem::take(&mut self.dropped);
         if scope == Scope::All || std::mem::take(&mut self.moved) {
             self.logs.iter_mut().for_each(|log| log.unstored = Difference::None);
             return Update::All(self.records());
@@ -224,6 +224,11 @@ impl<K: LogKind> Tailer<K> {
                 self.logs[place].unstored = Difference::None;
                 put.push(self.record(&self.logs[place]));
             }
+        }
+        if !gone.is_empty() {
+            // A log that is there again.
+            let there: BTreeSet<_> = put.iter().map(Record::key).collect();
+            gone.retain(|key| !there.contains(key));
         }
         Update::Changed { put, gone }
     }
@@ -281,6 +286,12 @@ impl<K: LogKind> Tailer<K> {
         let rest = self.rest(now, was_hinted, read);
         self.come_further(rest);
         rest
+    }
+
+    /// How many logs, folders and records of logs that are not followed it holds.
+    #[cfg(test)]
+    fn kept(&self) -> [usize; 3] {
+        [self.logs.len(), self.folders.len().max(self.places.len()), self.stored.len()]
     }
 
     fn come_further(&mut self, rest: TurnRest) {

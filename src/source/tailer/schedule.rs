@@ -176,8 +176,8 @@ impl<K: LogKind> Tailer<K> {
             }
         }
         self.forget(now);
-        if self.first_survey == FirstSurvey::Done {
-            self.kind.surveyed();
+        if self.first_survey == FirstSurvey::Done && self.var_trouble.is_none() {
+            self.kind.surveyed(&self.instances.found);
         }
     }
 

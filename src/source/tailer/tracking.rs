@@ -26,6 +26,9 @@ pub const MAX_PLACES: usize = 5;
 /// Where the files are, below `var/<instance>`.
 pub const FOLDER: &str = "redir/log";
 
+/// The most instances of which totals are kept; beyond it, those whose folder is gone begin anew when it comes back.
+pub const MAX_INSTANCES: usize = 1_000;
+
 /// The tracking logs, as the rest of the program sees them.
 pub type Tracking = Readings<TrackingView>;
 
@@ -321,6 +324,12 @@ impl LogKind for TrackingKind {
             let gone = self.gone.entry(instance.to_owned()).or_default();
             gone.add(&file.totals());
             gone.skipped_bytes += unread;
+        }
+    }
+
+    fn surveyed(&mut self, instances: &[OsString]) {
+        if self.gone.len() > MAX_INSTANCES {
+            self.gone.retain(|instance, _| instances.binary_search(instance).is_ok());
         }
     }
 

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use crate::parse::tail::{MAX_LINE_BYTES, RawLine};
 use crate::source::as_plain_user;
 use crate::source::kit::Miss;
-use crate::source::positions::Storage;
+use crate::source::positions::{Storage, Update};
+use crate::source::tailer::folders::MAX_GONE;
 use crate::source::tailer::follow::{Begin, LogFollower};
 use crate::source::tailer::logs::{LogRecord, LogView, LogsKind, LogsView, Start};
 use crate::source::tailer::watch::{Wake, Watch};
-use crate::source::tailer::{LogKind, StorageAccess, Tailer, TailerThread, TurnRest};
+use crate::source::tailer::{LogKind, Scope, StorageAccess, Tailer, TailerThread, TurnRest};
 
 mod files;
 mod restarts;

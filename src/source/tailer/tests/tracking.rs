@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::parse::tail::MAX_LINE_BYTES;
 use crate::source::kit::Miss;
 use crate::source::tailer::tracking::{
-    CorruptLine, InstanceTracking, MAX_PLACES, TrackingKind, TrackingTotals, TrackingView,
+    CorruptLine, FOLDER, InstanceTracking, MAX_INSTANCES, MAX_PLACES, TrackingKind, TrackingTotals, TrackingView,
 };
 use crate::source::tailer::watch::{Wake, Watch};
 use crate::source::tailer::{LogKind, Tailer, TailerPhase, TurnRest};
@@ -176,6 +176,27 @@ fn a_file_that_was_collected_is_gone_and_no_count_falls() {
     assert_eq!(host.prod().totals, totals(5, 1));
     host.write("0x1.log", GOOD);
     assert_eq!(host.prod().totals, totals(6, 1), "the same name again is another file");
+}
+
+#[test]
+fn totals_of_instances_that_are_gone_are_kept_in_bounds() {
+    let mut host = Host::new();
+    host.write("0x1.log", GOOD);
+    let var = host.root.path().join("var");
+    for round in 0..=MAX_INSTANCES / 100 {
+        for number in 0..100 {
+            let folder = var.join(format!("extra{}", round * 100 + number)).join(FOLDER);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("0x1.log"), GOOD).unwrap();
+        }
+        host.look();
+        (0..100).for_each(|number| fs::remove_dir_all(var.join(format!("extra{}", round * 100 + number))).unwrap());
+        host.settle();
+    }
+    fs::remove_file(host.path("0x1.log")).unwrap();
+    host.settle();
+    assert_eq!(host.prod().totals, totals(1, 0), "what is there keeps its totals");
+    assert!(host.tailer.records().len() <= MAX_INSTANCES, "{}", host.tailer.records().len());
 }
 
 #[test]

@@ -466,3 +466,36 @@ fn a_home_that_moves_takes_its_logs_along() {
     host.poll();
     assert_eq!(host.errors(), 4);
 }
+
+/// However many logs and instances come and go, only so many are remembered, and letting go of one writes no whole state.
+#[test]
+fn of_thousands_of_logs_that_came_and_went_no_more_is_kept_than_is_bounded() {
+    let mut host = Host::new();
+    host.tailer = tailer(Start::End, Watch::Nobody).0.with_max_logs(400);
+    host.poll();
+    host.write("x.log", errors(3));
+    host.tailer.take_update(Scope::All);
+    for round in 0..12 {
+        let names: Vec<String> = (0..100).map(|number| format!("extra{}", round * 100 + number)).collect();
+        for name in &names {
+            let folder = host.var().join(name).join("log");
+            fs::create_dir_all(&folder).unwrap();
+            append(&folder.join("x.log"), errors(1));
+        }
+        host.surveys(2);
+        host.poll();
+        assert_eq!(host.log_of(&names[99], "x").unwrap().counts.levels[0], 1);
+        host.tailer.take_update(Scope::Changed);
+        for name in &names {
+            fs::remove_dir_all(host.var().join(name)).unwrap();
+        }
+        host.surveys(8);
+        let update = host.tailer.take_update(Scope::Changed);
+        assert!(matches!(update, Update::Changed { .. }), "round {round}");
+        let [logs, folders, stored] = host.tailer.kept();
+        assert!(logs <= MAX_GONE + 1 && folders <= 2 * (MAX_GONE + 1) && stored <= 400, "{round}: {logs} {folders}");
+    }
+    let [logs, _, stored] = host.tailer.kept();
+    assert_eq!((stored, host.tailer.records().len()), (400, logs + 400 + 1));
+    assert_eq!(host.errors(), 3);
+}
