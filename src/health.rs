@@ -20,10 +20,11 @@ pub fn running(expected: Option<bool>, up: Option<bool>) -> Option<bool> {
     if expected? { up } else { None }
 }
 
-/// The largest process is smaller than the configured threshold, in bytes; a threshold of 0 is none.
+/// The largest process is smaller than the configured threshold, in bytes; a threshold of 0 is none, and a process that
+/// has ended uses nothing.
 #[must_use]
 pub fn memory(largest: u64, threshold: u64) -> Option<bool> {
-    (threshold > 0).then_some(largest < threshold)
+    (threshold > 0 && largest > 0).then_some(largest < threshold)
 }
 
 /// The daily restart took place; both times since 1970-01-01 UTC. The watchdog is who restarts all others: it has none.
@@ -41,29 +42,41 @@ pub fn responsive(processes: u64, stopped: u64, zombies: u64, waiting: Duration)
     (processes > 0).then_some(stopped + zombies == 0 && waiting <= MAX_WAITING)
 }
 
-/// The process that comes nearest to its limit of open descriptors keeps enough of them free.
+/// The process that comes nearest to its limit of open descriptors keeps enough of them free; of `untold` processes it is
+/// unknown how near they come.
 #[must_use]
-pub fn descriptors(worst_ratio: Option<f64>) -> Option<bool> {
-    worst_ratio.map(|ratio| ratio < MAX_OPEN_FDS_RATIO)
+pub fn descriptors(worst_ratio: Option<f64>, untold: u64) -> Option<bool> {
+    let passes = worst_ratio.map(|ratio| ratio < MAX_OPEN_FDS_RATIO);
+    all([passes, (untold == 0).then_some(true)].into_iter())
+}
+
+/// No process logs more than the configuration asks for; a process that has ended has no command line that would tell.
+#[must_use]
+pub fn log_precision(living: u64, raised: bool) -> Option<bool> {
+    (living > 0).then_some(!raised)
 }
 
 /// Of the modules that the watchdog has to start (each: whether it is up), some runs. None when nothing is expected, or
-/// nothing can be told of what is.
+/// none is known to run and one can't be told.
 #[must_use]
 pub fn starts_modules(expected: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    expected.flatten().reduce(|some, one| some || one)
+    all(expected.map(|up| up.map(|up| !up))).map(|none_runs| !none_runs)
 }
 
-/// Bound, and not by somebody else alone; who it is can't always be told.
+/// Bound, and by the module itself. Who it is can't always be told, and is not known at once.
 #[must_use]
 pub fn port(bound: Option<bool>, owned: Option<bool>) -> Option<bool> {
-    Some(bound? && owned != Some(false))
+    if bound? { owned } else { Some(false) }
 }
 
 /// Work waits => a child lives. Of a module that is down this says nothing.
 #[must_use]
-pub fn children(up: Option<bool>, waiting: u64, living: u64) -> Option<bool> {
-    up?.then_some(waiting == 0 || living > 0)
+pub fn children(up: Option<bool>, waiting: Option<u64>, living: Option<u64>) -> Option<bool> {
+    match (up?, waiting, living) {
+        (false, ..) => None,
+        (true, Some(0), _) | (true, _, Some(1..)) => Some(true),
+        (true, waiting, living) => waiting.and(living).map(|_| false),
+    }
 }
 
 /// While the module runs, there is a segment of Campaign's user (`owned`), or one that its processes use; how many are used
@@ -77,24 +90,37 @@ pub fn shared_memory(up: Option<bool>, owned: u64, used: Option<u64>) -> Option<
     }
 }
 
-/// None of the instances' tracking logs (each: how many of its files) has a corrupt line.
+/// None of the instances' tracking logs (each: how many of its files) has a corrupt line; `unread` files and folders may
+/// have one.
 #[must_use]
-pub fn log_integrity(corrupt_files: impl Iterator<Item = u64>) -> Option<bool> {
-    corrupt_files.reduce(|one, other| one + other).map(|files| files == 0)
+pub fn log_integrity(corrupt_files: impl Iterator<Item = u64>, unread: u64) -> Option<bool> {
+    let corrupt = corrupt_files.reduce(|one, other| one + other)?;
+    all([Some(corrupt == 0), (unread == 0).then_some(true)].into_iter())
 }
 
 /// Every target that is this host answers the probe.
 #[must_use]
 pub fn answers(targets: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    targets.flatten().reduce(|all, one| all && one)
+    all(targets)
 }
 
 /// The run that wrote last wrote no error. A utility may have several logs (`-tracefile:`): each with the time of its last
-/// message, in milliseconds, and the errors of the run that wrote it.
+/// message, in milliseconds, and the errors of the run that wrote it; none where the log can't be read.
 #[must_use]
-pub fn last_run(logs: impl Iterator<Item = (Option<i64>, u64)>) -> Option<bool> {
-    let timed = logs.filter_map(|(time, errors)| Some((time?, errors)));
+pub fn last_run(logs: impl Iterator<Item = Option<(Option<i64>, u64)>>) -> Option<bool> {
+    let logs: Option<Vec<_>> = logs.collect();
+    let timed = logs?.into_iter().filter_map(|(time, errors)| Some((time?, errors)));
     timed.max().map(|(_, errors)| errors == 0)
+}
+
+/// Whether all of them hold: one that does not is enough to tell, and so is none that can't be told. None of nothing.
+fn all(mut answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let first = answers.next()?;
+    answers.fold(first, |all, one| match (all, one) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    })
 }
 
 /// Adds what the evidence comes to: every check, whether a module passes all of them, and how much can't be told. While a
@@ -144,10 +170,28 @@ mod tests {
         assert_eq!(ANSWERS.map(|up| running(Some(true), up)), ANSWERS);
         assert_eq!(ANSWERS.map(|up| running(Some(false), up)), [None; 3], "need not run");
         assert_eq!(ANSWERS.map(|up| running(None, up)), [None; 3]);
-        assert_eq!([0, 1].map(|waiting| children(None, waiting, 1)), [None; 2]);
+        assert_eq!([0, 1].map(|waiting| children(None, Some(waiting), Some(1))), [None; 2]);
         assert_eq!(ANSWERS.map(|up| shared_memory(up, 0, Some(0))), [Some(false), None, None]);
         assert_eq!([answers([].into_iter()), answers([None].into_iter())], [None; 2]);
-        assert_eq!((descriptors(None), log_integrity([].into_iter()), last_run([].into_iter())), (None, None, None));
+        assert_eq!([descriptors(None, 0), log_integrity([].into_iter(), 0), last_run([].into_iter())], [None; 3]);
+    }
+
+    #[test]
+    fn missing_evidence_never_passes_and_hides_no_fault() {
+        assert_eq!(port(Some(true), None), None, "whose it is can't be told yet");
+        assert_eq!([descriptors(Some(0.1), 1), descriptors(Some(0.9), 1)], [None, Some(false)]);
+        assert_eq!(memory(0, 100), None, "it has ended");
+        assert_eq!([log_precision(0, false), log_precision(1, false)], [None, Some(true)]);
+        let up = Some(true);
+        assert_eq!([children(up, None, Some(0)), children(up, Some(1), None), children(up, None, None)], [None; 3]);
+        assert_eq!([children(up, None, Some(1)), children(up, Some(0), None)], [up; 2]);
+        assert_eq!([log_integrity([0].into_iter(), 1), log_integrity([1].into_iter(), 1)], [None, Some(false)]);
+        assert_eq!([answers([up, None].into_iter()), answers([Some(false), None].into_iter())], [None, Some(false)]);
+        assert_eq!(last_run([Some((Some(5), 0)), None].into_iter()), None);
+        assert_eq!(
+            [starts_modules([Some(false), None].into_iter()), starts_modules([up, None].into_iter())],
+            [None, up]
+        );
     }
 
     #[test]
@@ -178,20 +222,20 @@ mod tests {
 
     #[test]
     fn descriptors_pass_below_the_documented_ratio() {
-        assert_eq!([descriptors(Some(0.89)), descriptors(Some(0.9))], [Some(true), Some(false)]);
+        assert_eq!([descriptors(Some(0.89), 0), descriptors(Some(0.9), 0)], [Some(true), Some(false)]);
     }
 
     #[test]
     fn the_watchdog_starts_modules_when_some_expected_one_runs() {
         let verdict = |ups: &[Option<bool>]| starts_modules(ups.iter().copied());
         assert_eq!(verdict(&[Some(false), Some(true), None]), Some(true));
-        assert_eq!(verdict(&[Some(false), None]), Some(false));
+        assert_eq!(verdict(&[Some(false), Some(false)]), Some(false));
         assert_eq!([verdict(&[None]), verdict(&[])], [None; 2]);
     }
 
     #[test]
-    fn a_port_is_well_when_it_is_bound_and_nobody_elses() {
-        assert_eq!(ANSWERS.map(|owned| port(Some(true), owned)), [Some(true), Some(false), Some(true)]);
+    fn a_port_is_well_when_it_is_bound_and_the_modules() {
+        assert_eq!(ANSWERS.map(|owned| port(Some(true), owned)), ANSWERS);
         assert_eq!(ANSWERS.map(|owned| port(Some(false), owned)), [Some(false); 3]);
         assert_eq!(ANSWERS.map(|owned| port(None, owned)), [None; 3]);
     }
@@ -199,8 +243,9 @@ mod tests {
     #[test]
     fn work_that_waits_needs_a_child_that_lives() {
         let up = Some(true);
-        assert_eq!([children(up, 0, 0), children(up, 1, 1), children(up, 1, 0)], [Some(true), Some(true), Some(false)]);
-        assert_eq!(children(Some(false), 1, 0), None, "a module that is down has an alert of its own");
+        let verdict = |waiting, living| children(up, Some(waiting), Some(living));
+        assert_eq!([verdict(0, 0), verdict(1, 1), verdict(1, 0)], [Some(true), Some(true), Some(false)]);
+        assert_eq!(children(Some(false), Some(1), Some(0)), None, "a module that is down has an alert of its own");
     }
 
     #[test]
@@ -214,22 +259,22 @@ mod tests {
 
     #[test]
     fn one_corrupt_file_of_any_instance_is_enough() {
-        assert_eq!(log_integrity([0, 0].into_iter()), Some(true));
-        assert_eq!(log_integrity([0, 1].into_iter()), Some(false));
+        assert_eq!(log_integrity([0, 0].into_iter(), 0), Some(true));
+        assert_eq!(log_integrity([0, 1].into_iter(), 0), Some(false));
     }
 
     #[test]
     fn every_target_of_this_host_has_to_answer() {
-        assert_eq!(answers([Some(true), None].into_iter()), Some(true));
+        assert_eq!(answers([Some(true), Some(true)].into_iter()), Some(true));
         assert_eq!(answers([Some(true), Some(false)].into_iter()), Some(false));
     }
 
     #[test]
     fn the_last_run_is_the_one_that_wrote_last_in_any_of_the_logs() {
-        assert_eq!(last_run([(Some(5), 0), (Some(4), 9)].into_iter()), Some(true));
-        assert_eq!(last_run([(Some(5), 0), (Some(6), 9)].into_iter()), Some(false));
-        assert_eq!(last_run([(Some(5), 0), (Some(5), 1)].into_iter()), Some(false), "at the same moment");
-        assert_eq!(last_run([(None, 1)].into_iter()), None);
+        assert_eq!(last_run([Some((Some(5), 0)), Some((Some(4), 9))].into_iter()), Some(true));
+        assert_eq!(last_run([Some((Some(5), 0)), Some((Some(6), 9))].into_iter()), Some(false));
+        assert_eq!(last_run([Some((Some(5), 0)), Some((Some(5), 1))].into_iter()), Some(false), "at the same moment");
+        assert_eq!(last_run([Some((None, 1))].into_iter()), None);
     }
 
     #[test]

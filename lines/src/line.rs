@@ -414,9 +414,10 @@ fn starts_like_a_time(line: &[u8]) -> bool {
         if [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(|byte| byte.is_ascii_digit()))
 }
 
-/// `xtk:session`, its colon at `place`.
+/// `xtk:session`, its colon at `place`. Not behind `xtk:persist|`: that is any write that failed.
 fn session_at(text: &[u8], place: usize) -> u8 {
-    if text[..place].ends_with(b"xtk") && text[place + 1..].starts_with(b"session") { FOUND_SESSION } else { 0 }
+    let is_it = text[..place].ends_with(b"xtk") && text[place + 1..].starts_with(b"session");
+    if is_it && !text[..place].ends_with(b"|xtk") { FOUND_SESSION } else { 0 }
 }
 
 /// `errno=18`, EXDEV in whatever language, its sign at `place`.
@@ -679,6 +680,9 @@ mod tests {
     fn documented_problems_are_recognised_once_a_message() {
         let session = message(&with("error", "SOP-330011 Error on xtk:session#Logon")).problems;
         assert!(session.has(Problem::XtkSession) && !session.has(Problem::CrossDeviceLink));
+        let write = "SOP-330011 Error while executing the method 'Write' of service 'xtk:persist|xtk:session'.";
+        assert!(message(&with("error", write)).problems.is_empty(), "any write that fails says so");
+        assert!(message(&with("error", &format!("{write} xtk:session"))).problems.has(Problem::XtkSession));
         assert!(message(&with("info", "xtk:session#Logon by admin")).problems.is_empty());
         assert!(message(&with("warning", "xtk:session#Logon by admin")).problems.is_empty());
         let rename = "Unable to rename file '/tmp/a' to '/var/b': Invalid cross-device link";

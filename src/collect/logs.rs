@@ -109,7 +109,7 @@ fn judge(names: &LogNames<'_>, out: &mut Samples) {
         let name = names.log(log);
         let of_utility = |module: &&&Module| module.name == module_of(&name) && !module.kind.is_resident();
         if let Some(utility) = MODULES.iter().find(of_utility) {
-            let run = (log.counts.last_message, log.counts.runs.last_errors());
+            let run = (!log.is_troubled).then(|| (log.counts.last_message, log.counts.runs.last_errors()));
             runs.entry((utility.name, names.instance(&log.instance).into_owned())).or_default().push(run);
         }
     }
@@ -252,6 +252,7 @@ mod tests {
             size: 7,
             lag: 3,
             present: true,
+            is_troubled: false,
             introduced: Introduction::done(),
         }
     }

@@ -145,8 +145,8 @@ fn judge(module: &str, instance: &str, member: &Member, cx: &Context, out: &mut 
     }
     let [stopped, zombies] = [ProcessState::Stopped, ProcessState::Zombie].map(|state| now.states[state as usize]);
     judge(&RESPONSIVE, health::responsive(now.processes, stopped, zombies, now.waiting));
-    judge(&DESCRIPTORS, health::descriptors(now.descriptor_ratio));
-    judge(&LOG_PRECISION, Some(!is_raised(group, settings)));
+    judge(&DESCRIPTORS, health::descriptors(now.descriptor_ratio, now.descriptors_untold));
+    judge(&LOG_PRECISION, health::log_precision(now.live(), is_raised(group, settings)));
 }
 
 fn counters(group: &Group, out: &mut Samples) {
@@ -278,6 +278,7 @@ mod tests {
                 threads: 50,
                 open_descriptors: Some(6),
                 descriptor_ratio: Some(0.5),
+                descriptors_untold: 0,
                 waiting: Duration::from_secs(7),
                 command_lines: Vec::new(),
             },

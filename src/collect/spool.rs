@@ -93,7 +93,7 @@ impl Spool {
                 // What was found where the folder was before says nothing of the one where it is now.
                 if let Some(found) = done.output.get(instance).filter(|_| done.input.get(instance) == Some(folder)) {
                     if let Ok(found) = found {
-                        out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found.files, cx));
+                        out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
                     }
                     self.show(instance, folder, found, &mut losses, out);
                 }
@@ -189,11 +189,18 @@ fn subject(instance: &str, folder: &Path) -> String {
     format!("{instance} {}", folder.display())
 }
 
-/// What the check of the mta's children says while `files` wait.
-fn children(instance: &str, files: u64, cx: &Context) -> Option<bool> {
+/// What the check of the mta's children says while mails wait.
+fn children(instance: &str, found: &SpoolContent, cx: &Context) -> Option<bool> {
     let up = cx.census().member(OWNER.name, instance).and_then(|mta| mta.up);
-    let living = |child: &&str| cx.processes.group(child, instance).map_or(0, |group| group.now.live());
-    health::children(up, files, OWNER.children.iter().map(living).sum())
+    let all_seen = found.denied + found.failed == 0 && !found.is_cut;
+    let waiting = (found.files > 0 || all_seen).then_some(found.files);
+    let living: u64 = OWNER
+        .children
+        .iter()
+        .map(|child| cx.processes.group(child, instance).map_or(0, |group| group.now.live()))
+        .sum();
+    let all_told = OWNER.children.iter().all(|child| cx.processes.can_tell_of(child, instance));
+    health::children(up, waiting, (living > 0 || all_told).then_some(living))
 }
 
 impl Collector for Spool {

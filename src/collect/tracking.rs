@@ -50,7 +50,12 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
         push(one, &label(&one.instance), installation, out);
     }
     let corrupt = view.instances.iter().map(|one| one.corrupt_files);
-    out.judge(LOG_INTEGRITY.name, WRITER.name, DEFAULT_INSTANCE, health::log_integrity(corrupt));
+    out.judge(
+        LOG_INTEGRITY.name,
+        WRITER.name,
+        DEFAULT_INSTANCE,
+        health::log_integrity(corrupt, view.troubles.values().sum()),
+    );
     for ((instance, trouble), times) in &view.troubles {
         out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&label(instance), reason(*trouble)], float(*times));
         losses.add((*trouble).into(), *times);

@@ -4,7 +4,7 @@
 //!
 //! # Where it looks
 //! In the folder that is given, else in the first of these that has `conf/serverConf.xml` or
-//! `conf/config-default.xml`: `/usr/local/neolane/nl6`; `nl6` in the homes of the users `neolane` and `adobe`, as
+//! `conf/config-default.xml`: `/usr/local/neolane/nl6`; `nl6` or `nl7` in the homes of the users `neolane` and `adobe`, as
 //! `/etc/passwd` has them; `/usr/local/neolane` and the same homes themselves. While there is none it keeps looking.
 //!
 //! # How it follows changes

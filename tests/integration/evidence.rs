@@ -72,6 +72,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     let metrics = exporter.metrics();
     assert_eq!(metrics.value(&bound), Some(1.0));
     assert_ne!(metrics.value(&owned), Some(1.0), "whose it is may not be known yet");
+    assert_ne!(metrics.value(&port_check), Some(1.0), "what is not known yet does not pass");
     wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(0.0)), (&port_check, Some(0.0))]);
     let named = format!("port {number}/udp of syslogd@default is held by PID {}", std::process::id());
     wait_for_log(&exporter, &named);

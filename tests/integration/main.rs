@@ -15,6 +15,7 @@ mod dashboard_static;
 mod evidence;
 mod exposition;
 mod fault_chain;
+mod guises;
 mod hostile;
 mod layering;
 mod limits;

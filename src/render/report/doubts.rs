@@ -100,5 +100,8 @@ pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<DoubtText> {
         };
         DoubtText { clause, remedy: remedy.get(lang) }
     });
-    worded.collect()
+    let mut texts: Vec<DoubtText> = worded.collect();
+    // Doubts of several modules may come to the same words.
+    texts.dedup();
+    texts
 }

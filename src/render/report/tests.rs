@@ -310,3 +310,13 @@ fn a_check_that_has_no_sentence_of_its_own_says_what_would_hold() {
         });
     }
 }
+
+#[test]
+fn doubts_of_several_modules_that_come_to_the_same_words_are_told_once() {
+    let mut samples = host(&[UP]);
+    for detail in ["mta@prod", "web@default"] {
+        samples.doubt(DoubtReason::ProcessesUndecided, detail);
+        samples.doubt(DoubtReason::ConfigurationUnreadable, detail);
+    }
+    with(samples, &runs(true), Lang::En, |report| assert_eq!(report.doubts.len(), 3));
+}

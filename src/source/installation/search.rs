@@ -12,9 +12,11 @@ use super::{Failure, Trouble};
 use crate::catalog::modules::DEFAULT_INSTANCE;
 
 /// Where installations are by default, and whose homes may have one.
-const DEFAULT_HOMES: [&str; 2] = ["usr/local/neolane/nl6", "usr/local/neolane"];
+const DEFAULT_HOMES: [&str; 3] = ["usr/local/neolane/nl6", "usr/local/neolane/nl7", "usr/local/neolane"];
 const USERS: [&str; 2] = ["neolane", "adobe"];
 const FOLDER: &str = "nl6";
+/// As hosted sites have it.
+const HOSTED_FOLDER: &str = "nl7";
 const MAX_PASSWD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Where the installation may be.
@@ -57,11 +59,12 @@ impl Search {
     }
 
     fn candidates(&self) -> Vec<PathBuf> {
-        let [first, last] = DEFAULT_HOMES.map(|home| self.root.join(home));
+        let [first, second, last] = DEFAULT_HOMES.map(|home| self.root.join(home));
         let homes = self.homes();
-        let below = homes.iter().map(|home| home.join(FOLDER));
+        let below = |folder| homes.iter().map(move |home| home.join(folder));
         let mut candidates: Vec<PathBuf> = Vec::new();
-        for home in [first].into_iter().chain(below).chain([last]).chain(homes.iter().cloned()) {
+        let named = [first].into_iter().chain(below(FOLDER)).chain([second]).chain(below(HOSTED_FOLDER));
+        for home in named.chain([last]).chain(homes.iter().cloned()) {
             if !candidates.contains(&home) {
                 candidates.push(home);
             }

@@ -462,7 +462,14 @@ fn an_installation_is_looked_for_until_it_is_there() {
         .unwrap();
     let told = host.looks();
     let root = host.folder.path().display().to_string();
-    let places = ["usr/local/neolane/nl6", "home/adobe/nl6", "usr/local/neolane", "home/adobe"];
+    let places = [
+        "usr/local/neolane/nl6",
+        "home/adobe/nl6",
+        "usr/local/neolane/nl7",
+        "home/adobe/nl7",
+        "usr/local/neolane",
+        "home/adobe",
+    ];
     let places = places.map(|place| format!("{:?}", format!("{root}/{place}"))).join(", ");
     let message = format!(
         "ERROR no Campaign installation found: none of {places} has conf/serverConf.xml; name the folder that has it, the \

@@ -214,11 +214,14 @@ impl Group {
         now.waiting = now.waiting.max(process.waiting);
         if let Some(open) = process.open_descriptors {
             now.open_descriptors = Some(now.open_descriptors.unwrap_or_default() + open);
-            if let Some(limit) = process.descriptor_limit.filter(|limit| *limit > 0) {
-                #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 descriptors")]
-                let ratio = open as f64 / limit as f64;
-                now.descriptor_ratio = Some(now.descriptor_ratio.map_or(ratio, |worst| worst.max(ratio)));
-            }
+        }
+        let limit = process.descriptor_limit.filter(|limit| *limit > 0);
+        if let Some((open, limit)) = process.open_descriptors.zip(limit) {
+            #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 descriptors")]
+            let ratio = open as f64 / limit as f64;
+            now.descriptor_ratio = Some(now.descriptor_ratio.map_or(ratio, |worst| worst.max(ratio)));
+        } else if process.state != ProcessState::Zombie {
+            now.descriptors_untold += 1;
         }
         if let Some(line) = process.precision
             && now.command_lines.len() < MAX_COMMAND_LINES

@@ -150,6 +150,8 @@ pub struct Present {
     pub open_descriptors: Option<u64>,
     /// Open descriptors by the soft limit, of the process where that is worst; none when no process tells both.
     pub descriptor_ratio: Option<f64>,
+    /// Living processes of which that can't be told.
+    pub descriptors_untold: u64,
     /// How long the one that waits longest has been seen waiting uninterruptibly without using the CPU.
     pub waiting: Duration,
     /// The distinct command lines that speak of the log precision; a bounded number of them.

@@ -27,8 +27,13 @@ const FLOOD: Duration = Duration::from_secs(30);
 /// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The most logs without files that go on as they were; of those gone longest only what is stored is kept.
-pub(super) const MAX_GONE: usize = 200;
+/// One in so many of the logs that may be followed may be one without files that goes on as it was; of those gone longest
+/// only what is stored is kept.
+pub(super) const GONE_SHARE: usize = 25;
+
+/// The folders of an installation that has its `var` at its usual place.
+const VAR: &str = "var";
+const CONF: &str = "conf";
 
 /// How hints of a folder are to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +205,20 @@ impl<K: LogKind> Tailer<K> {
         }
     }
 
+    /// The folders of instances beside `var`, where that is in the installation's own folder. Wherever else `var` is,
+    /// what is beside it is not Campaign's.
+    pub(super) fn add_beside(&mut self, var: &Path, lists_all: bool, now: Instant) {
+        let Some(name) = K::BESIDE else { return };
+        let home = var.parent().filter(|home| var.ends_with(VAR) && is_directory(&home.join(CONF)));
+        let Some(folder) = home.map(|home| home.join(name)) else { return };
+        if self.beside.look(&folder, lists_all).is_ok() {
+            for instance in self.beside.found.clone() {
+                let place = folder.join(&instance);
+                self.add_folder(instance, place, false, now);
+            }
+        }
+    }
+
     fn add_folder(&mut self, instance: OsString, path: PathBuf, is_instance: bool, now: Instant) {
         if let Some(place) = self.places.get(&path) {
             self.folders[*place].gone = false;
@@ -361,7 +380,7 @@ impl<K: LogKind> Tailer<K> {
     /// Lets go of what has been gone for long, and of those gone longest where there are many.
     pub(super) fn forget(&mut self, now: Instant) {
         let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
-        let room = if full { 0 } else { MAX_GONE };
+        let room = if full { 0 } else { self.max_logs / GONE_SHARE };
         let mut gone: Vec<Instant> = self.logs.iter().filter_map(|log| log.gone_since).collect();
         gone.sort_unstable_by(|one, other| other.cmp(one));
         let too_many = gone.get(room).copied();

@@ -22,6 +22,9 @@ pub trait LogKind: Sized + Send + 'static {
     /// than one of them is followed in the first.
     const FOLDERS: &'static [&'static str];
 
+    /// A folder of the installation, beside `var`, that may have one for each instance with such files too.
+    const BESIDE: Option<&'static str> = None;
+
     /// Whether the kernel is asked for hints. Else everything is looked at in every survey, and nothing in between.
     const HAS_HINTS: bool;
 

@@ -113,6 +113,8 @@ pub struct LogView {
     pub lag: u64,
     /// Whether a file of it is there; of one that is gone only the counts are kept.
     pub present: bool,
+    /// Whether it can't be read now: it may say more than is known of it.
+    pub is_troubled: bool,
     /// Whether its counters may be shown as they are.
     pub introduced: Arc<Introduction>,
 }
@@ -261,6 +263,9 @@ impl LogKind for LogsKind {
 
     const FOLDERS: &'static [&'static str] = &["log", ""];
 
+    /// Of hosted sites.
+    const BESIDE: Option<&'static str> = Some("log");
+
     const HAS_HINTS: bool = true;
 
     const SURVEY: Duration = Duration::from_secs(10);
@@ -404,6 +409,7 @@ impl LogKind for LogsKind {
             tally: log.follower.tally,
             size,
             lag,
+            is_troubled: log.follower.trouble().is_some(),
             present: log.stage != Stage::New && !log.follower.is_gone(),
             introduced: Arc::clone(&log.reading.introduced),
         }

@@ -116,6 +116,8 @@ pub struct Tailer<K: LogKind> {
     /// The folder that has one for each instance.
     var: Option<PathBuf>,
     instances: Instances,
+    /// Those that have a folder beside `var`.
+    beside: Instances,
     /// What `var` was when it was last watched: instances come and go there.
     watched_var: Option<(u64, u64)>,
     var_trouble: Option<Miss>,
@@ -152,6 +154,7 @@ impl<K: LogKind> Tailer<K> {
             max_open: DescriptorBudget::current().files / 4 * K::QUARTERS,
             var: None,
             instances: Instances::default(),
+            beside: Instances::default(),
             watched_var: None,
             var_trouble: None,
             folders: Vec::new(),

@@ -139,9 +139,13 @@ impl<K: LogKind> Tailer<K> {
                 for instance in self.instances.found.clone() {
                     self.add_folders(&instance, &var.join(&instance), now);
                 }
+                self.add_beside(&var, lists_all, now);
                 self.first_survey_is_over(now);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.first_survey_is_over(now),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.add_beside(&var, lists_all, now);
+                self.first_survey_is_over(now);
+            }
             Err(error) => {
                 let trouble = Miss::from(&error);
                 if self.var_trouble.replace(trouble) != Some(trouble) {

@@ -488,3 +488,28 @@ fn without_watches_directories_are_polled() {
     host.turn();
     assert_eq!(host.errors(), 3, "and one that was silent every few seconds");
 }
+
+#[test]
+fn logs_beside_var_are_followed_too_where_var_is_in_the_installations_folder() {
+    let mut host = Host::new();
+    let beside = host.root.path().join("log");
+    fs::create_dir_all(beside.join("hosted")).unwrap();
+    fs::create_dir_all(beside.join("prod")).unwrap();
+    append(&beside.join("hosted/mta.log"), errors(1));
+    host.surveys(1);
+    assert!(host.tailer.view().logs.is_empty(), "there is no configuration beside: it may be anybody's");
+    fs::create_dir(host.root.path().join("conf")).unwrap();
+    host.surveys(2);
+    for (log, times) in [("hosted/mta.log", 2), ("prod/x.log", 3), ("prod/y.log", 1)] {
+        append(&beside.join(log), errors(times));
+    }
+    host.write("y.log", errors(4));
+    host.surveys(2);
+    assert_eq!(host.log_of("hosted", "mta").unwrap().counts.levels[0], 3);
+    assert_eq!(host.errors(), 3);
+    assert_eq!(host.log("y").counts.levels[0], 4, "of the same log in both the one in var is followed");
+    fs::remove_dir_all(&beside).unwrap();
+    host.surveys(8);
+    assert!(host.log_of("hosted", "mta").is_none_or(|log| !log.present));
+    assert_eq!(host.troubles(), []);
+}

@@ -301,8 +301,9 @@ fn more_logs_than_descriptors_are_followed_in_turns() {
     let mut host = Host::running();
     host.tailer = tailer(Start::Beginning, Watch::Nobody).0.with_max_open(5);
     let names: Vec<String> = (0..40).map(|number| format!("log{number}.log")).collect();
-    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = open();
+    let root = host.root.path().to_owned();
+    let is_ours = |link: &fs::DirEntry| fs::read_link(link.path()).is_ok_and(|path| path.starts_with(&root));
+    let open = || fs::read_dir("/proc/self/fd").unwrap().flatten().filter(is_ours).count();
     for round in 1..=3 {
         for name in &names {
             host.write(name, errors(1));
@@ -316,8 +317,7 @@ fn more_logs_than_descriptors_are_followed_in_turns() {
         assert_eq!((counted, logs.len()), (40 * round, 40));
         assert_eq!(host.troubles(), []);
     }
-    // Other tests hold descriptors, too: far fewer than forty.
-    assert!(open() < before + 36, "{} and {}", open(), before);
+    assert!(open() <= 5, "{}", open());
     // Rotated while it was closed.
     host.rotate("log0");
     host.write("log0_2.log", errors(1));
@@ -467,16 +467,16 @@ fn a_home_that_moves_takes_its_logs_along() {
     assert_eq!(host.errors(), 4);
 }
 
-/// However many logs and instances come and go, only so many are remembered, and letting go of one writes no whole state.
+/// However many logs and instances come and go, only so many are remembered.
 #[test]
 fn of_thousands_of_logs_that_came_and_went_no_more_is_kept_than_is_bounded() {
     let mut host = Host::new();
-    host.tailer = tailer(Start::End, Watch::Nobody).0.with_max_logs(400);
+    host.tailer = tailer(Start::End, Watch::Nobody).0.with_max_logs(100);
     host.poll();
     host.write("x.log", errors(3));
     host.tailer.take_update(Scope::All);
-    for round in 0..12 {
-        let names: Vec<String> = (0..100).map(|number| format!("extra{}", round * 100 + number)).collect();
+    for round in 0..8 {
+        let names: Vec<String> = (0..20).map(|number| format!("extra{}", round * 20 + number)).collect();
         for name in &names {
             let folder = host.var().join(name).join("log");
             fs::create_dir_all(&folder).unwrap();
@@ -484,18 +484,18 @@ fn of_thousands_of_logs_that_came_and_went_no_more_is_kept_than_is_bounded() {
         }
         host.surveys(2);
         host.poll();
-        assert_eq!(host.log_of(&names[99], "x").unwrap().counts.levels[0], 1);
+        assert_eq!(host.log_of(&names[19], "x").unwrap().counts.levels[0], 1);
         host.tailer.take_update(Scope::Changed);
         for name in &names {
             fs::remove_dir_all(host.var().join(name)).unwrap();
         }
         host.surveys(8);
-        let update = host.tailer.take_update(Scope::Changed);
-        assert!(matches!(update, Update::Changed { .. }), "round {round}");
+        host.tailer.take_update(Scope::Changed);
         let [logs, folders, stored] = host.tailer.kept();
-        assert!(logs <= MAX_GONE + 1 && folders <= 2 * (MAX_GONE + 1) && stored <= 400, "{round}: {logs} {folders}");
+        let gone = 100 / GONE_SHARE;
+        assert!(logs <= gone + 1 && folders <= 2 * (gone + 1) && stored <= 100, "{round}: {logs} {folders}");
     }
     let [logs, _, stored] = host.tailer.kept();
-    assert_eq!((stored, host.tailer.records().len()), (400, logs + 400 + 1));
+    assert_eq!((stored, host.tailer.records().len()), (100, logs + 100 + 1));
     assert_eq!(host.errors(), 3);
 }
