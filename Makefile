@@ -94,6 +94,7 @@ bench: ## Measure against process-exporter, mtail, blackbox_exporter and node_ex
 	benches/scrapes.py
 	benches/faults.py
 	benches/mtail.py
+	benches/rules.py
 
 .PHONY: package
 package: ## The .deb, the .rpm and the tarball of a release, in target/package/dist

@@ -34,6 +34,8 @@ struct RuleFile {
 #[derive(Serialize)]
 struct RuleGroup {
     name: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    interval: &'static str,
     rules: Vec<Rule>,
 }
 
@@ -97,7 +99,7 @@ fn group(theme: &'static Theme, options: &Options) -> Option<RuleGroup> {
     }
     let records = theme.records.iter().map(|record| recording(record, options));
     let rules = records.chain(alerts.into_iter().map(|alert| alerting(alert, theme, options))).collect();
-    Some(RuleGroup { name: theme.group, rules })
+    Some(RuleGroup { name: theme.group, interval: theme.interval, rules })
 }
 
 fn recording(record: &RecordingRule, options: &Options) -> Rule {

@@ -155,14 +155,20 @@ fn diagnosis(alert: &AlertDef, lang: Lang) -> String {
         body.push_str(&format!("\n{}: {}\n", words.metrics, list.join(", ")));
     }
     let options = Options::default();
-    let expr = expression::plain(alert.expr, alert.labels, alert.name, &options);
+    let expr = expression::plain(condition(alert), alert.labels, alert.name, &options);
     body + &format!("\n{}:\n\n```promql\n{expr}\n```\n", words.expression)
+}
+
+/// What `alert` asks for: where that is a series that is recorded for it alone, what is recorded.
+fn condition(alert: &AlertDef) -> &'static str {
+    let recorded = THEMES.iter().flat_map(|theme| theme.records).find(|record| record.name == alert.expr);
+    recorded.map_or(alert.expr, |record| record.expr)
 }
 
 /// Whether the expression of `alert` speaks of the metric `name`, and not only of one that starts like it.
 fn names(alert: &AlertDef, name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let both = [alert.expr, alert.told].join(" ");
+    let both = [condition(alert), alert.told].join(" ");
     both.match_indices(name).any(|(at, _)| !both[at + name.len()..].starts_with(is_word))
 }
 

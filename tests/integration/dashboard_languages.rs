@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign_exporter::catalog::signals::checks;
+use campaign_exporter::catalog::signals::{alerts, checks};
 use serde_json::Value;
 
 use crate::committed::{assert_generated, read};
@@ -25,8 +25,8 @@ struct Translation {
 
 impl Translation {
     fn of(&mut self, text: &str) -> String {
-        if text.is_empty() {
-            return String::new();
+        if text.is_empty() || alerts().any(|alert| alert.name == text) {
+            return text.to_owned();
         }
         if let Some(known) = of_catalog(text) {
             return known.to_owned();

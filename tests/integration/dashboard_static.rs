@@ -239,6 +239,38 @@ fn an_alert_leads_to_a_panel_that_there_is() {
     }
 }
 
+#[test]
+fn a_panel_leads_to_alerts_on_what_it_shows() {
+    let records: Vec<_> = THEMES.iter().flat_map(|theme| theme.records).collect();
+    let metrics_of = |expr: &str| {
+        let recorded = records.iter().filter(|record| expr.contains(record.name));
+        let exprs = recorded.map(|record| record.expr).chain([expr]).collect::<Vec<_>>();
+        let deeper = records.iter().filter(|record| exprs.iter().any(|expr| expr.contains(record.name)));
+        let all = deeper.map(|record| record.expr).chain(exprs.iter().copied());
+        all.flat_map(|expr| asked(&expression::plain(expr, &[], "", &Options::default())).collect::<Vec<_>>())
+            .collect::<BTreeSet<_>>()
+    };
+    for path in DASHBOARDS {
+        let shown = queries(path);
+        for panel in panels(&dashboard(path)) {
+            let title = text(&panel, "title");
+            for link in panel["links"].as_array().into_iter().flatten() {
+                let Some(name) = text(link, "url").strip_prefix("/alerting/list?search=Campaign") else { continue };
+                if name.is_empty() {
+                    continue;
+                }
+                let alert = alerts().find(|alert| alert.name == text(link, "title")).expect(name);
+                assert!(text(link, "url").ends_with(&format!("={}", alert.name)), "{path}: {title}: {name}");
+                let theme = THEMES.iter().find(|theme| theme.alerts.iter().any(|one| one.name == alert.name)).unwrap();
+                let mut asks = metrics_of(alert.expr);
+                asks.extend(theme.metrics.iter().map(|metric| metric.name.to_owned()));
+                let shows = shown.iter().filter(|query| query.panel == title).flat_map(|query| asked(&query.expr));
+                assert!(shows.into_iter().any(|metric| asks.contains(&metric)), "{path}: {title}: {name}");
+            }
+        }
+    }
+}
+
 /// The metrics that `expr` asks for.
 fn asked(expr: &str) -> impl Iterator<Item = String> {
     mentions(expr).selectors.into_iter().map(|(name, _)| name)

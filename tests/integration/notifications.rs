@@ -64,7 +64,7 @@ fn short_rules() -> String {
     for (name, seconds) in [("boot_grace_seconds", 600.0), ("start_grace_seconds", 120.0)] {
         options.thresholds.insert(name.to_owned(), (seconds / PACE).to_string());
     }
-    let text = with_short_times(&render(&options).unwrap(), &["for: ", "[", "offset "]);
+    let text = with_short_times(&render(&options).unwrap(), &["for: ", "interval: ", "[", "offset "]);
     let seconds = |number: f64| (number / PACE).to_string();
     text.replace("} < 300)", &format!("}} < {})", seconds(300.0)))
         .replace("} - 3600)", &format!("}} - {})", seconds(3600.0)))

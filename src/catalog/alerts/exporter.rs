@@ -51,8 +51,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O Prometheus não consegue coletar as métricas do exportador do Campaign em {host} há mais de 5 minutos. Os alertas deste servidor que já estavam ativos permanecem; novos alertas não podem ser vistos.",
         ),
         next_steps: t(
-            "Is the host up? ping, ssh {host}\nOn it: systemctl status campaign_exporter, journalctl -u campaign_exporter\nFrom Prometheus: curl http://{host}/-/ready (a firewall?)",
-            "O servidor está ligado? ping, ssh {host}\nNele: systemctl status campaign_exporter, journalctl -u campaign_exporter\nA partir do Prometheus: curl http://{host}/-/ready (um firewall?)",
+            "Is the host up? ping, ssh {host|name}\nOn it: systemctl status campaign_exporter, journalctl -u campaign_exporter\nFrom Prometheus: curl http://{host}/-/ready (a firewall?)",
+            "O servidor está ligado? ping, ssh {host|name}\nNele: systemctl status campaign_exporter, journalctl -u campaign_exporter\nA partir do Prometheus: curl http://{host}/-/ready (um firewall?)",
         ),
         advice: t(
             "Check that the host is up, that the service campaign_exporter runs on it, and that Prometheus reaches its port. Until then the state of the Campaign modules of this host is unknown: log on and run nlserver pdump.",
@@ -371,8 +371,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O relógio de {host} difere do relógio do Prometheus.",
         ),
         description: t(
-            "The clock of {host} has differed from that of Prometheus by {value|duration} for more than 15 minutes; the limit is {limit:clock_seconds} seconds. Ages in these alerts follow the host's clock.",
-            "O relógio de {host} difere do relógio do Prometheus em {value|duration} há mais de 15 minutos; o limite é de {limit:clock_seconds} segundos. As idades nestes alertas seguem o relógio do servidor.",
+            "The clock of {host} has differed from that of Prometheus by {value|duration} for more than 15 minutes; the limit is {limit:clock_seconds|duration}. Ages in these alerts follow the host's clock.",
+            "O relógio de {host} difere do relógio do Prometheus em {value|duration} há mais de 15 minutos; o limite é de {limit:clock_seconds|duration}. As idades nestes alertas seguem o relógio do servidor.",
         ),
         next_steps: t(
             "On {host}: timedatectl, then chronyc tracking",

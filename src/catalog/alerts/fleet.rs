@@ -69,8 +69,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O {module}@{campaign_instance} está fora do ar em muitos servidores de {job}.",
         ),
         description: t(
-            "{module}@{campaign_instance} has not been running for more than 2 minutes on {value|int} hosts of {job}, of {query:module:campaign_module_hosts:count|int} that should run it; the limits are a share of {limit:fleet_ratio} and {limit:fleet_hosts} hosts.",
-            "O {module}@{campaign_instance} não está em execução há mais de 2 minutos em {value|int} servidores de {job}, de {query:module:campaign_module_hosts:count|int} que deveriam executá-lo; os limites são uma fração de {limit:fleet_ratio} e {limit:fleet_hosts} servidores.",
+            "{module}@{campaign_instance} has not been running for more than 2 minutes on {value|int} hosts of {job}, of {query:module:campaign_module_hosts:count|int} that should run it; the limits are {limit:fleet_ratio|percent} of them and {limit:fleet_hosts} hosts.",
+            "O {module}@{campaign_instance} não está em execução há mais de 2 minutos em {value|int} servidores de {job}, de {query:module:campaign_module_hosts:count|int} que deveriam executá-lo; os limites são {limit:fleet_ratio|percent} deles e {limit:fleet_hosts} servidores.",
         ),
         next_steps: t(
             "Look for what they share: a deployment, the database, a network, a file system\nThe hosts: campaign_module_check{module=\"{module}\",check=\"running\"} == 0\nOn one of them: read the end of var/{campaign_instance}/log/{module}.log",
@@ -144,6 +144,7 @@ pub static ALERTS: &[AlertDef] = &[
 pub(in crate::catalog) const THEME: Theme = Theme {
     title: "Fleet",
     group: "campaign_fleet",
+    interval: "",
     metrics: &[],
     checks: &[],
     alerts: ALERTS,

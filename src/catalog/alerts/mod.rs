@@ -10,6 +10,7 @@
 pub mod advice;
 pub mod exporter;
 pub mod fleet;
+pub mod log_files;
 pub mod logs;
 pub mod modules;
 pub mod probes;
@@ -108,10 +109,41 @@ pub(super) const USUAL: AlertDef = AlertDef {
     impact: t("", ""),
 };
 
+macro_rules! nothing_runs {
+    () => {
+        "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"}) == 0"
+    };
+}
+
+macro_rules! just_started {
+    () => {
+        "campaign_host_time_seconds - campaign_host_boot_time_seconds < {limit:boot_grace_seconds}\nor\n\
+         campaign_host_time_seconds - process_start_time_seconds < {limit:start_grace_seconds}"
+    };
+}
+
 /// No module runs that should. While it is so, no alert with a grace begins on what follows from it: modules that are
 /// stopped one after another are one notification.
-pub const NOTHING_RUNS: &str =
-    "max without (module, campaign_instance, check) (campaign_module_check{check=\"running\"}) == 0";
+pub const NOTHING_RUNS: &str = nothing_runs!();
+
+/// Just after the host's or the exporter's start.
+pub const JUST_STARTED: &str = just_started!();
+
+/// One of both: the value is always 1.
+pub(super) const QUIET: &str = concat!("(\n", just_started!(), "\nor\n", nothing_runs!(), "\n) ^ 0");
+
+/// The recording rule of a group in which alerts have a grace: 1 while none of them begins.
+macro_rules! quiet {
+    ($group:literal) => {
+        RecordingRule {
+            group: $group,
+            name: concat!("instance:", $group, ":quiet"),
+            labels: &[],
+            expr: $crate::catalog::alerts::QUIET,
+        }
+    };
+}
+pub(super) use quiet;
 
 /// The labels of a module's alert.
 pub(super) const OF_MODULE: &[&str] = &["module", "campaign_instance"];

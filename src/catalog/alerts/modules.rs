@@ -2,7 +2,7 @@
 //!
 //! Critical is what stops emails, links or workflows; what waits in memory, in a mailbox or is only for reading may wait.
 
-use super::{AlertDef, NOTHING_RUNS, OF_MODULE, Severity, Subject, USUAL, t};
+use super::{AlertDef, NOTHING_RUNS, OF_MODULE, RecordingRule, Severity, Subject, USUAL, quiet, t};
 use crate::catalog::modules::{
     IN_MAIL, LOG_FILES, MTA, OTHER_SCOPE, STAT, SYSLOGD, TRACKINGLOGD, WATCHDOG, WEB, WFSERVER,
 };
@@ -13,6 +13,17 @@ use crate::catalog::modules::{
 /// two minutes.
 macro_rules! down {
     ($alert:literal, $name:literal, $module:ident, $severity:ident, $start:literal) => {
+        down!(
+            $alert,
+            $name,
+            $module,
+            $severity,
+            $start,
+            ".log and of var/default/log/watchdog.log",
+            ".log e de var/default/log/watchdog.log"
+        )
+    };
+    ($alert:literal, $name:literal, $module:ident, $severity:ident, $start:literal, $logs_en:literal, $logs_pt:literal) => {
         AlertDef {
             name: $alert,
             expr: concat!("max without (check) (campaign_module_check{module=\"", $name, "\",check=\"running\"}) == 0"),
@@ -45,20 +56,23 @@ macro_rules! down {
                     $start,
                     "\nRead the end of var/{campaign_instance}/log/",
                     $name,
-                    ".log and of var/default/log/watchdog.log",
+                    $logs_en,
                 ),
                 concat!(
                     "Em {host}: nlserver monitor -missing e depois ",
                     $start,
                     "\nLeia o final de var/{campaign_instance}/log/",
                     $name,
-                    ".log e de var/default/log/watchdog.log",
+                    $logs_pt,
                 ),
             ),
             ..USUAL
         }
     };
 }
+
+/// The recording rules of this theme.
+pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_modules")];
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
@@ -67,7 +81,7 @@ pub static ALERTS: &[AlertDef] = &[
     down!("CampaignStatDown", "stat", STAT, Critical, "nlserver start stat@{campaign_instance}"),
     down!("CampaignSyslogdDown", "syslogd", SYSLOGD, Warning, "nlserver start syslogd"),
     down!("CampaignTrackinglogdDown", "trackinglogd", TRACKINGLOGD, Warning, "nlserver start trackinglogd"),
-    down!("CampaignWatchdogDown", "watchdog", WATCHDOG, Warning, "systemctl start nlserver"),
+    down!("CampaignWatchdogDown", "watchdog", WATCHDOG, Warning, "systemctl start nlserver", ".log", ".log"),
     down!("CampaignWebDown", "web", WEB, Critical, "nlserver start web"),
     down!("CampaignWfserverDown", "wfserver", WFSERVER, Critical, "nlserver start wfserver@{campaign_instance}"),
     AlertDef {

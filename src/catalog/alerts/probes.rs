@@ -1,6 +1,6 @@
 //! Alerts: the probed end points.
 
-use super::{AlertDef, Severity, Subject, USUAL, t};
+use super::{AlertDef, RecordingRule, Severity, Subject, USUAL, quiet, t};
 use crate::catalog::modules::{MONITORING_PROCESSES, WEB};
 
 const TARGET: &[&str] = &["target"];
@@ -68,6 +68,9 @@ macro_rules! told {
         concat!("max without (probe) (campaign_probe_success{probe=\"", $probe, "\"})")
     };
 }
+
+/// The recording rules of this theme.
+pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_probes")];
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
@@ -147,8 +150,8 @@ pub static ALERTS: &[AlertDef] = &[
             "A sonda {probe} de {target}, a partir de {host}, alternou entre êxito e falha {value|int} vezes em uma hora; o limite é {limit:probe_changes}.",
         ),
         next_steps: t(
-            "See campaign_probe_failures_total by reason: timeout means load, connect means restarts or a load balancer\nCompare with restarts of web on {target}: var/default/log/web.log; probed from {host}",
-            "Veja campaign_probe_failures_total por motivo: timeout indica carga, connect indica reinicializações ou um balanceador de carga\nCompare com as reinicializações do web em {target}: var/default/log/web.log; sondado a partir de {host}",
+            "See campaign_probe_failures_total by reason: timeout means load, connect means restarts or a load balancer\nCompare with restarts of web on {target} (probed from {host}): var/default/log/web.log",
+            "Veja campaign_probe_failures_total por motivo: timeout indica carga, connect indica reinicializações ou um balanceador de carga\nCompare com as reinicializações do web em {target} (sondado a partir de {host}): var/default/log/web.log",
         ),
         advice: t(
             "Something fails for short times: one server behind a load balancer, a module that restarts, a database that is slow at times.",
@@ -190,8 +193,8 @@ pub static ALERTS: &[AlertDef] = &[
             "A fila do Message Center de {target}, sondada a partir de {host}, está quase cheia.",
         ),
         description: t(
-            "The Message Center queue of {target}, probed from {host}, has been filled to {value|percent} for more than 5 minutes; the limit is a share of {limit:queue_ratio}.",
-            "A fila do Message Center de {target}, sondada a partir de {host}, está com {value|percent} de ocupação há mais de 5 minutos; o limite é uma fração de {limit:queue_ratio}.",
+            "The Message Center queue of {target}, probed from {host}, has been filled to {value|percent} for more than 5 minutes; the limit is {limit:queue_ratio|percent}.",
+            "A fila do Message Center de {target}, sondada a partir de {host}, está com {value|percent} de ocupação há mais de 5 minutos; o limite é de {limit:queue_ratio|percent}.",
         ),
         next_steps: MESSAGE_CENTER_STEPS,
         advice: MESSAGE_CENTER_ADVICE,
@@ -233,7 +236,7 @@ pub static ALERTS: &[AlertDef] = &[
         ),
         description: t(
             "The status page of pipelined on {target}, probed from {host}, has not answered for more than 5 minutes.",
-            "A página de status do pipelined em {target}, consultada a partir de {host}, não responde há mais de 5 minutos.",
+            "A página de status do pipelined em {target}, sondada a partir de {host}, não responde há mais de 5 minutos.",
         ),
         next_steps: PIPELINED_STEPS,
         advice: PIPELINED_ADVICE,
@@ -252,8 +255,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O pipelined em {target}, sondado a partir de {host}, não verifica mais a sua conexão.",
         ),
         description: t(
-            "pipelined on {target}, probed from {host}, last checked its connection {value|duration} ago; the limit is 10 minutes.",
-            "O pipelined em {target}, sondado a partir de {host}, verificou a sua conexão pela última vez há {value|duration}; o limite é de 10 minutos.",
+            "pipelined on {target}, probed from {host}, last checked its connection {value|duration} ago; the limit is 10m.",
+            "O pipelined em {target}, sondado a partir de {host}, verificou a sua conexão pela última vez há {value|duration}; o limite é de 10m.",
         ),
         next_steps: PIPELINED_STEPS,
         advice: PIPELINED_ADVICE,

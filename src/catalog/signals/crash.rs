@@ -2,7 +2,7 @@
 //! monitoring page that are Campaign's own.
 
 use super::{Theme, define_metrics};
-use crate::catalog::alerts::{AlertDef, OF_MODULE, Severity, Subject, USUAL, t};
+use crate::catalog::alerts::{AlertDef, OF_MODULE, RecordingRule, Severity, Subject, USUAL, quiet, t};
 use crate::catalog::modules::{MONITORING_PROCESSES, TRACKINGLOGD};
 use crate::catalog::{CheckDef, Module, Text};
 
@@ -63,6 +63,9 @@ const CORE_STEPS: Text = t(
     "Find it on {host}: the exporter's log names the folder (journalctl -u campaign_exporter)\nfile core.PID names the process; read var/default/log/watchdog.log at the time of the file\nMove the file away for Adobe's support",
     "Encontre-o em {host}: o log do exportador indica a pasta (journalctl -u campaign_exporter)\nfile core.PID indica o processo; leia o var/default/log/watchdog.log no horário do arquivo\nMova o arquivo para outro lugar, para o suporte da Adobe",
 );
+
+/// The recording rules of this theme.
+pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_crashes")];
 
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
@@ -224,9 +227,10 @@ pub static ALERTS: &[AlertDef] = &[
 pub(super) const THEME: Theme = Theme {
     title: "Crashes",
     group: "campaign_crashes",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: ALERTS,
-    records: &[],
+    records: RECORDS,
     panel: ("campaign-evidence", 6),
 };

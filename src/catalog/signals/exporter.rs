@@ -115,6 +115,7 @@ pub static CHECKS: &[&CheckDef] = &[];
 pub(super) const THEME: Theme = Theme {
     title: "The installation and the exporter",
     group: "campaign_exporter",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::exporter::ALERTS,

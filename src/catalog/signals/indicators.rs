@@ -100,8 +100,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O indicador {indicator} em {host} atingiu o limite de alerta.",
         ),
         description: t(
-            "The indicator {indicator} ({label}) on {host} is at {value|number} and has reached its alert threshold, {query:campaign_indicator_alert_threshold|number}.",
-            "O indicador {indicator} ({label}) em {host} está em {value|number} e atingiu o limite de alerta, {query:campaign_indicator_alert_threshold|number}.",
+            "The indicator {indicator}{label|aside} on {host} is at {value|number} and has reached its alert threshold, {query:campaign_indicator_alert_threshold|number}.",
+            "O indicador {indicator}{label|aside} em {host} está em {value|number} e atingiu o limite de alerta, {query:campaign_indicator_alert_threshold|number}.",
         ),
         next_steps: STEPS,
         advice: ADVICE,
@@ -120,8 +120,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O indicador {indicator} em {host} atingiu o limite de aviso.",
         ),
         description: t(
-            "The indicator {indicator} ({label}) on {host} is at {value|number} and has reached its warning threshold, {query:campaign_indicator_warning_threshold|number}.",
-            "O indicador {indicator} ({label}) em {host} está em {value|number} e atingiu o limite de aviso, {query:campaign_indicator_warning_threshold|number}.",
+            "The indicator {indicator}{label|aside} on {host} is at {value|number} and has reached its warning threshold, {query:campaign_indicator_warning_threshold|number}.",
+            "O indicador {indicator}{label|aside} em {host} está em {value|number} e atingiu o limite de aviso, {query:campaign_indicator_warning_threshold|number}.",
         ),
         next_steps: STEPS,
         advice: ADVICE,
@@ -180,6 +180,7 @@ pub static ALERTS: &[AlertDef] = &[
 pub(super) const THEME: Theme = Theme {
     title: "Custom indicators",
     group: "campaign_indicators",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: ALERTS,

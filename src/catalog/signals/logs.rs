@@ -69,6 +69,7 @@ pub static CHECKS: &[&CheckDef] = &[&LAST_RUN];
 pub(super) const THEME: Theme = Theme {
     title: "Logs",
     group: "campaign_logs",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::logs::ALERTS,

@@ -40,6 +40,8 @@ pub struct Theme {
     pub title: &'static str,
     /// The name of its group in the rule file.
     pub group: &'static str,
+    /// How often it is evaluated, as Prometheus writes durations; empty for as often as all rules are.
+    pub interval: &'static str,
     /// Its metrics.
     pub metrics: &'static [&'static MetricDef],
     /// Its checks.
@@ -56,6 +58,7 @@ pub struct Theme {
 pub static THEMES: &[Theme] = &[
     modules::THEME,
     logs::THEME,
+    definitions::log_files::THEME,
     ports::THEME,
     tracking::THEME,
     spool::THEME,

@@ -167,9 +167,10 @@ pub static CHECKS: &[&CheckDef] =
 pub(super) const THEME: Theme = Theme {
     title: "Modules",
     group: "campaign_modules",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::modules::ALERTS,
-    records: &[],
+    records: alerts::modules::RECORDS,
     panel: ("campaign-overview", 8),
 };

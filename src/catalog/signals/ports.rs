@@ -1,7 +1,7 @@
 //! The documented ports: who listens at them.
 
 use super::{Theme, define_metrics};
-use crate::catalog::alerts::{AlertDef, OF_MODULE, Subject, USUAL, t};
+use crate::catalog::alerts::{AlertDef, OF_MODULE, RecordingRule, Subject, USUAL, quiet, t};
 use crate::catalog::modules::{STAT, SYSLOGD, WEB};
 use crate::catalog::{CheckDef, Text};
 
@@ -132,6 +132,9 @@ macro_rules! port {
     };
 }
 
+/// The recording rules of this theme.
+pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_ports")];
+
 /// The alerts of this theme. web has two ports and one alert: the pages' port comes first.
 pub static ALERTS: &[AlertDef] = &[
     port!("CampaignStatPort", "stat", STAT, "udp", "port"),
@@ -143,10 +146,11 @@ pub static ALERTS: &[AlertDef] = &[
 pub(super) const THEME: Theme = Theme {
     title: "Ports",
     group: "campaign_ports",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: ALERTS,
-    records: &[],
+    records: RECORDS,
     panel: ("campaign-evidence", 29),
 };
 

@@ -261,9 +261,10 @@ pub static CHECKS: &[&CheckDef] = &[&REDIRECTION, &PING];
 pub(super) const THEME: Theme = Theme {
     title: "Probes, Message Center and pipelined",
     group: "campaign_probes",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: alerts::probes::ALERTS,
-    records: &[],
+    records: alerts::probes::RECORDS,
     panel: ("campaign-evidence", 31),
 };

@@ -1,7 +1,7 @@
 //! The emails that are queued for delivery.
 
 use super::{Theme, define_metrics};
-use crate::catalog::alerts::{AlertDef, OF_INSTANCE, Severity, Subject, USUAL, t};
+use crate::catalog::alerts::{AlertDef, OF_INSTANCE, RecordingRule, Severity, Subject, USUAL, quiet, t};
 use crate::catalog::modules::MTA;
 use crate::catalog::{CheckDef, Module, Text};
 
@@ -49,6 +49,9 @@ const STEPS: Text = t(
     "Em {host}: o nlserver pdump mostra se o mta@{campaign_instance} tem processos filhos (mtachild)\nLeia o final de var/{campaign_instance}/log/mta.log e de mtachild.log\nReinicie-o: nlserver restart mta@{campaign_instance}",
 );
 
+/// The recording rules of this theme.
+pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_spool")];
+
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
@@ -87,8 +90,8 @@ pub static ALERTS: &[AlertDef] = &[
             "Os emails chegam ao mta@{campaign_instance} em {host} mais rápido do que ele os entrega.",
         ),
         description: t(
-            "The workingPath of mta@{campaign_instance} on {host} has been growing for more than 30 minutes, and its oldest file has been waiting for {value|duration}; the limit is {limit:spool_age_seconds} seconds.",
-            "O workingPath do mta@{campaign_instance} em {host} cresce há mais de 30 minutos, e o arquivo mais antigo espera há {value|duration}; o limite é {limit:spool_age_seconds} segundos.",
+            "The workingPath of mta@{campaign_instance} on {host} has been growing for more than 30 minutes, and its oldest file has been waiting for {value|duration}; the limit is {limit:spool_age_seconds|duration}.",
+            "O workingPath do mta@{campaign_instance} em {host} cresce há mais de 30 minutos, e o arquivo mais antigo espera há {value|duration}; o limite é de {limit:spool_age_seconds|duration}.",
         ),
         next_steps: STEPS,
         ..USUAL
@@ -125,9 +128,10 @@ pub static ALERTS: &[AlertDef] = &[
 pub(super) const THEME: Theme = Theme {
     title: "Spool",
     group: "campaign_spool",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: ALERTS,
-    records: &[],
+    records: RECORDS,
     panel: ("campaign-evidence", 25),
 };

@@ -130,8 +130,8 @@ pub static ALERTS: &[AlertDef] = &[
             "Os logs de rastreamento de {campaign_instance} em {host} estão prestes a atingir o limite.",
         ),
         description: t(
-            "The tracking logs of {campaign_instance} on {host} have filled {value|percent} of maxLogsSizeOnDiskMb ({query:campaign_tracking_log_size_limit_bytes|bytes}) for more than 15 minutes; the limit of this alert is a share of {limit:tracking_full_ratio}.",
-            "Os logs de rastreamento de {campaign_instance} em {host} ocupam {value|percent} do maxLogsSizeOnDiskMb ({query:campaign_tracking_log_size_limit_bytes|bytes}) há mais de 15 minutos; o limite deste alerta é uma fração de {limit:tracking_full_ratio}.",
+            "The tracking logs of {campaign_instance} on {host} have filled {value|percent} of maxLogsSizeOnDiskMb ({query:campaign_tracking_log_size_limit_bytes|bytes}) for more than 15 minutes; the limit of this alert is {limit:tracking_full_ratio|percent}.",
+            "Os logs de rastreamento de {campaign_instance} em {host} ocupam {value|percent} do maxLogsSizeOnDiskMb ({query:campaign_tracking_log_size_limit_bytes|bytes}) há mais de 15 minutos; o limite deste alerta é de {limit:tracking_full_ratio|percent}.",
         ),
         next_steps: t(
             "Does the Tracking workflow of {campaign_instance} run, and does it collect?\nRead the end of var/{campaign_instance}/log/tracking.log on {host}",
@@ -153,6 +153,7 @@ pub static ALERTS: &[AlertDef] = &[
 pub(super) const THEME: Theme = Theme {
     title: "Tracking logs",
     group: "campaign_tracking_logs",
+    interval: "",
     metrics: METRICS,
     checks: CHECKS,
     alerts: ALERTS,

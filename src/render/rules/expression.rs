@@ -2,13 +2,8 @@
 //! silent, and the matchers of `--selector`.
 
 use super::options::{Matcher, Options, escaped};
-use crate::catalog::alerts::{AlertDef, NOTHING_RUNS, THRESHOLDS};
-
-/// Just after the host's or the exporter's start.
-const GRACE: &str = "\
-campaign_host_time_seconds - campaign_host_boot_time_seconds < {limit:boot_grace_seconds}
-or
-campaign_host_time_seconds - process_start_time_seconds < {limit:start_grace_seconds}";
+use crate::catalog::alerts::{AlertDef, JUST_STARTED, NOTHING_RUNS, THRESHOLDS};
+use crate::catalog::signals::THEMES;
 
 /// The exporter does not answer, or has only begun to.
 const SILENT: &str = "(up == 0 or campaign_host_time_seconds - process_start_time_seconds < 300)";
@@ -24,11 +19,12 @@ pub fn of(alert: &AlertDef, options: &Options) -> String {
     let mut text = alert.expr.to_owned();
     if alert.grace {
         let condition = indented(alert.expr);
-        let mut quiet = GRACE.to_owned();
-        if alert.expr != NOTHING_RUNS {
-            quiet.push_str(&format!("\nor\n{NOTHING_RUNS}"));
-        }
-        text = format!("(\n{condition}\n) unless {apart}(\n{}\n)", indented(&quiet));
+        let quiet = if alert.expr == NOTHING_RUNS {
+            format!("(\n{}\n)", indented(JUST_STARTED))
+        } else {
+            format!("instance:{}:quiet", group(alert))
+        };
+        text = format!("(\n{condition}\n) unless {apart}{quiet}");
         if !alert.told.is_empty() {
             text = format!("({text})\nor\n(\n{condition}\n) and {{firing}}");
         }
@@ -58,6 +54,12 @@ pub fn plain(expr: &str, own: &[&str], alert: &str, options: &Options) -> String
     let names_job = options.selector.iter().any(|matcher| matcher.label == "job");
     let job = if names_job { String::new() } else { format!("{{job=\"{}\"}}", escaped(&options.job)) };
     selected(&text.replace("{job}", &job), &options.selector)
+}
+
+/// The group that the alert stands in.
+fn group(alert: &AlertDef) -> &'static str {
+    let is_in = |alerts: &[AlertDef]| alerts.iter().any(|one| one.name == alert.name);
+    THEMES.iter().find(|theme| is_in(theme.alerts)).map_or("", |theme| theme.group)
 }
 
 /// The alert as it fires already: with its own labels, without those that the rule gives it.

@@ -78,7 +78,7 @@ pub(super) fn write(text: &str, form: &Form) -> String {
 fn placeholder(inside: &str, form: &Form) -> String {
     let (what, format) = inside.split_once('|').map_or((inside, ""), |(what, format)| (what, format));
     if let Some(name) = what.strip_prefix("limit:") {
-        return limit(name, form);
+        return limit(name, format, form);
     }
     match form {
         Form::Template { alert, options } => match what.strip_prefix("query:") {
@@ -86,21 +86,51 @@ fn placeholder(inside: &str, form: &Form) -> String {
             None if what == "value" => formatted("$value", format, options.lang),
             None => label(what, format, options),
         },
+        Form::Page { lang } if format == "aside" => format!(" ({})", named(what, *lang)),
         Form::Page { lang } => named(what, *lang),
     }
 }
 
-fn limit(name: &str, form: &Form) -> String {
+/// A threshold, in the form that the value beside it has.
+fn limit(name: &str, format: &str, form: &Form) -> String {
     let changed = match form {
         Form::Template { options, .. } => options.thresholds.get(name).cloned(),
         Form::Page { .. } => None,
     };
     let default = THRESHOLDS.iter().find(|threshold| threshold.name == name).map_or("", |threshold| threshold.default);
     let number = changed.unwrap_or_else(|| default.to_owned());
+    let number = match (format, number.parse::<f64>()) {
+        ("duration", Ok(seconds)) => duration(seconds),
+        ("percent", Ok(ratio)) => format!("{}%", (ratio * 1e4).round() / 1e2),
+        _ => number,
+    };
     if lang_of(form) == Lang::PtBr { number.replace('.', ",") } else { number }
 }
 
+/// As Prometheus's `humanizeDuration` writes it, without the units of which there are none.
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 || seconds.fract() != 0.0 {
+        return format!("{seconds}s");
+    }
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (unit, length) in [("d", 86_400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0)] {
+        let count = (rest / length).floor();
+        rest -= count * length;
+        if count > 0.0 {
+            parts.push(format!("{count}{unit}"));
+        }
+    }
+    parts.join(" ")
+}
+
 fn label(name: &str, format: &str, options: &Options) -> String {
+    match (name, format) {
+        // The label of the target has the exporter's port.
+        ("host", "name") => return "{{ reReplaceAll \":[0-9]+$\" \"\" $labels.instance }}".to_owned(),
+        (_, "aside") => return format!("{{{{ if $labels.{name} }}}} ({{{{ $labels.{name} }}}}){{{{ end }}}}"),
+        _ => {}
+    }
     if let Some(other) = format.strip_prefix("or:") {
         return format!("{{{{ if $labels.{name} }}}}{{{{ $labels.{name} }}}}{{{{ else }}}}{other}{{{{ end }}}}");
     }
@@ -201,6 +231,30 @@ mod tests {
             "{{ if eq $labels.module \"mtachild\" }}mta{{ else if eq $labels.module \"runwf\" }}wfserver\
              {{ else }}{{ $labels.module }}{{ end }}"
         );
+    }
+
+    #[test]
+    fn a_limit_has_the_form_of_the_value_beside_it() {
+        let mut options = Options { lang: Lang::PtBr, ..Options::default() };
+        options.thresholds.insert("queue_ratio".to_owned(), "0.075".to_owned());
+        let write = |text| template(text, "CampaignTrackingLate", &options);
+        assert_eq!(write("{limit:tracking_late_seconds|duration}, {limit:clock_seconds|duration}"), "2h, 2m");
+        assert_eq!(write("{limit:unparsed_ratio|percent}, {limit:queue_ratio|percent}"), "5%, 7,5%");
+        for (seconds, text) in [(90_061.0, "1d 1h 1m 1s"), (86_400.0, "1d"), (59.0, "59s"), (0.0, "0s"), (0.5, "0.5s")]
+        {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn what_is_empty_leaves_no_brackets_and_a_host_no_port() {
+        let write = |text| template(text, "CampaignIndicatorAlert", &Options::default());
+        assert_eq!(
+            write("{indicator}{label|aside}"),
+            "{{ $labels.indicator }}{{ if $labels.label }} ({{ $labels.label }}){{ end }}"
+        );
+        assert_eq!(write("ssh {host|name}"), "ssh {{ reReplaceAll \":[0-9]+$\" \"\" $labels.instance }}");
+        assert_eq!(super::write("{indicator}{label|aside}", &Form::Page { lang: Lang::En }), "INDICATOR (LABEL)");
     }
 
     #[test]
