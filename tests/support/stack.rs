@@ -12,7 +12,7 @@ use super::simulator::Simulator;
 use super::{Running, built, free_port, get, get_json, program, wait_for};
 
 /// How long a program may take until it answers.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// How fast the chain is to react: real intervals for people, short ones for tests.
 #[derive(Clone, Copy, Debug)]

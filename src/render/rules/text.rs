@@ -127,7 +127,7 @@ fn duration(seconds: f64) -> String {
 fn label(name: &str, format: &str, options: &Options) -> String {
     match (name, format) {
         // The label of the target has the exporter's port.
-        ("host", "name") => return "{{ reReplaceAll \":[0-9]+$\" \"\" $labels.instance }}".to_owned(),
+        ("host", "name") => return "{{ reReplaceAll \":[^:]*$\" \"\" $labels.instance }}".to_owned(),
         (_, "aside") => return format!("{{{{ if $labels.{name} }}}} ({{{{ $labels.{name} }}}}){{{{ end }}}}"),
         _ => {}
     }
@@ -253,7 +253,7 @@ mod tests {
             write("{indicator}{label|aside}"),
             "{{ $labels.indicator }}{{ if $labels.label }} ({{ $labels.label }}){{ end }}"
         );
-        assert_eq!(write("ssh {host|name}"), "ssh {{ reReplaceAll \":[0-9]+$\" \"\" $labels.instance }}");
+        assert_eq!(write("ssh {host|name}"), "ssh {{ reReplaceAll \":[^:]*$\" \"\" $labels.instance }}");
         assert_eq!(super::write("{indicator}{label|aside}", &Form::Page { lang: Lang::En }), "INDICATOR (LABEL)");
     }
 
