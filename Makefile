@@ -45,6 +45,7 @@ lint:
 	@.ci/need $(TEST_PROGRAMS)
 	$(CARGO) fmt --all --check
 	.ci/deny
+	$(CARGO) metadata --manifest-path fuzz/Cargo.toml --locked --format-version 1 >/dev/null
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: test-all
