@@ -115,7 +115,9 @@ def confine_files(state):
 
 def confine(user, settings, code):
     """In the child: limits, user, capabilities, filter."""
+    # In a container the hard limit can't be raised, where systemd could.
     files = int(settings["LimitNOFILE"][0])
+    files = min(files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     os.umask(int(settings["UMask"][0], 8))
     os.nice(int(settings["Nice"][0]))
