@@ -21,7 +21,7 @@
 //! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | `catalog`, `health`, `label`, `parse`, `pool`, `snapshot`, `source`, `sync` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `health`, `snapshot` |
 //! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`, `sync` |
-//! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `web` |
+//! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `sync`, `web` |
 //! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
 //! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync`, `web` |
 //! | `main` | composes them | `cli`, `collect`, `host`, `logging`, `pool`, `render`, `serve`, `service`, `source`, `web` |

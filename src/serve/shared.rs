@@ -8,11 +8,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+
+use crate::sync::locked;
 
 /// How long a question waits for the one before.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -125,10 +127,6 @@ async fn run<Q, A, F>(
     if turns.get(&question).is_some_and(|turn| turn.is_over(2)) {
         turns.remove(&question);
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -17,6 +17,7 @@ use crate::parse::config_file::{ConfigFileError, MAX_FILE_BYTES};
 use crate::parse::webconfig::{self, RateLimit, WebConfig};
 use crate::pool::PoolError;
 use crate::stamp::ReadStamp;
+use crate::sync::locked;
 
 /// Why a web configuration can't be in force.
 #[derive(Debug, thiserror::Error)]
@@ -251,10 +252,6 @@ impl Bucket {
         }
         may_pass
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The places for connections, and who is cut off when there are too few of them, or too many unread bytes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::phase::Phase;
+use crate::sync::locked;
 
 /// The places for connections.
 pub(super) struct Slots {
@@ -108,7 +109,7 @@ impl Slots {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.taken)
     }
 }
 

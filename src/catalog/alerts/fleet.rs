@@ -18,7 +18,6 @@ macro_rules! held {
 /// the label `campaign_instance`, which is `default` for the latter, keeps both apart.
 pub static RECORDS: &[RecordingRule] = &[
     RecordingRule {
-        group: "campaign_fleet",
         name: "module:campaign_module_hosts:count",
         labels: MODULE_OF_FLEET,
         expr: concat!(
@@ -29,7 +28,6 @@ pub static RECORDS: &[RecordingRule] = &[
         ),
     },
     RecordingRule {
-        group: "campaign_fleet",
         name: "module:campaign_module_down_hosts:count",
         labels: MODULE_OF_FLEET,
         expr: concat!(
@@ -40,7 +38,6 @@ pub static RECORDS: &[RecordingRule] = &[
         ),
     },
     RecordingRule {
-        group: "campaign_fleet",
         name: "module:campaign_module_down_hosts:ratio",
         labels: MODULE_OF_FLEET,
         expr: "module:campaign_module_down_hosts:count / module:campaign_module_hosts:count",

@@ -11,31 +11,26 @@ use crate::catalog::signals::Theme;
 /// The recording rules of this theme: what several of its alerts ask for, once.
 pub static RECORDS: &[RecordingRule] = &[
     RecordingRule {
-        group: "campaign_log_files",
         name: "module:campaign_log_errors:increase20m",
         labels: OF_MODULE,
         expr: "sum without (log, level) (increase(campaign_log_messages_total{level=\"error\"}[20m]))",
     },
     RecordingRule {
-        group: "campaign_log_files",
         name: "module:campaign_log_messages:increase20m",
         labels: OF_MODULE,
         expr: "sum without (log, level) (increase(campaign_log_messages_total[20m]))",
     },
     RecordingRule {
-        group: "campaign_log_files",
         name: "module:campaign_log_unparsed_lines:increase20m",
         labels: OF_MODULE,
         expr: "sum without (log) (increase(campaign_log_unparsed_lines_total[20m]))",
     },
     RecordingRule {
-        group: "campaign_log_files",
         name: "module:campaign_log_last_message_timestamp_seconds:max",
         labels: OF_MODULE,
         expr: "max without (log) (campaign_log_last_message_timestamp_seconds)",
     },
     RecordingRule {
-        group: "campaign_log_files",
         name: "instance:campaign_log_last_message_timestamp_seconds:max",
         labels: &[],
         expr: "max without (module, campaign_instance) (module:campaign_log_last_message_timestamp_seconds:max)",
@@ -44,7 +39,6 @@ pub static RECORDS: &[RecordingRule] = &[
         // Many logs are silent for hours, and rightly. What never is: modules start, and nothing is written in any log
         // of the host, since syslogd writes them all. Five seconds: boot time is known to the second only. A syslogd that
         // is down, hangs or lacks its port has its own alert, and so have logs that the exporter can't read.
-        group: "campaign_log_files",
         name: "instance:campaign_logs_missing:age",
         labels: &[],
         expr: "(campaign_host_time_seconds - instance:campaign_log_last_message_timestamp_seconds:max)\n\

@@ -136,7 +136,6 @@ pub(super) const QUIET: &str = concat!("(\n", just_started!(), "\nor\n", nothing
 macro_rules! quiet {
     ($group:literal) => {
         RecordingRule {
-            group: $group,
             name: concat!("instance:", $group, ":quiet"),
             labels: &[],
             expr: $crate::catalog::alerts::QUIET,
@@ -195,8 +194,6 @@ pub static THRESHOLDS: &[Threshold] = &[
 /// A recording rule.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordingRule {
-    /// The group of the rule file that it stands in, before the alerts.
-    pub group: &'static str,
     /// `level:metric:operation`.
     pub name: &'static str,
     /// The labels of the result, beside those of the target where the level is one.

@@ -158,7 +158,6 @@ pub(super) const THEME: Theme = Theme {
 mod tests {
     use super::*;
     use crate::catalog::modules::MODULES;
-    use crate::catalog::signals::ports::CHECKS;
 
     #[test]
     fn every_documented_port_has_a_check_and_an_alert() {
