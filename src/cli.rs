@@ -1,7 +1,7 @@
 //! Arguments into a validated configuration; no I/O.
 //!
-//! Flags are named as in other exporters: dots in the names, `--flag=value`. The flags of the collectors are made from
-//! the list that is passed in; this file knows none of them.
+//! Flags are named as in other exporters: dots in the names, `--flag=value`. The flags of the collectors are generated
+//! from the list that is passed in.
 
 mod check;
 mod collectors;
@@ -29,12 +29,12 @@ use crate::render::rules::options::Options;
 
 const PROGRAM: &str = "campaign_exporter";
 
-/// The command that looks once.
+/// The command that checks this host once.
 pub const CHECK: &str = "check";
 
 const LOG_LEVEL: &str = "log.level";
 
-/// What `--version` tells.
+/// What `--version` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build<'a> {
     /// The version.
@@ -45,10 +45,10 @@ pub struct Build<'a> {
     pub rustc: &'a str,
 }
 
-/// What is to be done, and how it is logged.
+/// The command, and how it logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// What is to be done.
+    /// The command.
     pub command: Command,
     /// `--log.level`; none for a command that logs only when asked to.
     pub log_level: Option<LogLevel>,
@@ -56,7 +56,7 @@ pub struct Invocation {
     pub log_format: Format,
 }
 
-/// What is to be done.
+/// The command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the metrics.
@@ -74,7 +74,7 @@ pub enum Command {
     },
     /// Print the reference of metrics.
     Reference,
-    /// Print what was made of the flags themselves: the man page, or a shell's completions.
+    /// Print the man page or a shell's completions.
     Generate(String),
 }
 
@@ -189,7 +189,7 @@ fn parser(collectors: &[Spec], build: &Build<'_>) -> Parser {
         )
 }
 
-/// What the service takes.
+/// The flags of the service.
 fn serve_flags(collectors: &[Spec]) -> Vec<Arg> {
     [web::flags(), host::flags(), collectors::flags(collectors), web::serve_flags(), log_flags()].concat()
 }

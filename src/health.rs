@@ -1,8 +1,8 @@
 //! Evidence into checks: the checks that the documentation asks an operator to make, each a pure function of what is known at
 //! one moment. There are three answers: it passes, it fails, and none where that can't be told.
 //!
-//! Knows the catalog; what needs time ("for five minutes", "too many restarts") is for the alert rules. The collector that
-//! has the evidence calls the check (`Samples::judge`).
+//! Conditions over time ("for five minutes", "too many restarts") are left to the alert rules. The collector that has
+//! the evidence calls the check (`Samples::judge`).
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub fn memory(largest: u64, threshold: u64) -> Option<bool> {
     (threshold > 0 && largest > 0).then_some(largest < threshold)
 }
 
-/// The daily restart took place; both times since 1970-01-01 UTC. The watchdog is who restarts all others: it has none.
+/// The daily restart took place; both times since 1970-01-01 UTC. The watchdog, which restarts all others, has none.
 #[must_use]
 pub fn age(kind: Kind, oldest_start: Option<Duration>, now: Duration) -> Option<bool> {
     if kind == Kind::Watchdog {
@@ -42,15 +42,15 @@ pub fn responsive(processes: u64, stopped: u64, zombies: u64, waiting: Duration)
     (processes > 0).then_some(stopped + zombies == 0 && waiting <= MAX_WAITING)
 }
 
-/// The process that comes nearest to its limit of open descriptors keeps enough of them free; of `untold` processes it is
-/// unknown how near they come.
+/// The process that comes nearest to its limit of open descriptors keeps enough of them free; for `untold` processes
+/// that is unknown.
 #[must_use]
 pub fn descriptors(worst_ratio: Option<f64>, untold: u64) -> Option<bool> {
     let passes = worst_ratio.map(|ratio| ratio < MAX_OPEN_FDS_RATIO);
     all([passes, (untold == 0).then_some(true)].into_iter())
 }
 
-/// No process logs more than the configuration asks for; a process that has ended has no command line that would tell.
+/// No process logs more than the configuration asks for; a process that has ended has no command line to judge by.
 #[must_use]
 pub fn log_precision(living: u64, raised: bool) -> Option<bool> {
     (living > 0).then_some(!raised)
@@ -63,7 +63,7 @@ pub fn starts_modules(expected: impl Iterator<Item = Option<bool>>) -> Option<bo
     all(expected.map(|up| up.map(|up| !up))).map(|none_runs| !none_runs)
 }
 
-/// Bound, and by the module itself. Who it is can't always be told, and is not known at once.
+/// Bound, and by the module itself. The owner can't always be told, and is not known at once.
 #[must_use]
 pub fn port(bound: Option<bool>, owned: Option<bool>) -> Option<bool> {
     if bound? { owned } else { Some(false) }
@@ -113,7 +113,7 @@ pub fn last_run(logs: impl Iterator<Item = Option<(Option<i64>, u64)>>) -> Optio
     timed.max().map(|(_, errors)| errors == 0)
 }
 
-/// Whether all of them hold: one that does not is enough to tell, and so is none that can't be told. None of nothing.
+/// False when one of them is false; else none when one is none, or when there are none; else true.
 fn all(mut answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let first = answers.next()?;
     answers.fold(first, |all, one| match (all, one) {
@@ -123,8 +123,8 @@ fn all(mut answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     })
 }
 
-/// Adds what the evidence comes to: every check, whether a module passes all of them, and how much can't be told. While a
-/// doubt is of everything, nothing is judged.
+/// Adds the conclusions: every check, whether a module passes all of its checks, and how much can't be told. While a
+/// doubt concerns everything, nothing is judged.
 pub fn conclude(evidence: &mut Samples) {
     if evidence.is_in_doubt_of_everything() {
         evidence.withhold_judgements();
@@ -132,7 +132,7 @@ pub fn conclude(evidence: &mut Samples) {
     evidence.conclude(samples);
 }
 
-/// What the judgements, ordered by module and instance, and the doubts come to.
+/// Adds the samples of the judgements, ordered by module and instance, and of the doubts.
 fn samples(judgements: &[Judgement], doubts: &[Doubt], samples: &mut Samples) {
     for judgement in judgements {
         let labels = [judgement.module.as_str(), &judgement.instance, judgement.check];

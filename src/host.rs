@@ -1,5 +1,5 @@
-//! One Campaign host as the exporter sees it: its sources, its collectors, its health. Composes what the other parts
-//! do; knows neither HTTP nor formats of files.
+//! One Campaign host as the exporter sees it: its sources, its collectors, its health. Composes the other parts; HTTP
+//! and file formats are handled elsewhere.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -41,11 +41,11 @@ use crate::web::BoxFuture;
 /// How long a page or `check` waits for the collectors.
 const PAGE_BUDGET: Duration = Duration::from_secs(10);
 
-/// How long a single look waits for the logs, and how often it asks.
+/// How long a single look waits for the logs, and how often it checks.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Why a host can't be watched.
+/// Why a host can't be monitored.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The system has no thread for the configuration.
@@ -77,7 +77,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// The findings as a person reads them in `lang`.
+    /// The findings as a report in `lang`.
     #[must_use]
     pub fn report(&self, lang: Lang) -> HostReport<'_> {
         let look = HostLook {
@@ -103,7 +103,7 @@ impl Rejected {
     }
 }
 
-/// A host that is watched until this is dropped.
+/// A host that is monitored until this is dropped.
 ///
 /// Needs a Tokio runtime: the probes have their schedule there.
 pub struct CampaignHost {
@@ -133,7 +133,7 @@ impl Drop for AbortOnDropHandle {
 }
 
 impl CampaignHost {
-    /// Starts to watch the host: reads the configuration once, takes the first sample of its processes, and goes on
+    /// Starts to monitor the host: reads the configuration once, takes the first sample of its processes, and goes on
     /// with both, with the logs and with the probes in the background.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl CampaignHost {
         processes.set_installation(&installation.current());
         let sampler = Sampler::start(Arc::clone(&processes), options.sample_interval)?;
         if processes.was_sampled() && installation.was_looked_at() {
-            // Now the modules tell where the logs are, and which instances live.
+            // Now the processes are known, which show where the logs are and which instances run.
             installation.poll();
         }
 
@@ -203,7 +203,7 @@ impl CampaignHost {
         })
     }
 
-    /// Waits until what is watched in the background has been looked at once: for a single look.
+    /// Waits until everything in the background has been looked at once: for a single look.
     pub async fn settle(&self) {
         let are_surveyed = || {
             let logs = self.sources.logs.as_ref().is_none_or(Readings::is_known);
@@ -226,7 +226,7 @@ impl CampaignHost {
             }
         };
         tokio::join!(asked, surveyed);
-        // Folders and holders of ports are looked for in the background once somebody looks.
+        // The first look starts the background search for folders and holders of ports.
         self.look_at_all().await;
         self.engine.settle(Instant::now() + SETTLE);
     }

@@ -1,7 +1,5 @@
-//! Names of the machine, which are bytes, as label values: the same name comes to the same label wherever it is met, on
-//! a command line, in a folder or in the configuration, so that series join.
-//!
-//! Knows what a label may hold; whose name it is, is for others.
+//! Names from the machine, which are bytes, as label values: a name gets the same label wherever it is found, on a
+//! command line, in a folder or in the configuration, so that series can be joined.
 //!
 //! A name that is UTF-8 stands for itself. Any other is read as ISO-8859-15, which Campaign runs in by default. What can't
 //! be seen becomes U+FFFD, what is too long is cut. A label that lost something that way ends with U+FFFD, `~` and a hash
@@ -70,7 +68,7 @@ fn marked(text: &str, name: &[u8], limit: usize) -> Cow<'static, str> {
     Cow::Owned(format!("{label}\u{fffd}~{:016x}", hash(name)))
 }
 
-/// Whether a reader sees `c`, and nothing but that. The replacement character is what could not be seen.
+/// Whether `c` is visible, and changes nothing else. The replacement character stands for what is not.
 fn is_visible(c: char) -> bool {
     match c {
         ' '..='~' => true,

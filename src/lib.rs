@@ -15,13 +15,14 @@
 //! | [`service`] | the service manager: readiness, watchdog, sockets | nothing |
 //! | [`parse`] | bytes in, values out, no I/O; the lines of the logs are in the package `lines/`, built for speed | `catalog`, `label` |
 //! | [`source`] | the only code that touches the machine | `catalog`, `label`, `parse`, `pool`, `stamp`, `sync` |
-//! | [`source::kit`] | what every source needs, once; imports no other source | `parse`, `sync` |
+//! | [`source::kit`] | what all sources share; imports no other source | `parse`, `sync` |
 //! | [`snapshot`] | the checked sink for samples, and their text encoding | `catalog`, `label` |
 //! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
 //! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | `catalog`, `health`, `label`, `parse`, `pool`, `snapshot`, `source`, `sync` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `health`, `snapshot` |
-//! | [`web`] | HTTP; knows one function that answers a path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`, `sync` |
-//! | [`serve`] | what is answered where | `catalog`, `render`, `snapshot`, `sync`, `web` |
+//! | [`web`] | HTTP; one function answers every path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`,
+//! `sync` |
+//! | [`serve`] | which path gets which answer | `catalog`, `render`, `snapshot`, `sync`, `web` |
 //! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
 //! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync`, `web` |
 //! | `main` | composes them | `cli`, `collect`, `host`, `logging`, `pool`, `render`, `serve`, `service`, `source`, `web` |

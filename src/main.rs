@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const PROGRAM: &str = "campaign_exporter";
 
-/// How long the end waits until the log is written.
+/// How long the exit waits until the log is written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -56,8 +56,8 @@ fn main() -> ExitCode {
     code
 }
 
-/// Prints help, the version, or what is wrong with the arguments. To a script, `check` with wrong arguments has told
-/// nothing of the host, which is another code than those of the other commands.
+/// Prints help, the version, or what is wrong with the arguments. After `check` with wrong arguments nothing is known
+/// of the host, which has an exit code of its own.
 fn refuse(error: &clap::Error) -> ExitCode {
     // Where the terminal is gone the text is lost.
     let _ = error.print();
@@ -127,12 +127,12 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     result
 }
 
-/// The signals that mean something to the exporter.
+/// The signals that the exporter handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// A disk that hangs holds up the next SIGHUP, and nothing else.
+    /// A disk that hangs delays only the next SIGHUP.
     helper: Pool,
     /// Not to be ended by a limit of file sizes: the write fails, and that is reported.
     _file_size: Signal,
@@ -169,7 +169,7 @@ impl Signals {
     }
 }
 
-/// Tells the service manager that this thread, which answers HTTP, goes round.
+/// Tells the service manager that this thread, which answers HTTP, is alive.
 async fn keep_alive(interval: Duration) {
     let mut interval = tokio::time::interval(interval);
     loop {
@@ -205,7 +205,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The health of this host in the terminal; the exit code tells it to scripts.
+/// The health of this host in the terminal; the exit code is for scripts.
 async fn check(host: &cli::Host, options: &CheckOptions) -> anyhow::Result<ExitCode> {
     let host = CampaignHost::open(host)?;
     host.settle().await;
@@ -219,7 +219,7 @@ async fn check(host: &cli::Host, options: &CheckOptions) -> anyhow::Result<ExitC
     Ok(report.verdict.exit_code().into())
 }
 
-/// Colours where a person looks, unless the environment's `NO_COLOR` (no-color.org) says otherwise.
+/// Colours on a terminal, unless the environment's `NO_COLOR` (no-color.org) says otherwise.
 fn colour() -> Colour {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let is_plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|terminal| terminal == "dumb");

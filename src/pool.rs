@@ -1,5 +1,5 @@
-//! A fixed number of threads that do what is given to them, in turn. All are there from the start: when the system has
-//! no more threads to give, nothing that runs needs one. Knows nothing of the work.
+//! A fixed number of threads that run jobs in turn. All are started at once: a system that runs out of threads later
+//! stops no job.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,7 +22,8 @@ pub struct Pool {
 #[derive(Default)]
 struct JobQueue {
     jobs: VecDeque<Job>,
-    /// The threads that have nothing to do; the last to become idle is the first to be woken, for its stack is warm.
+    /// The threads that have nothing to do; the last to become idle is the first to be woken, because its stack is
+    /// warm.
     idle: Vec<Thread>,
     is_closed: bool,
 }
@@ -56,7 +57,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Has a thread do `job` when one is free.
+    /// Queues `job` for the next free thread.
     pub fn add(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = locked(&self.queue);
         state.jobs.push_back(Box::new(job));
@@ -67,11 +68,11 @@ impl Pool {
         }
     }
 
-    /// What `job` gives, once a thread was free to do it; none when it panicked.
+    /// The result of `job`, once a free thread has run it; none when it panicked.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (give, take) = oneshot::channel();
         self.add(move || {
-            // Nobody may want it any more.
+            // The receiver may be gone.
             let _ = give.send(job());
         });
         take.await.ok()

@@ -1,5 +1,5 @@
-//! The service manager: tells it how the exporter is (`sd_notify(3)`), and takes the sockets that it holds
-//! (`sd_listen_fds(3)`). Knows nothing of what is served.
+//! The service manager: notifies it of the exporter's state (`sd_notify(3)`), and takes over its sockets
+//! (`sd_listen_fds(3)`).
 
 use std::io;
 use std::net::TcpListener;
@@ -50,7 +50,7 @@ fn try_to_tell(state: ServiceState) -> io::Result<()> {
     Ok(())
 }
 
-/// How often the service manager wants to hear that the exporter is alive: half of what it allows. None: it does not.
+/// The interval of the watchdog's notifications: half of what the service manager allows; none where it expects none.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)

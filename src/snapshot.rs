@@ -4,7 +4,7 @@
 //! A series is encoded once, when it is first seen, and kept with its line up to the value: a scrape that finds the same
 //! series as the one before only writes their values ([`SeriesMemory`]).
 //!
-//! Knows the catalog and nothing of where samples come from.
+//! Depends on the catalog, and not on where samples come from.
 
 use std::io::Write as _;
 use std::ops::Deref;
@@ -164,8 +164,8 @@ struct Family {
     /// Its help and its type in the text format.
     header: Arc<str>,
     samples: Vec<Sample>,
-    /// Whether they are known to be sorted, with no series twice. A sink that is given the same series as the one before
-    /// knows it from that.
+    /// Whether they are known to be sorted, with no series twice. So they are when a sink is given the same series as
+    /// the one before.
     is_ordered: bool,
     /// Whether some are of another sink.
     is_shared: bool,
@@ -269,8 +269,8 @@ impl Samples {
         })
     }
 
-    /// Adds one remark. Its detail is cut to [`MAX_REMARK_BYTES`], and control characters in it are replaced: what the
-    /// machine calls its files must not change a terminal. The remarks after [`MAX_REMARKS`] are only counted.
+    /// Adds one remark. Its detail is cut to [`MAX_REMARK_BYTES`], and control characters in it are replaced: file
+    /// names must not control a terminal. The remarks after [`MAX_REMARKS`] are only counted.
     pub fn remark(&mut self, mut remark: Remark) {
         if self.remarks.len() >= MAX_REMARKS {
             self.unkept_remarks += 1;

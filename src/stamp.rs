@@ -1,4 +1,4 @@
-//! How a file or folder looks: what shows that it was changed since it was read. Knows nothing of what is in it.
+//! How a file or folder looks: what shows that it was changed since it was read.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A lock that a panic elsewhere doesn't close. Knows nothing of what is locked.
+//! Takes locks that a panic has poisoned.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
-//! The attributes of Campaign's configuration that the exporter goes by: where each stands, what it may hold and what
-//! is documented to hold without it. Reading, validation, defaults and the reference come from this table.
+//! The attributes of Campaign's configuration that the exporter uses: the element, the kind of value and the documented
+//! default of each. Reading, validation, defaults and the reference come from this table.
 //!
 //! The sources are the pages *The server configuration file*, *Configuring Campaign server* and *Configuring pipeline* of
 //! the product documentation. Nothing is here that the exporter does not use.
@@ -24,7 +24,7 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
-    /// What has to be there, as a warning says it.
+    /// The expected kind of value, as a warning names it.
     #[must_use]
     pub const fn what(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl ValueKind {
     }
 }
 
-/// Where an attribute stands.
+/// Where an attribute is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributePlace {
     /// On the element of every resident module.
@@ -62,7 +62,7 @@ pub struct Attribute {
     pub purpose: &'static str,
 }
 
-/// Stands in place of [`AUTO_START`] on an element whose module was disabled, by a migration or a duplication.
+/// Replaces [`AUTO_START`] on an element whose module was disabled, by a migration or a duplication.
 pub const DISABLED: &str = "_autoStart";
 
 /// The variable of the environment that moves the folder `var`.

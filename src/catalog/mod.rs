@@ -1,7 +1,7 @@
 //! The specification as data: the documented modules, and every metric, check and alert the product has.
 //!
-//! Knows nothing of the machine, of parsing or of rendering, and imports nothing but `std`: whatever shows a
-//! module's name, a metric or a text of the documentation takes it from here.
+//! Imports nothing but `std`: no I/O, no parsing, no rendering. Every module name, metric and documented text that is
+//! shown comes from here.
 
 pub mod alerts;
 pub mod attributes;
@@ -53,7 +53,7 @@ impl Text {
     }
 }
 
-/// How a module lives, which decides what "down" means for it.
+/// The life cycle of a module, which decides what "down" means for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Started when needed, ends by itself.
@@ -67,7 +67,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether a process of the module is meant to live on.
+    /// Whether a process of the module is meant to keep running.
     #[must_use]
     pub const fn is_resident(self) -> bool {
         !matches!(self, Kind::Utility)
@@ -123,7 +123,7 @@ pub struct Module {
     pub name: &'static str,
     /// The name that the Portuguese page gives it; three are translated there.
     pub page_name: &'static str,
-    /// How it lives.
+    /// Its life cycle.
     pub kind: Kind,
     /// What it does.
     pub scope: Text,
@@ -157,11 +157,11 @@ pub struct MetricDef {
     pub kind: MetricKind,
     /// The label names, in the order in which a sample gives the values.
     pub labels: &'static [&'static str],
-    /// What a newcomer reads: meaning, unit, when it is absent.
+    /// The HELP text: meaning, unit, when it is absent.
     pub help: &'static str,
 }
 
-/// The most lines that [`CheckDef::next_steps`] has: who is woken reads no more.
+/// The most lines that [`CheckDef::next_steps`] has: an operator on call reads no more.
 pub const MAX_NEXT_STEPS: usize = 3;
 
 /// A check that the documentation asks the operator to make: a value of the label `check`.
@@ -169,11 +169,12 @@ pub const MAX_NEXT_STEPS: usize = 3;
 pub struct CheckDef {
     /// The label value.
     pub name: &'static str,
-    /// What people call it: on the page, in the terminal.
+    /// The name on the page and in the terminal.
     pub title: Text,
     /// What holds when the check passes.
     pub passes_when: Text,
     /// What to do when it fails: at most [`MAX_NEXT_STEPS`] lines, a step each. `{module}`, `{campaign_instance}`,
-    /// `{log}` (the module's log file), `{port}`, `{start}` and `{restart}` (the commands) stand for what they say.
+    /// `{log}` (the module's log file), `{port}`, `{start}` and `{restart}` (the commands) are replaced by their
+    /// values.
     pub next_steps: Text,
 }

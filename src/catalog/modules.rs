@@ -87,7 +87,7 @@ pub static MTA: Module = Module {
     ports: &[],
 };
 
-/// Keeps the statistics that the mta asks before it connects anywhere.
+/// Keeps the statistics that the mta queries before it connects to a server.
 pub static STAT: Module = Module {
     name: "stat",
     page_name: "stat",
@@ -242,13 +242,13 @@ pub static OTHER_RESIDENTS: &[(&str, Kind)] = &[
     ("archiving", Kind::PerInstance),
 ];
 
-/// What stands for the scope of a module that the specification has no row for.
+/// The scope of a module without a row in the specification.
 pub const OTHER_SCOPE: Text = Text {
     en: "A module of Adobe Campaign that the page \"Modules and frequent issues\" does not describe.",
     pt_br: "Um módulo do Adobe Campaign que a página \"Módulos e problemas frequentes\" não descreve.",
 };
 
-/// What stands for the troubleshooting of a module that the specification has no row for.
+/// The troubleshooting of a module without a row in the specification.
 pub const OTHER_TROUBLESHOOTING: Text = Text {
     en: "Read the end of the module's own log file, var/<instance>/log/<module>.log, and of watchdog.log.",
     pt_br: "Leia o final do arquivo de log do próprio módulo, var/<instância>/log/<módulo>.log, e do watchdog.log.",

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches};
 use super::{flag, lang, lang_flag, one};
 use crate::catalog::Lang;
 
-/// What a script wants to know of [`super::CHECK`].
+/// The exit codes of [`super::CHECK`], as its help shows them.
 pub(super) const CHECK_EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a check fails, 2 modules are configured to start and none \
                                 runs, 3 it can't be told (no installation, no rights, wrong arguments).\n\
                                 Standard output holds the result alone. Nothing is written, --storage.path included.";

@@ -1,4 +1,4 @@
-//! Which collectors run, and their own flags. They are made from the list that is passed in; this file knows none of them.
+//! Which collectors run, and their own flags. They are generated from the list that is passed in.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::collect::Spec;
 /// The bounds of `--collector.process.sample-interval`.
 const SAMPLE_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
-/// The switches of each collector, and what single ones take.
+/// The switches of each collector, and the flags of single ones.
 pub(super) fn flags(collectors: &[Spec]) -> Vec<Arg> {
     let mut flags = Vec::new();
     for Spec { name, help, default_on, .. } in collectors {

@@ -1,4 +1,4 @@
-//! What is made of the flags themselves: the man page, and the completions of shells.
+//! The man page and the shell completions, generated from the flags.
 
 use clap::{ArgMatches, Command as Parser};
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! The flags that say what is looked at: the installation, its logs, what is stored of them.
+//! The flags that say what is monitored: the installation, its logs, the stored state.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::collect::Spec;
 /// The value of `--log.start` that is not the default.
 const FROM_BEGINNING: &str = "beginning";
 
-/// What is looked at.
+/// What is monitored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// `--campaign.home`; `None` to look for the installation.
@@ -33,7 +33,7 @@ pub struct Host {
     pub logs_from_beginning: bool,
     /// `--storage.path`.
     pub storage: PathBuf,
-    /// Whether what is stored there is only read, as a single look does beside an exporter that runs.
+    /// Whether what is stored there is only read, as `check` does beside a running exporter.
     pub storage_is_read_only: bool,
 }
 

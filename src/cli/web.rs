@@ -78,7 +78,7 @@ pub(super) fn flags() -> Vec<Arg> {
     flags.into_iter().map(|flag| flag.help_heading("Web")).collect()
 }
 
-/// What only a lasting service needs.
+/// The flags that only the service needs.
 pub(super) fn serve_flags() -> Vec<Arg> {
     vec![
         flag("config.check", "Check the files of --config.file and --web.config.file, and end")

@@ -1,7 +1,7 @@
 //! Which modules are expected here and which run: computed once a scrape, for all collectors.
 //!
-//! Knows the configuration in force and the processes of the moment; what each module uses, and whether it is well, is for
-//! the collectors and `health`.
+//! Compares the configuration in force with the current processes. What each module uses, and whether it is healthy, is
+//! left to the collectors and `health`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,9 @@ use crate::source::processes::{Group, ProcessState, ProcessTable};
 /// A module of one Campaign instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// How it lives; none for a command that the documentation does not describe.
+    /// Its life cycle; none for a command that the documentation does not describe.
     pub kind: Option<Kind>,
-    /// Whether the configuration starts it; none where that can't be told, or where it is not for the configuration to
-    /// say.
+    /// Whether the configuration starts it; none where that can't be told, or does not depend on the configuration.
     pub expected: Option<bool>,
     /// Whether a live process of it exists; none where that can't be told.
     pub up: Option<bool>,
@@ -28,7 +27,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether a process of it is meant to live on.
+    /// Whether a process of it is meant to keep running.
     #[must_use]
     pub fn is_resident(&self) -> bool {
         self.kind.is_some_and(Kind::is_resident)
@@ -133,7 +132,7 @@ fn serving_instance<'a>(module: &str, instance: &'a str, seen: &BTreeMap<MemberN
     if may_be_elsewhere && !runs_in(instance) && runs_in(DEFAULT_INSTANCE) { DEFAULT_INSTANCE } else { instance }
 }
 
-/// What keeps the exporter from telling what is expected here.
+/// Why the exporter can't tell what is expected here.
 pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = Doubt> + '_ {
     let known = !installation.instances.is_empty();
     let whole = match (&installation.home, &installation.trouble) {

@@ -1,6 +1,6 @@
 //! The installation that is read, the state of its configuration files, and what the configuration expects to run.
 //!
-//! Knows what is in force; reading and following the files is for `source::installation`.
+//! `source::installation` reads the files and follows their changes.
 
 use std::time::UNIX_EPOCH;
 

@@ -1,7 +1,7 @@
 //! The collector `crash`: core files, and shared memory that was not removed.
 //!
-//! Knows which processes and which user are Campaign's; how files and the kernel's tables are read is for
-//! `source::crash`, what is healthy is for `health`.
+//! Selects the processes and the user that are Campaign's; `source::crash` reads files and kernel tables, `health`
+//! judges.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ use crate::source::kit::{LogOnChange, ProcRoot};
 use crate::source::processes::ProcessState;
 use crate::sync::locked;
 
-/// How often a small installation is looked through.
+/// How often a small installation is searched.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Tells what crashes left behind.
+/// Reports what crashes left behind.
 pub struct Crash {
     crashes: Crashes,
     cores: Background<CorePlaces, Cores>,
@@ -35,7 +35,7 @@ pub struct Crash {
     mapped: Mutex<Option<MappedSegments>>,
 }
 
-/// What hardly changes while processes live: asked again when there are others, and now and then.
+/// What rarely changes: read again when the processes are others, and at intervals.
 struct ProcessFacts {
     pids: Vec<u32>,
     home: Option<PathBuf>,
@@ -44,11 +44,11 @@ struct ProcessFacts {
     user: Option<u32>,
     /// Where they work.
     folders: BTreeSet<PathBuf>,
-    /// Whether the exporter's table of shared memory is theirs.
+    /// Whether they are in the exporter's IPC namespace.
     share_memory: bool,
 }
 
-/// Which segments processes are attached to: asked again when there are others, or the kernel's table is another.
+/// Which segments processes are attached to: read again when the processes or the kernel's table change.
 struct MappedSegments {
     pids: Vec<u32>,
     table: Segments,
@@ -116,7 +116,7 @@ impl Crash {
         segments
     }
 
-    /// Tells of the shared memory of `user`. Without `pids`, Campaign's processes are in another IPC namespace, of which
+    /// Reports the shared memory of `user`. Without `pids`, Campaign's processes are in another IPC namespace, of which
     /// the exporter's table says nothing.
     fn shared_memory(&self, user: u32, pids: Option<&Vec<u32>>, cx: &Context, losses: &mut Losses, out: &mut Samples) {
         let problem = match (self.crashes.segments(), pids) {

@@ -1,6 +1,6 @@
 //! The collector `exporter`: the exporter's own process, what it was built from, and the host's clock.
 //!
-//! Knows nothing of Campaign.
+//! Nothing here concerns Campaign.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -23,7 +23,7 @@ pub const REVISION: &str = env!("CAMPAIGN_REVISION");
 /// The version of the compiler.
 pub const RUSTC: &str = env!("CAMPAIGN_RUSTC");
 
-/// Tells of the exporter itself.
+/// Reports on the exporter itself.
 pub struct Exporter {
     source: OwnSource,
     first_start: Option<f64>,

@@ -1,6 +1,6 @@
 //! The logs' counters and times as samples.
 //!
-//! Knows what a log says about its module; how files are followed is for `source::tailer`.
+//! Assigns each log to its module; `source::tailer` follows the files.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +89,7 @@ pub fn samples(
 /// A log with no line.
 static NOTHING: LazyLock<Counts> = LazyLock::new(Counts::default);
 
-/// The logs that the configuration lets expect: those of the modules it starts, and of those that start when needed.
+/// The logs to be expected from the configuration: those of the modules it starts, and of those that start when needed.
 fn expected<'a>(installation: &'a Installation, census: &'a Census) -> impl Iterator<Item = (&'a str, &'static str)> {
     let started = census.members().filter(|(_, _, member)| member.expected == Some(true));
     let started = started.filter_map(|(name, instance, _)| Some((instance, module(name)?)));
@@ -118,8 +118,8 @@ fn judge(names: &LogNames<'_>, out: &mut Samples) {
     }
 }
 
-/// Shows a log. One that is expected had its counters at 0 before it was there; of another one that comes they are shown at
-/// 0 once: `increase` sees no count that a series begins with.
+/// Exports a log. An expected log has counters at 0 before its file exists; any other new log is exported with 0 once,
+/// because `increase` ignores the value that a series begins with.
 fn push(view: &LogView, labels: &LogLabels<'_>, is_expected: bool, out: &mut Samples) {
     let counts = &view.counts;
     if is_expected || view.introduced.is_done() {

@@ -60,25 +60,25 @@ impl Context {
         Self { installation, processes, now, deadline, census: Arc::default() }
     }
 
-    /// Which modules are expected here and which run: found out when the first collector asks.
+    /// Which modules are expected here and which run: computed on first use.
     pub fn census(&self) -> &Census {
         self.census.get_or_init(|| Census::of(&self.installation, &self.processes))
     }
 
-    /// Where the census is once a collector has asked for it.
+    /// The cell that holds the census once a collector has used it.
     #[must_use]
     pub fn census_once_taken(&self) -> Arc<OnceLock<Census>> {
         Arc::clone(&self.census)
     }
 }
 
-/// The processes of this moment: `/proc` is read when the first collector asks, on that collector's time.
+/// The processes of this moment: `/proc` is read on first use, within the time of that collector.
 pub struct Walk(LazyLock<Arc<ProcessTable>, WalkFn>);
 
 type WalkFn = Box<dyn FnOnce() -> Arc<ProcessTable> + Send>;
 
 impl Walk {
-    /// A walk that `source` takes when it is asked for.
+    /// A walk that `source` takes on first use.
     #[must_use]
     pub fn of(source: &Arc<ProcessSource>, installation: &Arc<Installation>) -> Self {
         let (source, installation) = (Arc::clone(source), Arc::clone(installation));
@@ -111,7 +111,7 @@ pub struct Sources {
     pub processes: Arc<ProcessSource>,
     /// The `/proc` that everything is read from.
     pub proc: Arc<ProcRoot>,
-    /// Ports that the operator says, because no configuration file does.
+    /// Ports given by flags, because no configuration file has them.
     pub ports: ports::PortOverrides,
     /// The reader of the logs; none when their collector is off.
     pub logs: Option<Logs>,
@@ -125,15 +125,15 @@ pub struct Sources {
     pub indicators_directory: Option<PathBuf>,
 }
 
-/// A collector that there is.
+/// An available collector.
 pub struct Spec {
     /// The name: `--collector.NAME`, and the label `collector`.
     pub name: &'static str,
     /// What it collects: a clause that starts in lower case, without a full stop.
     pub help: &'static str,
-    /// Whether it runs without being asked for.
+    /// Whether it is enabled by default.
     pub default_on: bool,
-    /// Makes it; none where its source is not open.
+    /// Creates it; none where its source is not open.
     pub build: fn(&Sources) -> Option<Box<dyn Collector>>,
 }
 
@@ -162,7 +162,7 @@ pub const COLLECTORS: &[Spec] = &[
     },
     Spec {
         name: LOGS,
-        help: "what the modules' logs tell: messages by level, errors, documented problems",
+        help: "what the modules' logs say: messages by level, errors, documented problems",
         default_on: true,
         build: |sources| Some(Box::new(logs::LogsCollector::new(sources.logs.clone()?))),
     },
@@ -186,7 +186,7 @@ pub const COLLECTORS: &[Spec] = &[
     },
     Spec {
         name: "ports",
-        help: "the documented ports: whether somebody listens, and whether it is the module",
+        help: "the documented ports: whether they are open, and whether the module holds them",
         default_on: true,
         build: |sources| Some(Box::new(ports::Ports::new(&sources.proc, sources.ports))),
     },
@@ -225,10 +225,10 @@ impl Context {
     }
 }
 
-/// How a collector ended that did its work.
+/// How a collector ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Everything there is was collected.
+    /// Everything was collected.
     Complete,
     /// Some could not be read: how often, by kind.
     Partial(Losses),
@@ -241,17 +241,17 @@ pub enum Outcome {
 pub enum ErrorKind {
     /// The exporter's user may not read it.
     Permission,
-    /// It was there and is no more.
+    /// It existed and is gone.
     Gone,
     /// It was read and not understood.
     Parse,
-    /// It took longer than the scrape may.
+    /// It took longer than the scrape allows.
     Timeout,
     /// A defect of the exporter, caught.
     Panic,
     /// An earlier run has not ended yet.
     Busy,
-    /// The system could not: a failing disk, no descriptor, thread or memory left, more than is read of one thing.
+    /// The system failed: a bad disk, no descriptor, thread or memory left, a size limit reached.
     System,
 }
 
@@ -327,7 +327,7 @@ impl From<Stall> for ErrorKind {
     }
 }
 
-/// A collector that could not do its work.
+/// A collector that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CollectError {
@@ -344,7 +344,7 @@ const FIRST_READING: Duration = Duration::from_secs(1);
 /// `deadline`.
 ///
 /// # Errors
-/// When it takes no turns any more, or has not read yet what was there at the start.
+/// When the reader hangs, or has not finished its first reading yet.
 fn published<V>(readings: &Readings<V>, files: &str, deadline: Instant) -> Result<Published<V>, CollectError> {
     readings.wait_until_known(deadline.min(Instant::now() + FIRST_READING));
     let error = |kind, what: &str| Err(CollectError { kind, message: format!("the reader of the {files} {what}") });

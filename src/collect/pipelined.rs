@@ -1,7 +1,7 @@
-//! What the status page of pipelined told last: the documented indicators.
+//! The documented indicators, from the last status page of pipelined.
 //!
-//! Sends no request: the probes have a schedule of their own (`source::probes`); whether they succeed is for the collector
-//! of probes.
+//! Sends no request: the probes have a schedule of their own (`source::probes`); the collector `probes` reports whether
+//! they succeed.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;

@@ -1,11 +1,12 @@
-//! The collector `ports`: who listens at the documented ports.
+//! The collector `ports`: what listens on the documented ports.
 //!
-//! Knows modules and the ports that the configuration gives them; how sockets and descriptors are read is for
-//! `source::sockets`, what is healthy is for `health`.
+//! Finds the ports that each module is configured with; `source::sockets` reads sockets and descriptors, `health`
+//! judges.
 //!
-//! A scrape asks the kernel for listeners, and one question for each port that is known to be the module's own. Whose a
-//! socket is costs a walk through descriptors, of every process where it is not the module's: that is done in the
-//! background, when something has changed and else once a minute, so that a fault makes no scrape dearer.
+//! A scrape asks the kernel for listeners, and makes one check for each port that is known to be the module's own. To
+//! find the owner of a socket, descriptors are walked, those of every process where it is not the module's: that is
+//! done in the background, when something has changed and else once a minute, so that a fault makes no scrape more
+//! expensive.
 //!
 //! A module in another network namespace than the exporter's is looked up in that one. Where that can't be told, neither can
 //! its ports.
@@ -27,13 +28,14 @@ use crate::source::processes::ProcessState;
 use crate::source::sockets::{Claim, Descriptor, Holder, Listeners, Network, SocketOwner, Sockets};
 use crate::sync::locked;
 
-/// How often holders are looked for while nothing changes, and how long a process is taken to stay in its network namespace.
+/// How often holders are looked for while nothing changes, and how long a process is assumed to stay in its network
+/// namespace.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The most processes of other modules that tell in which network namespace a module without a process would be.
 const MAX_WITNESSES: usize = 16;
 
-/// Ports that the operator says, because the documentation names no attribute that would.
+/// Ports given by flags, because the documentation names no attribute for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortOverrides {
     /// `--collector.ports.syslogd-port`: the one documented port without an attribute.
@@ -54,12 +56,12 @@ struct HeldPort {
 /// What is looked for in the background.
 #[derive(Debug, PartialEq, Eq)]
 struct OwnerSearch {
-    /// Rises when an answer turned out to hold no longer, so that the same question is asked again.
+    /// Incremented when a result turned out to be outdated, so that the search is repeated.
     round: u64,
     claims: Vec<Claim>,
 }
 
-/// Tells who listens at the documented ports.
+/// Reports what listens on the documented ports.
 pub struct Ports {
     sockets: Sockets,
     overrides: PortOverrides,
@@ -86,7 +88,7 @@ struct Wanted<'a> {
     pids: Vec<u32>,
 }
 
-/// A port at which something listens, and whose that is is not known yet.
+/// A port on which something listens whose owner is not known yet.
 struct Claimed<'w> {
     one: &'w Wanted<'w>,
     claim: Claim,
@@ -175,7 +177,7 @@ impl Ports {
         wanted
     }
 
-    /// The number of a port. What can be no port is left out, and told, where the configuration is read.
+    /// The number of a port. Values that can't be a port are dropped and reported where the configuration is read.
     fn number(&self, instance: &str, port: &Port, cx: &Context) -> u16 {
         let configured = match port.attribute {
             Some(attribute) => cx.installation.settings(instance).number(attribute),
@@ -202,7 +204,7 @@ impl Ports {
             known.insert(pid, (network, now));
             Ok(network)
         };
-        // A module that does not run would be where the others are.
+        // A module that does not run is looked for where the others are.
         let alive = cx.processes.processes.iter().filter(|process| process.state != ProcessState::Zombie);
         let witnesses: Vec<u32> = alive.map(|process| process.pid).take(MAX_WITNESSES).collect();
         let mut networks_of = |one: &Wanted| {
@@ -221,7 +223,7 @@ impl Ports {
             if pids.is_empty() {
                 networks.push(Network::Own);
             }
-            // All of them have ended since the walk: the next one knows.
+            // All of them have ended since the walk: the next one will show that.
             (!networks.is_empty()).then_some(networks)
         };
         wanted.iter().map(&mut networks_of).collect()
@@ -267,7 +269,8 @@ impl Ports {
         holds
     }
 
-    /// Shows whose the sockets are, as far as the background knows: asks it, and logs and remarks what other programs hold.
+    /// Exports whose the sockets are, as far as the background search has found; starts it, and logs and remarks ports
+    /// that other programs hold.
     fn settle_claims(&self, claimed: &[Claimed], now: Instant, cx: &Context, losses: &mut Losses, out: &mut Samples) {
         let mut held: Vec<HeldPort> = Vec::new();
         if !claimed.is_empty() {
@@ -287,7 +290,7 @@ impl Ports {
                     Some(SocketOwner::Other(holder)) => held.push(one.held(Some(holder.clone()))),
                     Some(SocketOwner::Hidden) => held.push(one.held(None)),
                     Some(SocketOwner::Unknown(miss)) => losses.add((*miss).into(), 1),
-                    // A socket may have no owner, or the search may not have come to it yet.
+                    // A socket may have no owner, or the search may not have reached it yet.
                     Some(SocketOwner::Nobody) | None => {}
                 }
             }
@@ -311,7 +314,7 @@ impl Ports {
         held.iter().any(is_it).then_some(false)
     }
 
-    /// Remembers what other programs hold, and tells what none holds any more.
+    /// Remembers the ports that other programs hold, and logs those that are no longer held.
     fn remember(&self, now: Vec<HeldPort>) {
         let mut held = locked(&self.held);
         for port in held.iter().filter(|port| !now.iter().any(|held| held.subject() == port.subject())) {
@@ -372,7 +375,7 @@ impl HeldPort {
         push(&PORT_OWNED, (self.module, &self.instance, self.number, self.port.protocol), false, out);
     }
 
-    /// The port as people write it.
+    /// The port as shown to people.
     fn name(&self) -> String {
         format!("{}/{}", self.number, self.port.protocol.label())
     }
@@ -381,7 +384,7 @@ impl HeldPort {
         format!("port {} of {}@{}", self.name(), self.module, self.instance)
     }
 
-    /// Tells who holds the port, once.
+    /// Logs once what holds the port.
     fn tell(&self, log: &LogOnChange) {
         let message = match &self.holder {
             Some(holder) => format!("is held by {}", described(holder)),
@@ -402,7 +405,7 @@ impl HeldPort {
     }
 }
 
-/// The process as people write it. Programs choose their names: nothing of them may change a terminal.
+/// The process as shown to people. Programs choose their names, which must not control a terminal.
 fn described(holder: &Holder) -> String {
     let (pid, name) = (holder.pid, holder.name.escape_ascii());
     if holder.name.is_empty() { format!("PID {pid}") } else { format!("PID {pid} ({name})") }

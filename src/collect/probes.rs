@@ -1,6 +1,7 @@
 //! The last result of each probe: success, reason of failure, the redirection server's build, the Message Center queue.
 //!
-//! Sends no request: the probes have a schedule of their own (`source::probes`). What pipelined tells is its own collector's.
+//! Sends no request: the probes have a schedule of their own (`source::probes`). The indicators of pipelined have a
+//! collector of their own.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -105,7 +106,7 @@ fn push_queue(target: &str, queue: &MessageCenter, out: &mut Samples) {
         out.push(&MESSAGE_CENTER_PENDING_EVENTS, &[target], float(pending));
         out.push(&MESSAGE_CENTER_QUEUE_CAPACITY, &[target], float(capacity));
     }
-    // Another error than a full queue says nothing of whether it is full.
+    // An error other than a full queue does not tell whether the queue is full.
     if queue.ok || queue.full {
         out.push(&MESSAGE_CENTER_QUEUE_FULL, &[target], f64::from(u8::from(queue.full)));
     }

@@ -1,7 +1,6 @@
-//! The collector `process`: what the modules' processes use, and whether they live.
+//! The collector `process`: what the modules' processes use, and whether they run.
 //!
-//! Knows groups of processes and what the configuration expects; how processes are found is for
-//! `source::processes`, what is healthy is for `health`.
+//! Compares groups of processes with the configuration; `source::processes` finds the processes, `health` judges.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -26,18 +25,18 @@ use crate::source::installation::Installation;
 use crate::source::processes::{Group, NotOurs, ProcessState, ProcessTable};
 use crate::sync::locked;
 
-/// How often the log says that processes are not counted: whoever starts them must not fill it.
+/// How often the log says that processes are not counted: another user who starts them must not fill it.
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
-/// Tells of the modules' processes.
+/// Reports the modules' processes.
 #[derive(Debug, Default)]
 pub struct ProcessCollector {
-    /// When the log last said of each reason that processes are not counted for it.
+    /// When uncounted processes were last logged, by reason.
     told: Mutex<[Option<Instant>; NotOurs::ALL.len()]>,
 }
 
 impl ProcessCollector {
-    /// Says in the log that processes are not counted, where that is news.
+    /// Logs that processes are not counted, unless that was logged recently.
     fn tell(&self, reason: NotOurs, processes: u64) {
         let now = Instant::now();
         let told = &mut locked(&self.told)[reason as usize];
@@ -114,7 +113,7 @@ fn is_there(group: &Group, installation: &Installation) -> bool {
         || instances.contains_key(&*group.instance)
 }
 
-/// Whether the module lives, and how often it started.
+/// Whether the module runs, and how often it started.
 fn show(module: &str, instance: &str, member: &Member, group: Option<&Group>, out: &mut Samples) {
     let labels = [module, instance];
     let processes = group.map_or(0, |group| group.now.processes);
@@ -128,7 +127,7 @@ fn show(module: &str, instance: &str, member: &Member, group: Option<&Group>, ou
     out.push(&MODULE_STARTS, &labels, float(group.map_or(0, |group| group.totals.starts)));
 }
 
-/// What the checks say that are judged by processes.
+/// Judges the checks that depend on processes.
 fn judge(module: &str, instance: &str, member: &Member, cx: &Context, out: &mut Samples) {
     let mut judge = |check: &CheckDef, verdict| out.judge(check.name, module, instance, verdict);
     judge(&RUNNING, health::running(member.expected, member.up));

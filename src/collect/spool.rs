@@ -1,7 +1,6 @@
-//! The collector `spool`: the mails that wait in the mta's `workingPath`.
+//! The collector `spool`: the emails that are queued in the mta's `workingPath`.
 //!
-//! Knows instances and the folder that the configuration gives to each; how a folder is read is for `source::spool`,
-//! what is healthy is for `health`.
+//! Finds the folder that the configuration gives to each instance; `source::spool` reads it, `health` judges.
 //!
 //! The folders are read in the background and at a pace of their own: a scrape shows the last result, or waits a moment for
 //! one where folders are known to be small.
@@ -35,7 +34,7 @@ type Folders = BTreeMap<String, PathBuf>;
 /// What is in the folder of each instance.
 type SpoolLooks = BTreeMap<String, Result<SpoolContent, Miss>>;
 
-/// Tells how many mails wait.
+/// Reports how many emails are queued.
 pub struct Spool {
     looks: Background<Folders, SpoolLooks>,
     /// Folders that could be read once.
@@ -90,7 +89,7 @@ impl Spool {
         }
         if let Some(done) = self.looks.latest() {
             for (instance, folder) in &folders {
-                // What was found where the folder was before says nothing of the one where it is now.
+                // What was found in the former folder does not hold for the new one.
                 if let Some(found) = done.output.get(instance).filter(|_| done.input.get(instance) == Some(folder)) {
                     if let Ok(found) = found {
                         out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
@@ -162,7 +161,7 @@ impl Spool {
                 losses.add(ErrorKind::Timeout, found.is_cut.into());
                 (found.is_cut).then(|| format!("has more than {MAX_ENTRIES} files; the others are not counted"))
             }
-            // An mta that has never had anything to do may not have made it.
+            // An mta that has never had anything to do may not have created it.
             Err(Miss::Gone) if !seen.contains(folder) => Some("is not there yet".to_owned()),
             Err(miss) => {
                 losses.add((*miss).into(), 1);
@@ -204,7 +203,7 @@ fn children(instance: &str, found: &SpoolContent, cx: &Context) -> Option<bool> 
 }
 
 impl Collector for Spool {
-    /// Partial when a folder could not be read; not applicable where no mta has to run, or none's folder can be told.
+    /// Partial when a folder could not be read; not applicable where no mta has to run, or no folder is known.
     fn collect(&self, cx: &Context, out: &mut Samples) -> Result<Outcome, CollectError> {
         self.collect_at(Instant::now(), cx, out)
     }

@@ -1,7 +1,6 @@
 //! The collector `tracking`: the tracking logs that wait to be collected, and whether the job can read them.
 //!
-//! Knows what the reader of the files found and how much of them the configuration allows; how files are read is for
-//! `source::tailer::tracking`, what is healthy is for `health`.
+//! `source::tailer::tracking` reads the files, `health` judges.
 
 use super::{CollectError, Collector, Context, Losses, Outcome, float, instance_label, published, show_stored};
 use crate::catalog::attributes::TRACKING_LOGS_SIZE;

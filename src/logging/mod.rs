@@ -1,6 +1,6 @@
-//! The exporter's own log: leveled lines on standard error, in logfmt or JSON. Knows nothing of what is logged.
+//! The exporter's own log: leveled lines on standard error, in logfmt or JSON.
 //!
-//! Who logs never waits: see [`queue`].
+//! Logging never blocks: see [`queue`].
 
 mod queue;
 
@@ -37,7 +37,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Every level, the most talkative first.
+    /// Every level, the most verbose first.
     pub const ALL: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
 
     /// The name, as `--log.level` takes it.
@@ -115,7 +115,7 @@ pub enum LogError {
 /// The log of the process: there is one standard error.
 static QUEUE: OnceLock<Arc<LineQueue>> = OnceLock::new();
 
-/// Sends the process's log to standard error from now on, from a thread of its own, and what a panic tells with it.
+/// Sends the process's log, panics included, to standard error from now on, from a thread of its own.
 ///
 /// # Errors
 /// When there is no thread for it, or the process has a log already.
@@ -146,7 +146,7 @@ pub fn lines_dropped() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.dropped())
 }
 
-/// What an error says, and after colons what its causes say that it has not said itself.
+/// An error's message and, after colons, the messages of its causes that it does not contain itself.
 #[must_use]
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -1,7 +1,7 @@
-//! The queue between the program and whoever reads its log: who logs never waits, one thread writes.
+//! The queue between the program and the reader of its log: logging never blocks, one thread writes.
 //!
-//! A pipe without a reader, a journal that hangs or a terminal that is held takes [`MAX_BYTES`] and no more; what
-//! comes then is dropped and counted. Knows lines, not what is in them.
+//! For a pipe without a reader, a journal that hangs or a stopped terminal, up to [`MAX_BYTES`] are queued; further
+//! lines are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -14,16 +14,16 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The most bytes that wait to be written.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// How soon a descriptor that takes nothing at the moment is tried again.
+/// How soon a write that would block is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// Lines that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct LineQueue {
     waiting: Mutex<Waiting>,
-    /// Told when there is a line.
+    /// Notified when there is a line.
     filled: Condvar,
-    /// Told when everything has been written.
+    /// Notified when everything has been written.
     drained: Condvar,
     dropped: AtomicU64,
 }
@@ -117,7 +117,7 @@ impl LineQueue {
     }
 }
 
-/// Writes all of `bytes`, also to a descriptor that somebody has made non-blocking.
+/// Writes all of `bytes`, also to a non-blocking descriptor.
 fn write_patiently(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {

@@ -9,7 +9,7 @@
 //! A run is judged by its own age, and a scrape by its own deadline: what has not ended by then is reported to that scrape
 //! as a time-out, and what runs for longer than [`HANGS`] as busy.
 //!
-//! Knows collectors as a name and a method; what they collect is theirs.
+//! To the engine a collector is a name and a method.
 
 mod slot;
 
@@ -33,8 +33,8 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 /// When a run is so old that no scrape waits for its end.
 const HANGS: Duration = Duration::from_secs(10);
 
-/// A run that is younger has done nothing wrong yet: a client that leaves less time is told that the result is missing,
-/// and neither counted nor logged as a failure of the collector.
+/// A younger run is not at fault: for a client that allows less time the result is missing, but that is neither counted
+/// nor logged as a failure of the collector.
 const JUDGED_FROM: Duration = Duration::from_secs(1);
 
 /// The enabled collectors, and what is remembered of their runs.
@@ -134,7 +134,7 @@ impl Engine {
         samples
     }
 
-    /// Has the collectors run, but those that hang: they are reported at once. What is waited for, if anything is.
+    /// Queues the collectors; those that hang are reported at once instead. Returns what to wait for, if anything.
     fn request(
         &self,
         selection: Selection,
@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Has one more thread run what is to be run, if anything is.
+    /// Assigns one more thread to the queue, unless it is empty.
     fn add_thread(&self) {
         if locked(&self.queue).is_empty() {
             return;
@@ -209,7 +209,7 @@ impl Engine {
         samples.doubt(DoubtReason::CollectorFailed, slot.name);
     }
 
-    /// Logs what a collector's run was like, once when that changes.
+    /// Logs the outcome of a collector's run when it changes.
     fn tell(&self, slot: &Slot, trouble: Option<RunTrouble>) {
         let collector = slot.name;
         if !self.log.is_news(collector, trouble.as_ref().map(|trouble| trouble.message.as_str())) {

@@ -1,5 +1,5 @@
-//! One collector: never started twice, a panic is an error like others, and whoever wants its result while it runs gets
-//! that of the next run.
+//! One collector: never started twice, a panic is an error like any other, and a scrape that comes while it runs gets
+//! the result of the next run.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,10 +22,10 @@ pub(super) struct Run {
     pub(super) trouble: Option<RunTrouble>,
 }
 
-/// Why a run was no success.
+/// Why a run did not succeed.
 #[derive(Clone)]
 pub(super) struct RunTrouble {
-    /// It gave nothing at all, or not in time; else it left something out.
+    /// It gave nothing, or not in time; else it left something out.
     pub(super) failed: bool,
     pub(super) message: String,
 }
@@ -66,7 +66,7 @@ impl Ticket {
         results.runs.push((place, run));
         results.open -= 1;
         if results.open == 0 {
-            // A permit is kept for who has looked and not yet begun to wait.
+            // The permit is kept for a task that has checked but does not wait yet.
             self.complete.notify_one();
         }
     }
@@ -98,7 +98,7 @@ struct RunState {
     next: Option<Next>,
 }
 
-/// The next run, for everybody who has asked since the last one began.
+/// The next run, for all requests since the last one began.
 struct Next {
     cx: Arc<Context>,
     wanted_by: Vec<Weak<Ticket>>,
@@ -114,14 +114,14 @@ impl Slot {
         locked(&self.turn).running.is_some_and(|began| began.elapsed() >= age)
     }
 
-    /// Asks for a run that begins from now on.
+    /// Requests a run that has not begun yet.
     pub(super) fn request(&self, cx: &Arc<Context>, ticket: &Arc<Ticket>) -> Requested {
         let mut turn = locked(&self.turn);
         let is_running = turn.running.is_some();
         match &mut turn.next {
             Some(next) => {
                 next.wanted_by.push(Arc::downgrade(ticket));
-                // The most patient of those who wait decides how long it may take.
+                // The latest deadline of the waiting scrapes counts.
                 if cx.deadline > next.cx.deadline {
                     next.cx = Arc::clone(cx);
                 }
@@ -134,7 +134,7 @@ impl Slot {
         }
     }
 
-    /// Runs once, if anybody still waits for it. Says whether somebody has asked for the next run meanwhile.
+    /// Runs once, if a scrape still waits for it. Returns whether another run was requested meanwhile.
     pub(super) fn run_for_all(&self, place: usize) -> bool {
         let Some((cx, wanted_by)) = self.begin() else { return false };
         let run = Arc::new(self.run(&cx));
@@ -206,7 +206,7 @@ impl Slot {
     }
 }
 
-/// What was left out, by kind and not by number: how much it is may be another thing at each scrape.
+/// What was left out, by kind; the numbers may differ at each scrape.
 fn left_out(losses: &Losses) -> String {
     let kinds: Vec<_> = losses.iter().map(|(kind, _)| kind.label()).collect();
     let mut message = format!(
