@@ -1,7 +1,7 @@
 //! A process's arguments -> module, instance, log precision.
 //!
-//! Knows the bytes of `/proc/PID/cmdline` and the documented shape `nlserver <module> [-option[:value]]…`; which
-//! processes there are, and what their configuration asks for, is for others.
+//! Parses `/proc/PID/cmdline` in the documented form `nlserver <module> [-option[:value]]…`; the callers find the
+//! processes and their configuration.
 
 use std::iter::once;
 
@@ -17,7 +17,7 @@ pub const MAX_INSTANCE_BYTES: usize = 128;
 /// The name of Campaign's executable, the last part of the first argument.
 const EXECUTABLE: &[u8] = b"nlserver";
 
-/// Options with which a command answers and ends, and starts no module.
+/// Options with which a command prints something and exits without starting a module.
 const STARTING_NOTHING: [&[u8]; 6] = [b"-version", b"--version", b"-?", b"-h", b"--help", b"-reload"];
 
 /// How many options that raise the log precision are kept of one process, and how long each may be.
@@ -33,7 +33,7 @@ pub struct CommandLine {
     /// The label of the value of `-instance:`, [`DEFAULT_INSTANCE`] where it is absent; at most
     /// [`MAX_INSTANCE_BYTES`] long.
     pub instance: String,
-    /// Whether it asks for something else than the module: its version, its help, to read its settings again.
+    /// Whether it does something other than start the module: print the version or help, reload the settings.
     pub starts_nothing: bool,
     precision: Vec<Box<[u8]>>,
 }
@@ -52,8 +52,8 @@ impl CommandLine {
 /// Reads the bytes of `/proc/PID/cmdline`: arguments that end with NUL, or one string with spaces where the process
 /// has rewritten them. Copies no more than the bounded parts it keeps, however long the bytes are.
 ///
-/// None when no argument names a command, as for a kernel thread, a zombie or `nlserver` alone. That the process is
-/// Campaign's is not looked at.
+/// None when no argument names a command, as for a kernel thread, a zombie or `nlserver` alone. Whether the process is
+/// Campaign's is not checked.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<CommandLine> {
     let mut arguments = bytes.split(|byte| *byte == 0).filter(|argument| !argument.is_empty());
@@ -68,7 +68,7 @@ pub fn parse(bytes: &[u8]) -> Option<CommandLine> {
     read(words(first).skip(executable + 1), known_commands())
 }
 
-/// Whether the first argument says that the process is Campaign's.
+/// Whether the first argument is the name of Campaign's executable.
 #[must_use]
 pub fn is_campaigns(bytes: &[u8]) -> bool {
     let first = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -133,7 +133,7 @@ fn known_commands() -> impl Iterator<Item = &'static str> {
     rows.chain(OTHER_RESIDENTS.iter().map(|(name, _)| *name))
 }
 
-/// The documented spelling: Campaign's logs tell `inMail` from `inmail`, administrators don't.
+/// The documented spelling: Campaign's logs distinguish `inMail` from `inmail`, administrators don't.
 fn canonical(name: &[u8], mut known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     known.find(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }

@@ -1,7 +1,6 @@
 //! Campaign's XML configuration -> settings, and their overlay: defaults < `serverConf.xml` < instance file.
 //!
-//! Knows bytes and the attributes of `catalog::attributes`; where the files are and when they change is for
-//! `source::installation`.
+//! Parses the attributes of `catalog::attributes`; `source::installation` finds the files and follows their changes.
 //!
 //! # Format
 //! The page *The server configuration file* of the product documentation: a root element `serverconf`, in either
@@ -84,10 +83,10 @@ pub enum ConfError {
         /// What the XML reader says.
         what: String,
     },
-    /// There is no element at all.
+    /// There is no element.
     #[error("the file is empty: restore the file")]
     Empty,
-    /// The bytes are not in the encoding that the file is in by its own account.
+    /// The bytes are not in the encoding that the file declares.
     #[error("{at}: the bytes there (offset {offset}) are not {encoding}: {remedy}")]
     Encoding {
         /// Where.
@@ -205,7 +204,7 @@ impl ServerConf {
         self.elements.contains(path)
     }
 
-    /// Whether the file itself has the watchdog start `module`.
+    /// Whether the file itself makes the watchdog start `module`.
     #[must_use]
     pub fn starts(&self, module: &str) -> bool {
         self.value(module, AUTO_START.name) == Some(&Value::Flag(true))
@@ -220,7 +219,7 @@ impl ServerConf {
         self.values.push((element, attribute, value));
     }
 
-    /// How many values could not be read: those of below or the defaults hold in their place.
+    /// How many values could not be read: the ones below in the overlay, or the defaults, hold in their place.
     #[must_use]
     pub fn invalid_values(&self) -> usize {
         self.invalid
@@ -254,7 +253,7 @@ impl Settings {
         Settings { server, instance }
     }
 
-    /// The settings of `module`: the documented defaults where no file speaks of it.
+    /// The settings of `module`: the documented defaults where no file mentions it.
     #[must_use]
     pub fn module(&self, module: &str) -> ModuleSettings<'_> {
         let number = |general: &'static Attribute| {
@@ -277,7 +276,7 @@ impl Settings {
         }
     }
 
-    /// Whether the instance's own file has the watchdog start `module`, whatever `serverConf.xml` says.
+    /// Whether the instance's own file makes the watchdog start `module`, whatever `serverConf.xml` says.
     #[must_use]
     pub fn starts_by_itself(&self, module: &str) -> bool {
         self.instance.as_ref().is_some_and(|file| file.starts(module))
@@ -363,7 +362,8 @@ impl Reader<'_> {
         }
     }
 
-    /// XML names are case-sensitive, and what Campaign makes of another case is not documented: report it, and guess nothing.
+    /// XML names are case-sensitive, and how Campaign treats another spelling is not documented: report it, don't
+    /// guess.
     fn look_for_another_spelling(&mut self, node: Node<'_, '_>, name: &str) {
         let meant = residents().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(name));
         if let Some(meant) = meant.filter(|meant| *meant != name) {
@@ -450,7 +450,7 @@ fn malformed(text: &str, error: &roxmltree::Error) -> ConfError {
             ConfError::Doctype { at }
         }
         roxmltree::Error::NodesLimitReached => ConfError::TooMuch { at, what: "too many elements" },
-        // The XML reader has no position for these, which is how a file looks that is cut off.
+        // The XML reader has no position for these errors, which a truncated file causes.
         roxmltree::Error::UnclosedRootNode | roxmltree::Error::UnexpectedEndOfStream => {
             ConfError::Malformed { at: TextPosition::at_end_of(text), what: "the file ends too early".to_owned() }
         }

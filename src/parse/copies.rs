@@ -1,6 +1,7 @@
 //! The name of an instance -> the instance whose configuration a file of that name is a backup copy of.
 //!
-//! Knows how administrators and their tools mark copies; whether something runs under that name is for others.
+//! Recognises how administrators and their tools mark copies; `source::installation` checks whether something runs
+//! under the name.
 //!
 //! # Format
 //! The name of an instance with a backup mark behind it (`prod.bak`, `prod-20240101`, `prod (copy)`, `prod_old2`, `prod~`) or

@@ -1,6 +1,6 @@
 //! `/proc/sys/kernel/core_pattern` -> where the core files of a program are, and what they are called.
 //!
-//! Knows the pattern; which files there are is for others.
+//! `source::crash` looks for the files.
 //!
 //! # Format
 //! core(5): a pattern that starts with `|` names a program that takes the core file, one that starts with `/` a path,
@@ -47,7 +47,7 @@ enum PatternToken {
     Program,
     /// The path of the program, with `!` for each `/`.
     ProgramPath,
-    /// Something that can't be told: the name of the host.
+    /// Any text: the name of the host, which is not known here.
     Anything,
 }
 
@@ -79,7 +79,7 @@ impl CorePattern {
 }
 
 impl CorePath {
-    /// Whether the path tells the program, so that other programs' core files have other names.
+    /// Whether the path contains the program's name, so that other programs' core files have other names.
     #[must_use]
     pub fn tells_program(&self) -> bool {
         let tells = |token: &PatternToken| matches!(token, PatternToken::Program | PatternToken::ProgramPath);
@@ -102,7 +102,7 @@ impl NamePattern {
                 b'e' | b'f' => pattern.0.push(PatternToken::Program),
                 b'E' => pattern.0.push(PatternToken::ProgramPath),
                 b'h' => pattern.0.push(PatternToken::Anything),
-                // The kernel leaves out what it does not know.
+                // The kernel omits specifiers that it does not support.
                 _ => {}
             }
             rest = &rest[at + 2..];

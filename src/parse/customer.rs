@@ -1,13 +1,13 @@
 //! `customer.sh`, a script of the shell that Campaign's programs read at their start -> the variables that it exports.
 //!
-//! Knows assignments, `export`, quotes and comments; what a condition or an expansion comes to is not known.
+//! Understands assignments, `export`, quotes and comments; conditions and expansions are not evaluated.
 
-/// What the script makes of a variable.
+/// The value that the script gives to a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exported {
     /// This value.
     Value(Vec<u8>),
-    /// A value that only the shell can tell: it expands another variable or the output of a command.
+    /// A value that only the shell can compute: it expands another variable or the output of a command.
     Expanded,
 }
 

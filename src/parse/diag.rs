@@ -1,6 +1,6 @@
 //! The kernel's `sock_diag` answers -> the sockets that listen, and the request for them.
 //!
-//! Knows bytes; whose sockets they are, and how they are asked for, is for others.
+//! `source::sockets` sends the request and finds the owners.
 //!
 //! # Format
 //! sock_diag(7): netlink messages, each a header and an `inet_diag_msg`, until one that says that the list is done.
@@ -30,7 +30,7 @@ pub enum DumpStatus {
     Done,
 }
 
-/// Why an answer tells nothing.
+/// Why an answer is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiagError {
     /// The kernel refuses; its error number, as errno(3) has it.
@@ -80,7 +80,7 @@ pub fn listeners(
             .map_err(|error| DiagError::Malformed(error.to_string()))?;
         let length = usize::try_from(message.header.length).unwrap_or(usize::MAX).next_multiple_of(4);
         datagram = datagram.get(length.max(16)..).unwrap_or_default();
-        // What is left of an answer that was given up.
+        // Left over from an abandoned request.
         if message.header.sequence_number != sequence {
             continue;
         }

@@ -1,7 +1,8 @@
 //! What the product's end points answer, and the `<indicator>` XML of its monitoring page -> values.
 //!
 //! The formats are those that the product documentation shows (pages "Monitoring processes" and "Pipeline monitoring");
-//! whatever they leave open may be missing here. Knows nothing of HTTP or files: bytes and a charset come in.
+//! whatever they leave open may be missing here. The input is bytes and a charset; HTTP and files are handled
+//! elsewhere.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub enum ReplyError {
         /// How the answer begins.
         begins: String,
     },
-    /// It tells that not all is well.
+    /// It reports a problem.
     #[error("the server says {0:?} instead of OK")]
     NotOk(String),
 }

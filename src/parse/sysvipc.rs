@@ -1,6 +1,6 @@
 //! `/proc/sysvipc/shm` -> the shared memory segments of System V.
 //!
-//! Knows bytes and rows; whose segments matter is for others.
+//! The caller selects the segments that matter.
 //!
 //! # Format
 //! proc(5): a heading with the names of the columns, then a line for each segment. The columns are found by their names,

@@ -1,7 +1,7 @@
 //! The exporter's own configuration file (`--config.file`, YAML) -> the targets of the probes.
 //!
-//! Strict: what is not known, contradicts itself or asks more often than the product's documentation allows is refused,
-//! with the line and the remedy. Knows no files: what a path leads to is for `source::http`.
+//! Strict: unknown keys, contradictions and intervals shorter than the product's documentation allows are refused, with
+//! the line and the remedy. The files that it names are read by `source::http`.
 //!
 //! # Format
 //!
@@ -41,7 +41,7 @@ use crate::catalog::signals::probes::Probe;
 /// The most targets.
 pub const MAX_TARGETS: usize = 100;
 
-/// The rarest that a probe may be asked: its last result is shown until the next.
+/// The longest interval of a probe: its last result is shown until the next.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The limits of `timeout` and `connect_timeout`.
@@ -67,7 +67,7 @@ pub struct Target {
     pub timeout: Duration,
     /// The limit until a connection (with TLS) stands.
     pub connect_timeout: Duration,
-    /// Whom to trust.
+    /// Which certificates to trust.
     pub trust: Trust,
     /// The session token for the probes that take one.
     pub session_token: Option<TokenSource>,
@@ -103,7 +103,7 @@ impl Base {
         if self.port == usual { host } else { format!("{host}:{}", self.port) }
     }
 
-    /// Whether nothing but this host can be meant.
+    /// Whether it can only be this host.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self.host.parse::<core::net::IpAddr>() {
@@ -131,7 +131,7 @@ pub enum Trust {
     System,
     /// Those of the PEM file's certificates, and no others.
     File(PathBuf),
-    /// Anybody's.
+    /// Any.
     Anybody,
 }
 

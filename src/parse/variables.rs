@@ -1,6 +1,6 @@
 //! A path of Campaign's configuration with its variables -> the path.
 //!
-//! Knows the notation; what the variables stand for is for others.
+//! The caller supplies the values.
 //!
 //! # Format
 //! The page *The server configuration file*: `$(NAME)` stands for a value, as in

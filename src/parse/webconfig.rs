@@ -1,9 +1,9 @@
 //! The web configuration file (`--web.config.file`, YAML) in the format that Prometheus' exporters share, documented at
 //! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md> -> settings.
 //!
-//! Strict: what is not known or contradicts itself is refused, with the line and the remedy. What the TLS library here
-//! does not have (TLS 1.0 and 1.1, suites with CBC, the curve P-521) is accepted and told as a warning, and refused only
-//! where nothing else is left. Knows no files: what a path leads to is for `web`.
+//! Strict: unknown keys and contradictions are refused, with the line and the remedy. What the TLS library does not
+//! support (TLS 1.0 and 1.1, suites with CBC, the curve P-521) is accepted with a warning, and refused only where no
+//! alternative is left. The files that it names are read by `web`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
 pub struct WebConfig {
     /// TLS; none: in clear text.
     pub tls: Option<TlsSettings>,
-    /// The users, with the bcrypt hashes of their passwords; everybody where there are none.
+    /// The users, with the bcrypt hashes of their passwords; no authentication where there are none.
     pub users: BTreeMap<String, String>,
     /// Whether HTTP/2 is offered, over TLS.
     pub http2: bool,

@@ -1,6 +1,6 @@
 //! XML text -> its tree, in time that is linear in its length: the one way in for every XML that comes from outside.
 //!
-//! Knows what the XML reader takes long for; what the elements mean is for others.
+//! Refuses what the XML reader is slow on; the callers interpret the elements.
 //!
 //! Document types are refused, and with them every entity but the five of XML. The reader compares each attribute of an
 //! element with the ones before it, and copies the namespaces in force for each declaration; so both are counted first.

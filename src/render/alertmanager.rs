@@ -1,7 +1,7 @@
 //! The kit for Alertmanager: a configuration to start from, and the templates of the notifications.
 //!
-//! Knows what Alertmanager's files look like and how much each receiver takes; which alert is the cause of which is for
-//! the catalog.
+//! Has the form of Alertmanager's files and the limits of each receiver; which alert is the cause of which is in the
+//! catalog.
 
 use crate::catalog::Lang;
 use crate::catalog::alerts::{INHIBITIONS, Inhibition};

@@ -1,4 +1,4 @@
-//! Numbers, sizes, dates and durations as people write them, in each language. Knows nothing of what they measure.
+//! Numbers, sizes, dates and durations as people write them, in each language.
 
 use std::fmt::Write;
 

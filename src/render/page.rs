@@ -1,8 +1,7 @@
-//! The page at `/` and `/status`: the health of a host for people, as HTML. A report in, a document out; knows nothing
-//! of who serves it.
+//! The page at `/` and `/status`: the health of a host for people, as HTML. A report in, a document out; `serve`
+//! delivers it.
 //!
-//! It has no scripts and loads nothing but its own style sheet. What the machine calls its files and programs is text,
-//! never mark-up.
+//! It has no scripts and loads nothing but its own style sheet. Names of files and programs are text, never mark-up.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -20,7 +19,7 @@ pub const STYLE: &str = include_str!("page.css");
 /// After how many seconds the page is loaded again: the value of the header `Refresh`.
 pub const REFRESH_SECONDS: &str = "30";
 
-/// How a reader wants the page.
+/// The options of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageOptions<'a> {
     /// Whether it loads itself again.
@@ -344,9 +343,9 @@ impl Writer<'_> {
 #[derive(Default)]
 struct Cell {
     text: String,
-    /// What matters less; may be empty.
+    /// Less important text, in small print; may be empty.
     small: String,
-    /// What is shown when asked for; may be empty.
+    /// What is shown when it is unfolded; may be empty.
     folded: String,
 }
 

@@ -1,6 +1,6 @@
 //! The catalog as `docs/metrics.md`: every metric, check and alert, theme by theme.
 //!
-//! Knows Markdown; what there is to document is for the catalog.
+//! Only the Markdown is made here; the content is in the catalog.
 
 use crate::catalog::attributes::{ATTRIBUTES, Attribute, AttributePlace};
 use crate::catalog::signals::{THEMES, Theme};

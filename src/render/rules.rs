@@ -1,6 +1,6 @@
 //! The catalog as a file of rules for Prometheus.
 //!
-//! Knows the shape of a rule file; what is worth an alert is for the catalog. [`expression`] writes PromQL, [`text`]
+//! Has the form of a rule file; what is worth an alert is in the catalog. [`expression`] writes PromQL, [`text`]
 //! Prometheus's templates, [`options`] what the command line changes.
 
 pub mod expression;
@@ -18,7 +18,7 @@ use crate::catalog::{Lang, Link, Module, Text};
 use options::{Options, Runbooks};
 use text::Form;
 
-/// The scrape job that the rules speak of unless another is named.
+/// The scrape job that the rules select unless another is named.
 pub const DEFAULT_JOB: &str = "campaign";
 
 /// A rule file that could not be written.
@@ -212,7 +212,7 @@ fn addresses(links: &[Link], lang: Lang) -> String {
 /// A template that gives the text of the module that the alert's label names, and `other` for one that has none. The
 /// children of a module have its text.
 ///
-/// The markers `{{-` and `-}}` take the line breaks out again: a receiver gets the text and nothing else.
+/// The markers `{{-` and `-}}` take the line breaks out again: a receiver gets the text alone.
 fn by_module(text: impl Fn(&Module) -> Option<String>, other: &str) -> String {
     let mut template = String::new();
     for module in MODULES {

@@ -1,6 +1,6 @@
 //! The catalog as runbook pages: one an alert, in both languages, and a list of them.
 //!
-//! Knows Markdown and the headings; what is to be done is for the catalog.
+//! Only the Markdown and the headings are made here; the content is in the catalog.
 
 use std::collections::BTreeSet;
 
@@ -159,13 +159,13 @@ fn diagnosis(alert: &AlertDef, lang: Lang) -> String {
     body + &format!("\n{}:\n\n```promql\n{expr}\n```\n", words.expression)
 }
 
-/// What `alert` asks for: where that is a series that is recorded for it alone, what is recorded.
+/// The expression of `alert`; where that is a series recorded for it alone, the expression of that rule.
 fn condition(alert: &AlertDef) -> &'static str {
     let recorded = THEMES.iter().flat_map(|theme| theme.records).find(|record| record.name == alert.expr);
     recorded.map_or(alert.expr, |record| record.expr)
 }
 
-/// Whether the expression of `alert` speaks of the metric `name`, and not only of one that starts like it.
+/// Whether the expression of `alert` uses the metric `name`, and not only one that starts with that name.
 fn names(alert: &AlertDef, name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let both = [condition(alert), alert.told].join(" ");

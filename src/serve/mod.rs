@@ -1,4 +1,5 @@
-//! What is answered where: joins the web server and whatever gathers the metrics. Knows neither sockets nor collectors.
+//! Which path gets which answer: connects the web server to the source of the metrics. Sockets and collectors are
+//! handled elsewhere.
 
 mod shared;
 
@@ -15,7 +16,7 @@ use shared::SharedAnswers;
 
 /// The health of the modules, for people; [`STATUS`] is the same.
 pub const ROOT: &str = "/";
-/// Answers 200 as long as the exporter answers at all.
+/// Answers 200 as long as the exporter runs.
 pub const HEALTHY: &str = "/-/healthy";
 /// Answers 200 once the exporter has metrics to give.
 pub const READY: &str = "/-/ready";
@@ -43,9 +44,9 @@ pub struct Filter {
 /// Why there are no metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScrapeError {
-    /// The client asks for what there is not: status 400, and what is wrong with the question.
+    /// A bad request: status 400, and what is wrong with it.
     Refused(String),
-    /// The exporter fails: status 500, and what is the matter.
+    /// A failure of the exporter: status 500, and the reason.
     Failed(String),
 }
 
@@ -63,7 +64,7 @@ pub trait Scrape: Send + Sync {
     /// The metrics of one probe of one configured target, within `budget`.
     ///
     /// # Errors
-    /// What is unknown of the two; or a defect.
+    /// An unknown target or module; or a defect.
     fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>>;
 
     /// The page at [`ROOT`] and [`STATUS`].
@@ -125,7 +126,7 @@ impl Router {
         }
     }
 
-    /// What costs a look at a host is done only so many times at once.
+    /// Bounds the number of requests that look at the host at once.
     async fn in_place(&self, places: &Semaphore, request: Request) -> Response {
         let Ok(_place) = places.try_acquire() else {
             let most = self.options.max_requests;
@@ -142,7 +143,7 @@ impl Router {
         }
     }
 
-    /// Reloading by a header needs no script; `refresh=off` is for who can't read so fast.
+    /// Reloading by a header needs no script; `refresh=off` is for readers who need more time.
     async fn page(&self, request: Request) -> Response {
         let lang = language(&request);
         let refreshes = !request.query.iter().any(|(name, value)| name == "refresh" && value == "off");
@@ -181,7 +182,7 @@ impl Router {
         let make = {
             let filter = filter.clone();
             move || async move {
-                // Who asked first may have waited for the answer before.
+                // The first of these requests may have waited for the previous answer.
                 metrics(scrape.scrape(filter, due.saturating_duration_since(Instant::now())).await)
             }
         };

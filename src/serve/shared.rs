@@ -1,9 +1,8 @@
-//! Who asks for the same at the same time gets one answer, made once.
+//! Equal requests at the same time share one answer.
 //!
-//! An answer whose making began less than [`FRESH`] before a question is of the same moment: a client that asks again and
-//! again costs no more than so many answers a second. Else a question that comes while one like it is being answered waits
-//! for the next answer; when that has not begun within [`PATIENCE`], because the one before takes long, it begins beside
-//! it.
+//! An answer that was begun less than [`FRESH`] before a request counts as current: that bounds what a client costs
+//! that asks again and again. Otherwise a request that comes while an equal one is being answered waits for the next
+//! answer; when that has not begun within [`PATIENCE`], because the previous one takes long, it is begun in parallel.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,11 +15,11 @@ use tokio::time::timeout;
 
 use crate::sync::locked;
 
-/// How long a question waits for the one before.
+/// How long a request waits for the previous one.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long ago an answer may have begun that is of the moment of the question. Times of samples are milliseconds, and
-/// scrapes are seconds apart.
+/// How long ago an answer may have begun that counts as current. Times of samples are milliseconds, and scrapes are
+/// seconds apart.
 const FRESH: Duration = Duration::from_millis(5);
 
 /// Answers of the type `A` to questions of the type `Q`.
@@ -41,7 +40,7 @@ struct PendingAnswer<A> {
 }
 
 impl<A> PendingAnswer<A> {
-    /// Whether nobody is at it, and nothing is kept: the other half of the semaphore is that of whoever asks this.
+    /// Whether no answer is being made and none is kept; then `halves` references to the semaphore are left.
     fn is_over(&self, halves: usize) -> bool {
         Arc::strong_count(&self.running) == halves && self.next.is_none() && self.last.is_none()
     }
@@ -58,8 +57,8 @@ where
     Q: Clone + Eq + Hash + Send + 'static,
     A: Clone + Send + Sync + 'static,
 {
-    /// The answer to `question`, which `make` makes unless another one is about to be made. It is given up when nobody
-    /// waits for it any more. None when making it panicked.
+    /// The answer to `question`, which `make` makes unless another one is about to be made. It is abandoned when no
+    /// request waits for it any more. None when making it panicked.
     pub(super) async fn get<F>(&self, question: Q, make: impl FnOnce() -> F + Send + 'static) -> Option<A>
     where
         F: Future<Output = A> + Send + 'static,

@@ -19,14 +19,14 @@ const MOST_WAITING: usize = 16;
 /// How many passwords that were right are remembered.
 const REMEMBERED: usize = 100;
 
-/// What is known of who asks.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuthOutcome {
     /// A user, with the right password.
     Known,
     /// Anything else.
     Unknown,
-    /// Too many ask at the same time.
+    /// Too many requests at the same time.
     Busy,
 }
 
@@ -34,8 +34,8 @@ pub(super) enum AuthOutcome {
 pub(super) struct Passwords {
     pool: Pool,
     waiting: AtomicUsize,
-    /// Keyed hashes of user, hash and password that were right; the latest last. What was wrong is not remembered, or
-    /// strangers could push out what is.
+    /// Keyed hashes of user, hash and password that were right; the latest last. Wrong ones are not remembered, or a
+    /// client without a password could evict the right ones.
     right: Mutex<VecDeque<u128>>,
     keys: (RandomState, RandomState),
 }

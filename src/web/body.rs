@@ -15,7 +15,7 @@ use crate::pool::Pool;
 /// Bodies up to this size in bytes travel in one packet or two: compressing them saves nothing.
 const COMPRESS_ABOVE: usize = 1024;
 
-/// Compressing a body of this size in bytes takes long enough to be felt by others, so it has its own thread.
+/// Compressing a body of this size in bytes takes long enough to delay other requests, so it has its own thread.
 const COMPRESS_APART: usize = 256 * 1024;
 
 /// The bytes of an answer. Clones share them, and their compressed form.

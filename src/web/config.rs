@@ -152,13 +152,13 @@ impl ConfigFile {
                 Some(Arc::new(active))
             }
             Err(error) => {
-                tracing::error!("{error}. Until that is mended nobody is let in");
+                tracing::error!("{error}. Until that is fixed, every client is refused");
                 None
             }
         }
     }
 
-    /// What is answered in place of what was asked; none when the client may ask.
+    /// The answer that refuses the request; none when it is allowed.
     pub(super) async fn refusal(&self, active: &Active, headers: &HeaderMap) -> Option<Response> {
         if let Some(limit) = active.config.rate_limit
             && !self.may_pass(limit)
@@ -215,7 +215,7 @@ fn read_into(path: &Path, files: &mut Stamps) -> Result<Active, ConfigError> {
     Ok(Active { config, tls: Some(server) })
 }
 
-/// The bytes of a regular file of a bearable size.
+/// The bytes of a regular file of limited size.
 pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     use rustix::fs::{Mode, OFlags};
     // A FIFO is not waited for.

@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The requests that a client may have under way on one connection of HTTP/2.
 const STREAMS: u32 = 16;
 
-/// How often a client of HTTP/2 that says nothing is asked whether it is there, and how long it may take to say so.
+/// How often a silent client of HTTP/2 is sent a PING, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
@@ -115,7 +115,7 @@ async fn secured(socket: Socket, acceptor: TlsAcceptor, server: &Arc<Server>, ph
     }
 }
 
-/// Answers what is no request that can be understood.
+/// Answers a malformed request.
 async fn refuse(mut io: impl AsyncWrite + AsyncRead + Unpin, reason: &str) {
     let length = reason.len() + 1;
     let answer = format!(
@@ -275,7 +275,7 @@ async fn overdue(server: &Server, phase: &Phase) {
         let limit = match (phase.is_waiting(), phase.is_unread()) {
             (true, _) => server.limits.idle,
             (_, true) => server.limits.write,
-            // It is being answered, which takes the time it takes.
+            // A request is being answered, which has no limit here.
             _ => {
                 sleep(server.limits.write).await;
                 continue;

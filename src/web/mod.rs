@@ -1,8 +1,8 @@
-//! HTTP: listens, limits, authenticates, encrypts, compresses; knows one function that answers a path, and nothing of
-//! collectors.
+//! HTTP: listens, limits, authenticates, encrypts, compresses. One function answers every path; collectors are handled
+//! elsewhere.
 //!
 //! What a client can do to others is bounded here: a request has to arrive, and an answer has to be taken, within
-//! [`Limits`]; when all connections are taken, the one that has waited longest without asking anything makes room.
+//! [`Limits`]; when all connections are taken, the one that has been idle for longest is closed.
 
 mod auth;
 mod bind;

@@ -1,4 +1,4 @@
-//! What a connection is about at the moment: what the server decides by when it has to cut one off.
+//! The phase of a connection, by which the server chooses one to cut off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What a connection is about, shared by its socket, its requests and the server.
+/// The phase of a connection, shared by its socket, its requests and the server.
 ///
 /// A connection is *waiting* for a request, *answering* one, or has an answer that is *unread*. After an answer to a
 /// request whose body is not read it is *lingering*: the answer has been sent, and what the client still sends is
@@ -29,7 +29,7 @@ pub(super) struct Phase {
     /// When the client last took bytes of an answer: milliseconds since it was opened.
     progress: AtomicU64,
     cut: Notify,
-    /// Told whenever the connection begins to be one that may be cut off.
+    /// Notified whenever the connection becomes one that may be cut off.
     idle: Arc<Notify>,
 }
 
@@ -110,7 +110,7 @@ impl Phase {
         self.lingers.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is asked at the moment: no request, or only a part of one.
+    /// Whether no request is under way, or only a part of one has arrived.
     pub(super) fn is_waiting(&self) -> bool {
         self.answering.load(Ordering::Relaxed) == 0 && self.unread.load(Ordering::Relaxed) == 0
     }

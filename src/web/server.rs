@@ -1,4 +1,4 @@
-//! Accepts connections, bounds their number, and ends in an orderly way. Knows nothing of what is asked.
+//! Accepts connections, bounds their number, and ends in an orderly way.
 
 use std::future::Future;
 use std::io;
@@ -20,16 +20,16 @@ use crate::pool::Pool;
 const SMALLEST_BACK_OFF: Duration = Duration::from_millis(10);
 const LARGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// How long a failing accept is not mentioned again.
+/// How long a failing accept is not logged again.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Answers requests until `shutdown`, then ends: listens no more, cuts off who is asking nothing, and gives the
-/// requests under way [`Limits::drain`] to be answered.
+/// Answers requests until `shutdown`, then ends: listens no more, cuts off idle connections, and gives the requests
+/// under way [`Limits::drain`] to be answered.
 ///
 /// Needs a Tokio runtime with I/O and time. Logs `listening` with the real address of each listener.
 ///
 /// # Errors
-/// When a listener cannot be used, or the system has no thread. What goes wrong with a client is that client's alone.
+/// When a listener cannot be used, or the system has no thread. An error of one client affects no other.
 pub async fn serve(
     listeners: Vec<std::net::TcpListener>,
     answer: Handler,
@@ -86,8 +86,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Cuts off one connection for its descriptor: of those that have never asked anything the oldest, wherever it has
-    /// its place, so that a client that has just come can say what it wants.
+    /// Cuts off one connection for its descriptor: the oldest that has never sent a request, wherever it has its place,
+    /// so that a new client can send one.
     fn make_room(&self) {
         let is_older = match (self.slots.first_silent(), self.silent.first_silent()) {
             (Some(one), Some(other)) => one < other,

@@ -1,4 +1,4 @@
-//! The places for connections, and who is cut off when there are too few of them, or too many unread bytes.
+//! The places for connections, and which is cut off when there are too few places, or too many unread bytes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ pub(super) struct Slots {
     most: usize,
     most_unread: usize,
     taken: Mutex<Taken>,
-    /// Told when a place is given back, or could be taken from its connection.
+    /// Notified when a place is given back, or could be taken from its connection.
     freed: Arc<Notify>,
 }
 
@@ -26,8 +26,8 @@ struct Taken {
 }
 
 impl Taken {
-    /// Cuts off who asks nothing any more, else the oldest that has never asked anything, else the one that has asked
-    /// nothing for longest, else the one that has read nothing of its answer for longest; false when there is none.
+    /// Cuts off the oldest that lingers, else the oldest that has never sent a request, else the one that has been idle
+    /// for longest, else the one that has read nothing of its answer for longest; false when there is none.
     fn make_room(&mut self) -> bool {
         let oldest =
             |may_go: fn(&Phase) -> bool| self.phases.iter().find(|(_, phase)| may_go(phase)).map(|(number, _)| *number);
@@ -122,7 +122,7 @@ pub(super) struct ConnectionSlot {
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.slots.taken().phases.remove(&self.number);
-        // A permit is kept for who has looked and not yet begun to wait.
+        // The permit is kept for a task that has checked but does not wait yet.
         self.slots.freed.notify_one();
     }
 }

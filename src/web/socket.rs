@@ -1,5 +1,4 @@
-//! A client's socket that is patient only so far: it ends when a request does not arrive, or an answer is not taken, in
-//! time. Knows bytes and moments, nothing of HTTP.
+//! A client's socket with time limits: it ends when a request does not arrive, or an answer is not taken, in time.
 
 use std::io;
 use std::pin::Pin;

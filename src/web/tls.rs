@@ -185,7 +185,7 @@ struct Verifier {
 
 impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
-        // Who has to have a name has to show it.
+        // A required name needs a certificate.
         self.is_mandatory || self.allowed_sans.is_some()
     }
 

@@ -1,6 +1,6 @@
 //! A configuration file's bytes -> its text, by the byte order mark, the XML declaration or UTF-8.
 //!
-//! Knows encodings and places; what the text says is for the parent.
+//! The parent module parses the text.
 
 use std::borrow::Cow;
 

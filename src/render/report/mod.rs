@@ -1,8 +1,9 @@
-//! What a person is to know of a host: the one model that the page, the terminal and the JSON of `check` are made of.
+//! The report on a host: the one model that the page, the terminal and the JSON of `check` are rendered from.
 //!
-//! Values and judgements in; ordered, worded in a language, out. Knows nothing of HTML or of terminals.
+//! Values and judgements in; an ordered report in one language out, without HTML or terminal codes.
 //!
-//! There are three answers: well, failing, can't tell. What can't be told is said first, and nothing is well beside it.
+//! There are three answers: well, failing, can't tell. What can't be told comes first, and nothing counts as well
+//! beside it.
 
 mod doubts;
 mod reasons;
@@ -104,7 +105,7 @@ impl ModuleHealth {
         }
     }
 
-    /// What people call it.
+    /// The name that is shown.
     #[must_use]
     pub const fn title(self) -> Text {
         match self {
@@ -123,7 +124,7 @@ pub struct CheckReport {
     pub def: &'static CheckDef,
     /// What it says.
     pub passes: bool,
-    /// FailureText it fails; none where it passes.
+    /// Why it fails; none where it passes.
     pub reason: Option<FailureText>,
     /// What was remarked of it, a line each.
     pub remarks: Vec<String>,
@@ -141,7 +142,7 @@ pub struct LastRun {
 }
 
 impl LastRun {
-    /// When it was, and how it ended, for somebody who reads at `now`.
+    /// When it was, and how it ended, as seen at `now`.
     #[must_use]
     pub fn text(self, now: f64, lang: Lang) -> String {
         const WITHOUT: Text = Text { en: "without an error", pt_br: "sem erro" };
@@ -224,11 +225,11 @@ pub struct HostReport<'a> {
 }
 
 impl<'a> HostReport<'a> {
-    /// What `look` tells a person who reads `lang`.
+    /// The report on `look` in `lang`.
     #[must_use]
     pub fn of(look: HostLook<'a>, lang: Lang) -> Self {
         let doubts = doubts::doubts(&look, lang);
-        // What runs here may belong to nobody's installation: nothing can be said of it.
+        // The processes may belong to no known installation: nothing can be said of them.
         let judgements = if look.snapshot.doubts().iter().any(|doubt| doubt.reason.is_of_everything()) {
             &[][..]
         } else {

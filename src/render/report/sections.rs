@@ -1,5 +1,4 @@
-//! What else there is to know of a host beside its modules, a section a theme: what a row says, and whether it needs
-//! attention.
+//! The rest of the report, one section per theme: what each row says, and whether it needs attention.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +52,7 @@ pub struct Fact {
     pub subject: String,
     /// What is known of it.
     pub text: String,
-    /// Whether somebody should look at it.
+    /// Whether it needs attention.
     pub needs_attention: bool,
 }
 

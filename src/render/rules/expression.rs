@@ -5,13 +5,13 @@ use super::options::{Matcher, Options, escaped};
 use crate::catalog::alerts::{AlertDef, JUST_STARTED, NOTHING_RUNS, THRESHOLDS};
 use crate::catalog::signals::THEMES;
 
-/// The exporter does not answer, or has only begun to.
+/// The exporter does not answer, or has just started.
 const SILENT: &str = "(up == 0 or campaign_host_time_seconds - process_start_time_seconds < 300)";
 
 /// The expression of `alert`.
 ///
-/// What fires goes on while the exporter is silent, and nothing begins then: `told` is missing, and the alert as it
-/// fires already stands for it. Its value is `-Inf` then, where texts show one.
+/// While the exporter is silent, an alert that fires goes on and none begins: `told` is missing, and the alert that
+/// already fires is used in its place. Its value is then `-Inf`, where texts show one.
 #[must_use]
 pub fn of(alert: &AlertDef, options: &Options) -> String {
     let own = alert.labels.join(", ");

@@ -1,4 +1,4 @@
-//! What the command `rules` can be asked for, and the small languages of its flags.
+//! The options of the command `rules`, and the syntax of its flags.
 
 use std::collections::BTreeMap;
 
