@@ -1,6 +1,6 @@
 //! What crashes leave behind: core files, and shared memory that was not removed.
 //!
-//! Knows files, the kernel's settings and tables; how many of them are too many is for others.
+//! Reads files and the kernel's settings and tables; the alert rules judge the numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsStr};
@@ -28,7 +28,7 @@ pub const MAX_ENTRIES: u64 = 2_000_000;
 /// The most core files that are counted.
 const MAX_CORES: usize = 100_000;
 
-/// The most processes that are asked for their user and their working folder.
+/// The most processes whose user and working folder are read.
 const MAX_PROCESSES: usize = 16;
 
 /// The most bytes of a small file of the kernel's.
@@ -56,7 +56,7 @@ pub struct CorePlaces {
     pub home: Option<PathBuf>,
     /// The working folders of its processes, where the kernel puts what it has no other place for.
     pub folders: BTreeSet<PathBuf>,
-    /// The user that Campaign runs as: where a name tells no program, only this user's files count.
+    /// The user that Campaign runs as: where a name does not contain the program's, only this user's files count.
     pub user: Option<u32>,
 }
 
@@ -180,11 +180,11 @@ impl Crashes {
         segments(&bytes).map(Some).map_err(|source| SharedMemoryError::Heading { path, source })
     }
 
-    /// Whether the kernel's table is that of the processes `pids`, as far as they may be asked for their namespace.
+    /// Whether the kernel's table is that of the processes `pids`, as far as their namespace may be read.
     #[must_use]
     pub fn share_memory(&self, pids: &[u32]) -> bool {
         let Ok(own) = self.root.link("self/ns/ipc") else { return true };
-        // They have one in common: the first that tells is enough.
+        // They share one: the first that can be read is enough.
         pids.iter()
             .take(MAX_PROCESSES)
             .find_map(|pid| self.root.link_of(*pid, "ns/ipc").ok())

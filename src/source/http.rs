@@ -1,6 +1,6 @@
 //! The probing client: one GET to one configured place, within limits of time and size, without trust in the answer.
 //!
-//! Knows HTTP, TLS and sockets; what an answer means is for `parse::reply`, when it is asked for `source::probes`.
+//! Handles HTTP, TLS and sockets; `parse::reply` interprets the answers, `source::probes` has the schedule.
 
 use std::error::Error as _;
 use std::fmt;
@@ -43,7 +43,7 @@ pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// The most headers that an answer may have.
 const MAX_HEADERS: usize = 100;
 
-/// The most bytes that are read from a connection at all, TLS and what surrounds the body included.
+/// The most bytes that are read from a connection, TLS and what surrounds the body included.
 pub const MAX_WIRE_BYTES: usize = 512 * 1024;
 
 /// The most bytes of a CA file.
@@ -72,7 +72,7 @@ pub enum EndpointError {
     NoRoots {
         /// The target.
         target: String,
-        /// What the search met.
+        /// What went wrong.
         problem: String,
     },
     /// The host can't be a name in a certificate.
@@ -266,7 +266,7 @@ impl Client {
     }
 }
 
-/// A place that can be asked: everything about a target that can be prepared once.
+/// A target's endpoint: everything about it that can be prepared once.
 pub struct Endpoint {
     host: String,
     port: u16,
@@ -328,7 +328,7 @@ impl Endpoint {
     async fn ask(&self, path: &str, token: Option<&Token>) -> Result<Answer, RequestFailure> {
         let received = Arc::new(AtomicBool::new(false));
         let answer = self.ask_noting(path, token, &received).await;
-        // A server that closes without a word is as good as none.
+        // A server that closes without an answer counts as none.
         answer.map_err(|failure| match failure.reason {
             Reason::Body | Reason::Tls if !received.load(Ordering::Relaxed) => {
                 RequestFailure { reason: Reason::Connect, ..failure }
@@ -337,7 +337,7 @@ impl Endpoint {
         })
     }
 
-    /// Tells in `received` whether anything came back at all.
+    /// Sets `received` once anything came back.
     async fn ask_noting(
         &self,
         path: &str,

@@ -1,6 +1,6 @@
 //! The drop directory of custom indicators: `*.xml` files that a scheduled job writes and renames into place.
 //!
-//! Knows files; what is in them is for `parse::reply`. Never waits: a FIFO in place of a file is not opened for good.
+//! `parse::reply` interprets their content. Never blocks: a FIFO in place of a file is not waited for.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,6 +1,6 @@
 //! Finds and reads the Campaign installation, and follows its changes.
 //!
-//! Knows files and their state; what a setting means for a module's health is for the collectors.
+//! Handles files and their state; the collectors interpret the settings.
 //!
 //! # Where it looks
 //! In the folder that is given, else in the first of these that has `conf/serverConf.xml` or
@@ -63,14 +63,14 @@ const FRESH: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The most instances that are followed; a host has a handful.
 pub const MAX_INSTANCES: usize = 1_000;
 
-/// How old a look may be for who asks: a change is to be in force within two seconds, also one that is confirmed. While
-/// there is no installation, one is looked for as often.
+/// How old a look may be that a request uses: a change is to be in force within two seconds, confirmation included.
+/// While there is no installation, one is looked for as often.
 const INTERVAL: Duration = Duration::from_millis(1_500);
 
 /// How often the background thread looks while there are no requests.
 const UNASKED: Duration = Duration::from_secs(10);
 
-/// How long who asks waits for a look: longer than a disk takes that is not asleep.
+/// How long a request waits for a look: longer than a disk takes that is not in standby.
 const ASK_PATIENCE: Duration = Duration::from_millis(50);
 
 /// When a look has hung for so long that no caller waits for it.
@@ -195,13 +195,13 @@ impl Installation {
     }
 }
 
-/// Tells what runs.
+/// Returns what runs.
 pub type Running = Box<dyn Fn() -> RunningModules + Send + Sync>;
 
-/// Tells the time; replaced in tests.
+/// Returns the time; replaced in tests.
 pub type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Reads the installation when it is told to, and has what is in force at hand for everyone else.
+/// Reads the installation on request, and keeps what is in force for all readers.
 pub struct InstallationSource {
     files: Mutex<Files>,
     current: Mutex<Arc<Installation>>,
@@ -232,7 +232,7 @@ impl InstallationSource {
         }
     }
 
-    /// Has `running` asked at each look; once, before the first one.
+    /// Calls `running` at each look. To be set once, before the first one.
     pub fn ask_processes(&self, running: Running) {
         let _ = self.running.set(running);
     }
@@ -273,8 +273,8 @@ impl InstallationSource {
         changed
     }
 
-    /// Starts the thread that polls: at once, when it is asked, and now and then. Does not wait for a first look that takes longer than
-    /// two seconds: a disk that does not answer must not keep the exporter from telling of it.
+    /// Starts the thread that polls: at once, when it is asked, and now and then. Does not wait for a first look that
+    /// takes longer than two seconds: a disk that does not answer must not keep the exporter from reporting it.
     ///
     /// # Errors
     /// When the system has no room for another thread.
@@ -288,7 +288,7 @@ impl InstallationSource {
                 while asked.try_recv().is_ok() {}
                 source.poll();
                 ended.send_replace(Instant::now());
-                // Whoever waited for the first look has gone on.
+                // The caller may no longer wait for the first look.
                 let _ = tell.send(());
                 if asked.recv_timeout(source.pause()) == Err(RecvTimeoutError::Disconnected) {
                     return;
@@ -316,14 +316,14 @@ impl InstallationSource {
 /// The thread that follows the installation; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Follower {
-    // Its end ends the thread. That is not joined: a disk that hangs would hang whoever drops this.
+    // Its end ends the thread. That is not joined: a disk that hangs would block the drop.
     asks: Sender<()>,
     /// When the last look ended.
     last_look: watch::Receiver<Instant>,
 }
 
 impl Follower {
-    /// Has the thread look, unless it just did, and waits a moment for it.
+    /// Makes the thread look, unless it just did, and waits a moment for it.
     pub async fn ask(&self) {
         let mut last_look = self.last_look.clone();
         let age = last_look.borrow_and_update().elapsed();

@@ -1,4 +1,4 @@
-//! The only code that touches the machine: files, processes, sockets. Knows what is there, not what is healthy.
+//! The only code that touches the machine: files, processes, sockets. It reports what is there, not what is healthy.
 
 pub mod crash;
 pub mod http;

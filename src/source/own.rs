@@ -1,6 +1,6 @@
 //! The exporter's own process, as the kernel sees it, the host's clock, and since when the exporter has been used here.
 //!
-//! Knows numbers of one process; the processes of Campaign are for `processes`.
+//! Campaign's processes are read in `processes`.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -100,7 +100,7 @@ impl OwnSource {
         if boot.is_none_or(|(at, _)| at.elapsed() >= REREAD)
             && let Some(read) = self.proc.boot_time()
         {
-            // It wavers by a second.
+            // It varies by a second.
             let known = boot.map(|(_, known)| known).filter(|known| known.abs_diff(read) <= Duration::from_secs(1));
             *boot = Some((Instant::now(), known.unwrap_or(read)));
         }
@@ -121,7 +121,7 @@ pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     let first = first.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let write = || -> io::Result<()> {
         std::fs::create_dir_all(directory)?;
-        // A new file, never through a link that somebody put there.
+        // A new file, never through a link that is there.
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(format!("{first}\n").as_bytes())
     };

@@ -1,10 +1,10 @@
 //! The state files: what must be kept of every log across a restart, and across `kill -9`.
 //!
 //! A state is a number of records, one for each log, that hold a position and the counters as of that position: what is
-//! read again after a crash is counted again from what was counted before it, each line once. So a position behind the
-//! truth costs a re-read and no count, as long as the file is there to be read again.
+//! read again after a crash is counted again from what was counted before it, each line once. So a position that lags
+//! behind costs a re-read and no count, as long as the file is there to be read again.
 //!
-//! Knows files and records; what is in a record is for its [`Record`].
+//! What is in a record is defined by its [`Record`].
 //!
 //! # Format
 //! Version 2 is lines. The first is `{"format":…,"version":2}`. Each of the others is a checksum (CRC-32 in eight
@@ -19,8 +19,8 @@
 //! Names are byte strings, written with each byte as the character of that number.
 //!
 //! # Whose files
-//! The directory must belong to the exporter's user or to root, and no symbolic link below it is followed: whoever else
-//! could write there could make the exporter overwrite another file.
+//! The directory must belong to the exporter's user or to root, and no symbolic link below it is followed: another user
+//! who could write there could make the exporter overwrite another file.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -59,7 +59,7 @@ pub trait Record: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// Its key, unique in the file.
     fn key(&self) -> Vec<Name>;
 
-    /// How many bytes it knows of that were not read.
+    /// How many bytes are known not to have been read.
     fn unread(&self) -> u64;
 }
 
@@ -287,9 +287,9 @@ impl Storage {
         }
     }
 
-    /// Stores `update`. When it is `durable` it has reached the disk when this returns: after a crash of the machine either
-    /// it or what was stored before is there, whole. What could not be loaded is kept under another name: somebody may want
-    /// it back.
+    /// Stores `update`. When it is `durable` it has reached the disk when this returns: after a crash of the machine
+    /// either it or what was stored before is there, whole. What could not be loaded is kept under another name, so
+    /// that it can be recovered.
     ///
     /// # Errors
     /// What the machine refused. What was stored before is then still there, and everything must be stored the next time.
@@ -327,7 +327,7 @@ impl Storage {
             bytes.push(b'\n');
             bytes.extend(render(line)?);
             let temporary = self.file(TEMPORARY);
-            // What an exporter left behind that ended while it wrote; or a link that somebody put there.
+            // What an exporter left behind that ended while it wrote; or a link that was put there.
             match rustix::fs::unlinkat(directory, &temporary, rustix::fs::AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! Asks the targets on its own schedule, in the background, and keeps the last result of each probe for the scrapes.
 //!
-//! No probe is made more often than the product's documentation allows, whoever asks for it; one that still runs is not
-//! started again; few run at once. Knows when to ask and what came back; what it means for health is for others.
+//! No probe is made more often than the product's documentation allows, whatever requests it; one that still runs is
+//! not started again; few run at once. The collectors interpret the results.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
@@ -35,7 +35,7 @@ const CONCURRENCY: RangeInclusive<usize> = 8..=64;
 /// The first round is spread over this time, or over the interval when that is shorter.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
 
-/// A result older than this many intervals (and the time limit) says nothing any more.
+/// A result older than this many intervals (and the time limit) is stale.
 const INTERVALS_BEFORE_STALE: u32 = 3;
 
 /// Probes that can't be made as they are configured.
@@ -316,7 +316,7 @@ impl Probes {
                 tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
                 loop {
                     for entry in self.entries().into_iter().filter(|entry| entry.is_due()) {
-                        // One that hangs holds up itself alone.
+                        // One that hangs delays no other.
                         let at_once = Arc::clone(&self.at_once);
                         tokio::spawn(async move { entry.refresh(&at_once).await });
                     }
@@ -342,8 +342,8 @@ impl Probes {
         self.entries().iter().filter_map(|entry| entry.view()).collect()
     }
 
-    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet. When
-    /// that takes longer than `within`, it has timed out for the one who asked; its result counts when it comes.
+    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet.
+    /// When that takes longer than `within`, it has timed out for the caller; its result counts when it comes.
     ///
     /// # Errors
     /// When it is not configured.
@@ -397,7 +397,7 @@ fn entries_of(targets: Vec<Target>) -> Result<Vec<Arc<ScheduledProbe>>, ProbesEr
     Ok(entries)
 }
 
-/// Asks at the entry's interval, spread by chance so that many exporters and targets make no burst.
+/// Probes at the entry's interval, spread at random so that many exporters and targets make no burst.
 async fn keep_asking(entry: Arc<ScheduledProbe>, at_once: Arc<Semaphore>) {
     let interval = entry.settings.interval;
     tokio::time::sleep(up_to(FIRST_ROUND.min(interval))).await;
@@ -456,7 +456,7 @@ impl ScheduledProbe {
             return;
         }
         let (entry, at_once) = (Arc::clone(self), Arc::clone(at_once));
-        // In a task of its own: the result counts even when the one who asked for it is gone.
+        // In a task of its own: the result counts even when the caller is gone.
         let run = tokio::spawn(async move {
             let _turn = turn;
             let _place = at_once.acquire_owned().await;
@@ -583,7 +583,7 @@ impl ScheduledProbe {
     }
 }
 
-/// An answer that came, with status 200, and does not tell that all is well.
+/// An answer that came, with status 200, and reports a problem.
 fn unwell(why: &impl ToString) -> RequestFailure {
     RequestFailure { reason: Reason::Body, message: why.to_string(), status: Some(200) }
 }

@@ -1,6 +1,6 @@
-//! The installation as its files say: which there are now, what is in force, and what is to be reported.
+//! The state of the installation's files: which there are now, what is in force, and what is to be reported.
 //!
-//! Knows one look at the disk; when to look is for the parent.
+//! Covers one look at the disk; the parent module decides when to look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,6 +1,6 @@
-//! Whether an instance lives: whether something of it ran or wrote a log.
+//! Whether an instance is in use: whether something of it ran or wrote a log.
 //!
-//! Knows names of instances and the folder of their logs; what that says of their files is for the parent.
+//! What follows for its files is decided in the parent module.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,17 +18,17 @@ const LOG_SUFFIX: &[u8] = b".log";
 /// The most files of a folder that are looked at for one that is recent.
 const MAX_LOGS: usize = 1_000;
 
-/// What is known of the instances' lives.
+/// What is known of the use of instances.
 #[derive(Default)]
 pub(super) struct Life {
     running: BTreeSet<Arc<str>>,
     watchdog_start: Option<Duration>,
-    /// Those that have lived: what was an instance once stays one.
+    /// Those that were in use: once an instance, always one.
     lived: BTreeSet<String>,
 }
 
 impl Life {
-    /// Takes in what the processes tell, where they do.
+    /// Adds what is known from the processes.
     pub(super) fn learn(&mut self, running: &RunningModules) {
         if let Some(instances) = &running.instances {
             self.running.clone_from(instances);
@@ -41,8 +41,8 @@ impl Life {
         self.watchdog_start
     }
 
-    /// Whether the instance has lived that is called `name` below `var`. Of its logs those count that were written after
-    /// `since`, or all.
+    /// Whether the instance that is called `name` below `var` was in use. Of its logs those count that were written
+    /// after `since`, or all.
     pub(super) fn has_lived(&mut self, instance: &str, var: &Path, name: &[u8], since: Option<SystemTime>) -> bool {
         if self.lived.contains(instance) {
             return true;

@@ -1,7 +1,7 @@
 //! The folder `var` of an installation: where logs, tracking logs and mails are.
 //!
-//! `XTK_VAR_DIR` moves it: the environment of a running module says what holds, else `customer.sh` says what will, else it is
-//! `var` in the installation's folder, which may be a symbolic link.
+//! `XTK_VAR_DIR` moves it: the environment of a running module decides, else `customer.sh`, else it is `var` in the
+//! installation's folder, which may be a symbolic link.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

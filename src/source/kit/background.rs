@@ -1,10 +1,10 @@
-//! Slow work at a pace of its own: begun when somebody asks for its result, done in a thread that is held for it.
+//! Slow work in the background: begun on request, done in a thread that is reserved for it.
 //!
-//! Knows when work may begin, and nothing of what it does.
+//! Decides when work may begin; the caller supplies the work.
 //!
-//! A scrape asks, and gets the latest result there is. Nobody asks, nothing runs. However often it is asked for, work takes
-//! at most one part in [`REST`] of the time, of one CPU and one disk: a folder that takes ten seconds to read is read four
-//! times an hour. Work that hangs, on a file system that has gone away, holds up itself alone.
+//! A scrape requests the work and gets the latest result there is. Without requests nothing runs. However many there
+//! are, work takes at most one part in [`REST`] of the time, of one CPU and one disk: a folder that takes ten seconds
+//! to read is read four times an hour. Work that hangs, on a file system that has gone away, delays nothing else.
 //!
 //! The thread is made at the start, so that nothing depends on whether the system has room for another one later. It ends
 //! when the [`Background`] is dropped, or with the process where its work hangs.

@@ -1,7 +1,5 @@
 //! Bounded reading of regular files and directories. Nothing here waits for the other end of a FIFO, opens a device, or
 //! follows a symbolic link inside a directory.
-//!
-//! Knows names, kinds and sizes; what the files mean is for others.
 
 use std::ffi::CStr;
 use std::fs::{File, Metadata, OpenOptions};
@@ -53,7 +51,7 @@ pub(in crate::source) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec
     read_at_most(file, metadata.len(), limit)
 }
 
-/// Reads to the end of what has `size` bytes by its own account, 0 where that is unknown.
+/// Reads to the end of what is reported to have `size` bytes, 0 where that is unknown.
 ///
 /// # Errors
 /// What the system says; [`ErrorKind::FileTooLarge`] for more than `limit` bytes.

@@ -1,6 +1,6 @@
 //! A log line when something changes, and not at every look.
 //!
-//! Knows subjects and what was said of them last; what is logged, and at which level, is for the caller.
+//! Remembers the last message of each subject; the caller writes the log.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,12 +10,12 @@ use crate::sync::locked;
 /// The most subjects that are remembered; the state of what is beyond is not logged.
 const MAX_SUBJECTS: usize = 10_000;
 
-/// What was said last of each subject. Nothing is remembered of a subject with which nothing is the matter.
+/// What was said last of each subject. Nothing is remembered of a subject without a problem.
 #[derive(Debug, Default)]
 pub struct LogOnChange(Mutex<BTreeMap<String, String>>);
 
 impl LogOnChange {
-    /// Whether `message` is news of `subject`, with none for a subject with which nothing is the matter. Remembers it.
+    /// Whether `message` is news of `subject`, with none for a subject without a problem. Remembers it.
     pub fn is_news(&self, subject: &str, message: Option<&str>) -> bool {
         let mut said = locked(&self.0);
         if said.get(subject).map(String::as_str) == message {

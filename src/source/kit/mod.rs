@@ -1,7 +1,7 @@
 //! What every source needs, once: why something could not be read, bounded reading, the root of `/proc`, work in the
 //! background, and a log line only when something changes.
 //!
-//! Knows the operating system; nothing of Campaign, and no other source.
+//! Depends on the operating system, not on Campaign, and imports no other source.
 
 pub mod background;
 pub(in crate::source) mod files;

@@ -1,7 +1,7 @@
 //! Reading below a `/proc`, or below a tree of plain files that looks like one.
 //!
-//! Knows paths, descriptors and the kernel's errors; which processes matter is for others. Every read is bounded: by the
-//! caller's buffer, with nothing allocated, or by a limit.
+//! The callers select the processes. Every read is bounded: by the caller's buffer, with nothing allocated, or by a
+//! limit.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

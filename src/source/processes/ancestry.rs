@@ -10,7 +10,7 @@ use crate::source::kit::ProcRoot;
 /// Programs that run as the first process of a container, and start one other.
 const CONTAINER_INITS: [&[u8]; 5] = [b"tini", b"docker-init", b"dumb-init", b"catatonit", b"pause"];
 
-/// How many ancestors of a process are asked for the watchdog.
+/// How many ancestors of a process are searched for the watchdog.
 const MAX_ANCESTORS: usize = 16;
 
 /// Whether `pid` or one of its ancestors is one of `wanted`.
@@ -35,7 +35,7 @@ pub(super) fn is_about_to_execute(root: &ProcRoot, stat: &Stat<'_>, line: &[u8])
     is_bare(line) || root.read_of(stat.parent, "cmdline", &mut buffer).is_ok_and(|parent| parent == line)
 }
 
-/// How far the place of the exporter in its process namespace tells that nothing else of the host is to be seen.
+/// Whether the exporter's place in its process namespace shows that it can't see the rest of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seclusion {
     No,

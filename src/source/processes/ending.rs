@@ -1,7 +1,7 @@
 //! What processes used between the last look at them and their end: the kernel adds it to the times of the parent that
 //! waits for them.
 //!
-//! Knows clock ticks and groups; whose parent is whose is for `tracker`.
+//! Handles clock ticks and groups; `tracker` keeps the parents.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What Campaign's processes tell of the installation: a variable of the environment that they were started with, which
-//! instances there are, since when the watchdog runs. What it is used for is for the caller.
+//! What Campaign's processes show of the installation: a variable of the environment that they were started with, which
+//! instances there are, since when the watchdog runs.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,13 +16,13 @@ use crate::sync::locked;
 /// The most bytes of an environment.
 const MAX_ENVIRONMENT: u64 = 1 << 20;
 
-/// How many processes are asked at most, until one tells.
+/// The most processes that are read until one has the answer.
 const MAX_ASKED: usize = 8;
 
-/// What Campaign's processes tell.
+/// What Campaign's processes show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunningModules {
-    /// What the asked variable is.
+    /// The variable that was looked up.
     pub variable: Variable,
     /// The instances of which a process was seen; none while a look at the processes is being taken.
     pub instances: Option<BTreeSet<Arc<str>>>,
@@ -33,7 +33,7 @@ pub struct RunningModules {
 /// What is known of a variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Variable {
-    /// No process of the installation runs, or none of them may be asked.
+    /// No process of the installation runs, or none of them may be read.
     #[default]
     Unknown,
     /// The processes do not have it.
@@ -42,18 +42,18 @@ pub enum Variable {
     Set(OsString),
 }
 
-/// What one process told; it holds as long as that process lives.
+/// What was read of one process; it holds as long as that process lives.
 pub(super) struct KnownVariable {
     name: Vec<u8>,
     pid: u32,
     start_ticks: u64,
     value: Variable,
-    /// The processes that were asked: [`Tracker::changes`](super::tracker::Tracker::changes).
+    /// The processes that were read: [`Tracker::changes`](super::tracker::Tracker::changes).
     among: u64,
 }
 
 impl ProcessSource {
-    /// What the processes tell, of the variable `name` among others. Does not wait for a look that is being taken.
+    /// What the processes show, the variable `name` included. Does not wait for a look that is being taken.
     pub fn running(&self, name: &[u8]) -> RunningModules {
         let variable = self.variable(name);
         let tracker = match self.tracker.try_lock() {

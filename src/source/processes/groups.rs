@@ -1,7 +1,7 @@
 //! Groups of processes, one for each module and Campaign instance: their names, in bounds, and their counters, which
 //! outlive their processes. Names that nothing documents or configures are forgotten with theirs.
 //!
-//! Knows names and sums; where they come from is for `tracker`.
+//! Keeps names and sums; they come from `tracker`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Groups {
         id
     }
 
-    /// One process of the group has ended, or is another's now.
+    /// One process of the group has ended, or is in another group now.
     pub(super) fn leave(&mut self, id: GroupId, now: Instant) {
         if let Some(slot) = self.list.get_mut(id) {
             slot.members = slot.members.saturating_sub(1);

@@ -1,6 +1,6 @@
 //! Files of processes that are kept open from one look to the next, within a budget of descriptors.
 //!
-//! Knows descriptors and denials; which files these are is for `tracker`.
+//! `tracker` chooses the files.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! One walk of `/proc` per sample, shared by all collectors.
 //!
-//! Knows processes, and which Campaign module each is; what is healthy is for others.
+//! Finds the processes, and the Campaign module of each; the collectors judge them.
 //!
 //! Two things cost differently. A *sample* (each second, by [`Sampler`]) looks at processes that were not there before, so
 //! that one that lives for a second is counted; on a quiet machine it reads one file kept open. A *walk* (at a scrape)
@@ -52,7 +52,7 @@ pub struct ProcessTable {
     pub seen: bool,
     /// Processes that call themselves Campaign's and are not counted, by reason in the order of [`NotOurs::ALL`].
     pub ignored: [u64; NotOurs::ALL.len()],
-    /// The modules and instances that those would be of which it is undecided whose they are.
+    /// The modules and instances of processes of which it is undecided whose they are.
     pub undecided: Vec<(Box<str>, Box<str>)>,
     /// What could not be read in this walk.
     pub losses: ReadLosses,
@@ -307,8 +307,8 @@ impl ProcessSource {
         &self.root
     }
 
-    /// Says which installation is ours. While none is known, whose a process is can't be decided. Another home than before
-    /// starts everything afresh, the counters included; none after one changes nothing.
+    /// Sets the installation that is ours. While none is known, whose a process is can't be decided. Another home than
+    /// before starts everything afresh, the counters included; none after one changes nothing.
     pub fn set_installation(&self, installation: &Arc<Installation>) {
         locked(&self.tracker).set_installation(installation);
     }
@@ -385,7 +385,7 @@ pub struct Sampler {
 
 impl Sampler {
     /// Takes the first sample, then one each `interval`, in a thread of its own. Does not wait for a first sample that
-    /// takes longer than two seconds: a read that the kernel does not end must not keep the exporter from telling of it.
+    /// takes longer than two seconds: a read that the kernel does not end must not keep the exporter from reporting it.
     ///
     /// # Errors
     /// When the thread can't be started.
@@ -398,7 +398,7 @@ impl Sampler {
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(|| source.sample()));
             };
             sample();
-            // Whoever waited for it may have gone on.
+            // The caller may no longer wait for it.
             let _ = first.send(());
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 sample();

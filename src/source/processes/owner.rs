@@ -1,12 +1,12 @@
-//! Whose process it is: this installation's, or not.
+//! Whether a process belongs to this installation.
 //!
-//! Knows the evidence that the kernel gives of one process, and what the installation looks like from outside. How
-//! processes are found and followed is for `tracker`.
+//! Uses what the kernel shows of one process, and what the installation looks like from outside. `tracker` finds and
+//! follows the processes.
 //!
 //! # What counts
 //! A process is ours when its user is the installation's (the owner of its folders; the superuser), its executable is
-//! the installation's `nlserver`, and it lives where the installation does: in the process namespace of the `/proc` that
-//! is watched, in the same root directory, or below our watchdog. Everything else is not ours, however it calls itself.
+//! the installation's `nlserver`, and it runs where the installation is: in the process namespace of the `/proc` that
+//! is watched, in the same root directory, or below our watchdog. Everything else is not ours, whatever its name.
 //!
 //! Only users with the right to trace a process may see its executable and its root. Others go by its user, its namespace
 //! and its first argument, which can't be forged by another user. What that leaves open is undecided.
@@ -46,7 +46,7 @@ pub enum NotOurs {
     OtherInstallation,
     /// It lives in a container or another root directory.
     OtherNamespace,
-    /// What the exporter may read does not tell.
+    /// What the exporter may read is not enough to decide.
     Undecided,
 }
 
@@ -181,7 +181,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    /// Knows of no installation yet.
+    /// Without an installation yet.
     pub(super) fn new(is_kernels: bool) -> Ownership {
         Ownership { is_kernels, ..Ownership::default() }
     }
@@ -191,7 +191,7 @@ impl Ownership {
         *self = Ownership { path: Some(home.to_owned()), ..Ownership::new(self.is_kernels) };
     }
 
-    /// The folder `var` of the installation: who owns it is Campaign's user.
+    /// The folder `var` of the installation: its owner is Campaign's user.
     pub(super) fn set_var(&mut self, var: Option<&Path>, now: Instant) {
         if self.var.as_deref() != var {
             self.var = var.map(Path::to_owned);

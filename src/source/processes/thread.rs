@@ -1,4 +1,4 @@
-//! The thread that speaks for a process.
+//! The thread that represents a process.
 
 use std::mem::MaybeUninit;
 

@@ -22,7 +22,7 @@ pub(super) struct Tracked {
     pub(super) born: bool,
     /// Its name as it was last.
     pub(super) name: u128,
-    /// Of its arguments as they were when it got its group.
+    /// The hash of its arguments as they were when it got its group.
     pub(super) line: u64,
     /// Whether it showed no arguments then.
     pub(super) bare: bool,

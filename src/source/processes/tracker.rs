@@ -1,14 +1,14 @@
 //! Which processes are Campaign's, and what they used: what is remembered between two looks at `/proc`.
 //!
-//! Knows the life of processes: fork, exec, end, a process id used again. Whose a process is, `owner` decides, once for
-//! each program that it executes; what the numbers mean is for others.
+//! Follows processes through fork, exec, exit and the reuse of process ids. `owner` decides whose a process is, once
+//! for each program that it executes.
 //!
 //! # How new processes are found
-//! The kernel tells the process id that it handed out last (`loadavg`). While that has not moved nothing was born and
-//! nothing is listed; when it has moved a little, just the ids in between are tried; else `/proc` is listed. Ids that
-//! were handed out are looked at even when they were known: that is how an id used again is noticed. Every now and then
-//! all is listed anyway. Where the kernel's answer can't be trusted (another process namespace, a tree of plain files)
-//! `/proc` is listed each time.
+//! `loadavg` has the process id that the kernel handed out last. While it stays the same no process is new and nothing
+//! is listed; when it has moved a little, only the ids in between are tried; else `/proc` is listed. Ids that were
+//! handed out are looked at even when they were known: that is how a reused id is noticed. At intervals everything is
+//! listed anyway. Where the kernel's answer can't be trusted (another process namespace, a tree of plain files) `/proc`
+//! is listed each time.
 //!
 //! # What is looked at twice
 //! A forked process has the name and the arguments of its parent until it executes a program, mostly at once. So every
@@ -60,7 +60,7 @@ const FRESH: Duration = Duration::from_secs(3);
 /// How long, at least, a process is held back that looks just like its parent.
 const HOLD: Duration = Duration::from_millis(200);
 
-/// How often everything is listed although nothing tells of a new process.
+/// How often everything is listed although nothing shows a new process.
 const RELIST: Duration = Duration::from_secs(60);
 
 /// One sample in so many rechecks some of the processes that are not Campaign's.
@@ -101,7 +101,7 @@ pub(super) struct Tracker {
     groups: Groups,
     seen: bool,
     seclusion: Seclusion,
-    /// Processes that have ended, until their parents tell what they used at last.
+    /// Processes that have ended, until what they used last is added to their parents' times.
     ended: Vec<Ended>,
     /// What parents got of children since the last walk.
     gained: BTreeMap<u32, CpuTicks>,
@@ -109,7 +109,7 @@ pub(super) struct Tracker {
     /// Since the last walk.
     losses: ReadLosses,
     failure: Option<ListingFailure>,
-    /// Kept for their memory alone.
+    /// Buffers, kept to be used again.
     pids: Vec<u32>,
     entries: Box<[MaybeUninit<u8>]>,
 }
@@ -123,7 +123,7 @@ struct Born {
 /// Why a process is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// It was there when the exporter came.
+    /// It was there when the exporter started.
     Before,
     /// It is new, or its id is.
     New,
@@ -178,7 +178,7 @@ impl Handed {
 }
 
 impl Tracker {
-    /// Knows nothing yet.
+    /// A tracker that has seen no process yet.
     pub(super) fn new(root: &ProcRoot, abilities: Abilities, budget: usize) -> Tracker {
         let loadavg = abilities.tells_last_pid.then(|| root.open_file("loadavg").ok()).flatten();
         Tracker {
@@ -214,7 +214,7 @@ impl Tracker {
         }
     }
 
-    /// Says which installation is ours.
+    /// Sets the installation that is ours.
     pub(super) fn set_installation(&mut self, installation: &Arc<Installation>) {
         if Arc::ptr_eq(installation, &self.installation) {
             return;
@@ -251,7 +251,7 @@ impl Tracker {
     pub(super) fn sample(&mut self, root: &ProcRoot, now: Instant) {
         let fresh = std::mem::take(&mut self.fresh);
         let unborn = std::mem::take(&mut self.unborn);
-        // Read before the listing: what is born in between shows up next time, twice at worst, never not at all.
+        // Read before the listing: what starts in between is seen the next time, perhaps twice, but never missed.
         let last = self.born.as_ref().and_then(|born| last_pid(&born.loadavg));
         let handed = last.and_then(|to| {
             let born = self.born.as_mut()?;
@@ -609,10 +609,11 @@ impl Tracker {
         }
         process.line = hash(line);
         process.bare = is_bare(line);
-        // Compared with nothing configured, it says whether the precision is spoken of at all.
+        // Compared with no configured arguments: whether they raise the precision.
         process.precision = arguments.filter(|line| line.raised_precision(""));
         if !process.born {
-            // What it did before the exporter came is not counted: the counters would jump when the exporter restarts.
+            // What it did before the exporter started is not counted: the counters would jump when the exporter
+            // restarts.
             let mut buffer = [0; IO_BYTES];
             let read = self.kept.read(&mut process.io_file, now, || root.open_of(pid, "io"), &mut buffer);
             process.io = read.ok().and_then(parse::io).unwrap_or_default();
@@ -652,7 +653,7 @@ impl Tracker {
         self.changes
     }
 
-    /// A few processes that speak for all, by id and start: the watchdog's first.
+    /// A few processes that represent all, by id and start: the watchdog's first.
     pub(super) fn representatives(&self, most: usize) -> Vec<(u32, u64)> {
         let is_watchdog = |process: &Tracked| {
             let group = process.group.and_then(|group| self.groups.get(group));

@@ -1,6 +1,6 @@
 //! The kernel's list of sockets by netlink, `sock_diag(7)`: only listeners, whatever the number of connections.
 //!
-//! Knows the network namespace that the exporter is in, and no other.
+//! Covers the network namespace that the exporter is in, and no other.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::parse::sockets::Listener;
 /// How long the kernel is waited for; it answers within the call.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a kernel that has refused is not asked again: it may look for a module each time.
+/// How long a kernel that has refused is not asked again: it may search for a kernel module each time.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
 
 /// Room for one datagram: the kernel writes no more than the reader has room for, up to this.
@@ -33,7 +33,7 @@ pub(super) struct Diag {
 /// Why the kernel does not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    /// It was asked not long ago, and did not.
+    /// It refused not long ago.
     #[error("it has refused before")]
     Resting,
     /// No netlink: a sandbox, or a kernel without it.

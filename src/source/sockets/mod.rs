@@ -1,6 +1,6 @@
-//! Who listens where: the kernel's sockets, and the processes that hold them.
+//! What listens where: the kernel's sockets, and the processes that hold them.
 //!
-//! Knows sockets, processes and descriptors; which port belongs to which module is for others.
+//! Handles sockets, processes and descriptors; `collect::ports` assigns ports to modules.
 //!
 //! # What it costs
 //! The kernel is asked by netlink for listeners alone (`diag`): 0.02 ms for each of tcp4, tcp6, udp4 and udp6, whatever the
@@ -147,7 +147,8 @@ struct Kernel {
 struct Marks {
     /// The number in `/proc/PID/ns/net`, which only a process of the same user shows.
     namespace: Option<u64>,
-    /// The inode of `/proc/PID/net/dev`, which everybody may ask for: the kernel makes these files anew for each namespace.
+    /// The inode of `/proc/PID/net/dev`, which every user may look at: the kernel makes these files anew for each
+    /// namespace.
     devices: Option<u64>,
 }
 
@@ -360,7 +361,7 @@ fn numbered(target: &[u8], start: &[u8]) -> Option<u64> {
 }
 
 impl Kernel {
-    /// What the kernel itself says of listeners; none, told once, where it does not answer.
+    /// What the kernel itself says of listeners; none, logged once, where it does not answer.
     fn listeners(&self, protocol: Protocol, ports: &[u16]) -> Option<Vec<Listener>> {
         match locked(&self.diag).listeners(protocol, ports) {
             Ok(sockets) => {

@@ -1,6 +1,6 @@
-//! The folders that logs are in: found below `var`, watched or polled, listed; the logs in them taken up and let go.
+//! The folders that logs are in: found below `var`, watched or polled, listed; logs in them are added and dropped.
 //!
-//! Knows names and folders; what is in a file is for the follower.
+//! `follow` reads the files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -18,7 +18,7 @@ use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
 use crate::stamp::ReadStamp;
 
-/// So many events of one folder in one turn make it polled, for [`FLOOD`].
+/// A folder with so many events in one turn is polled, for [`FLOOD`].
 const FLOOD_EVENTS: u32 = 64;
 
 /// How long a folder that gave too many hints is polled instead.
@@ -27,22 +27,22 @@ const FLOOD: Duration = Duration::from_secs(30);
 /// How long what is stored of a log is kept when no file of it is found: as when a volume was not mounted.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// One in so many of the logs that may be followed may be one without files that goes on as it was; of those gone longest
-/// only what is stored is kept.
+/// One in so many of the logs that may be followed may be without files; of those gone longest only what is stored is
+/// kept.
 pub(super) const GONE_SHARE: usize = 25;
 
 /// The folders of an installation that has its `var` at its usual place.
 const VAR: &str = "var";
 const CONF: &str = "conf";
 
-/// How hints of a folder are to be had.
+/// Whether there are hints of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hints {
     /// They come.
     Come,
     /// They don't.
     Lack,
-    /// They did not cease to come: none until then.
+    /// There were too many: none until then.
     Flood(Instant),
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Folder {
     /// How it looked when it was last listed.
     pub(super) listed: Option<ReadStamp>,
     pub(super) hints: Hints,
-    /// Whether writes by another machine would go unheard.
+    /// Whether writes by another machine would go unnoticed.
     pub(super) remote: bool,
     /// Whether it is to be listed.
     pub(super) stale: bool,

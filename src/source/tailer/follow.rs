@@ -16,8 +16,7 @@
 //! it was last seen it is unknown how far it went: it is counted as missed, and in bytes only where the log's other files
 //! show that all of them grow to one size.
 //!
-//! Knows names, inodes and bytes; what a line means is for the caller. It never waits: anything but a regular file
-//! is left alone.
+//! The caller interprets the lines. Never blocks: anything but a regular file is left alone.
 
 mod candidate;
 mod file;
@@ -296,7 +295,7 @@ impl LogFollower {
             && let Ok(meta) = file.metadata()
             && meta.is_file()
         {
-            // What can't be read here tells nothing, and is told by nothing else either: it is not followed.
+            // An error is ignored: this file is not followed.
             let _ = peek_at(&file, meta.len(), buffer, lines);
         }
         Some(end > 0)

@@ -1,7 +1,7 @@
 //! [`LogKind`]: what one kind of logs has of its own: where its files are, which of them make up one log, what takes its lines,
 //! what is stored of it and what is shown.
 //!
-//! Knows nothing of when a log is looked at or read.
+//! When a log is looked at and read is decided in `schedule`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -79,7 +79,7 @@ pub trait LogKind: Sized + Send + 'static {
     /// Takes a line of what was there before, which is not counted.
     fn glance(reading: &mut Self::Reading, line: &[u8]);
 
-    /// Such lines have been there.
+    /// All such lines were taken; the next line may continue the last of them.
     fn glanced(reading: &mut Self::Reading);
 
     /// What is to be stored of one log.
@@ -96,7 +96,8 @@ pub trait LogKind: Sized + Send + 'static {
         false
     }
 
-    /// Takes silence for an answer at the time `now`, in milliseconds since 1970-01-01 UTC. Whether anything is different.
+    /// Draws conclusions from the silence of a log at the time `now`, in milliseconds since 1970-01-01 UTC. Whether
+    /// anything is different.
     fn settle(&self, _reading: &mut Self::Reading, _now: i64) -> bool {
         false
     }

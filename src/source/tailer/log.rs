@@ -34,11 +34,11 @@ pub struct Log<K: LogKind> {
     pub(super) is_listed: bool,
     /// Whether it is to be looked at.
     pub(super) dirty: bool,
-    /// Whether its file is a symbolic link, so that hints of the folder tell nothing of writes.
+    /// Whether its file is a symbolic link, so that hints of the folder do not cover writes.
     pub(super) link: bool,
     pub(super) grew: Option<Instant>,
     pub(super) gone_since: Option<Instant>,
-    /// The trouble that was told last.
+    /// The trouble that was logged last.
     pub(super) told: Option<Miss>,
     /// How different it is from what was stored.
     pub(super) unstored: Difference,
@@ -60,7 +60,7 @@ impl<K: LogKind> Log<K> {
         self.shown = None;
     }
 
-    /// Says in the exporter's log that the log can't be read, or can again; each once.
+    /// Logs once that the log can't be read, and once that it can again.
     pub(super) fn tell_trouble(&mut self) {
         let trouble = self.follower.trouble();
         if std::mem::replace(&mut self.told, trouble) == trouble {

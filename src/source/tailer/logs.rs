@@ -26,7 +26,7 @@ pub type Logs = Readings<LogsView>;
 /// Where the very first reading of a log begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// At its end: what was written before the exporter came is not counted.
+    /// At its end: what was written before the exporter started is not counted.
     #[default]
     End,
     /// At its beginning.
@@ -68,7 +68,7 @@ impl crate::parse::tail::Lines for LogReading {
     }
 }
 
-/// Whether somebody has seen a log's counters at 0.
+/// Whether a log's counters were scraped at 0.
 #[derive(Debug, Default)]
 pub struct Introduction(AtomicU8);
 
@@ -90,7 +90,7 @@ impl Introduction {
         offered.is_err_and(|now| now == Self::DONE)
     }
 
-    /// What was offered was seen by who counts increases.
+    /// What was offered has been scraped.
     pub fn was_seen(&self) {
         let _ = self.0.compare_exchange(Self::OFFERED, Self::DONE, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -113,7 +113,7 @@ pub struct LogView {
     pub lag: u64,
     /// Whether a file of it is there; of one that is gone only the counts are kept.
     pub present: bool,
-    /// Whether it can't be read now: it may say more than is known of it.
+    /// Whether it can't be read now: it may have lines that are not counted.
     pub is_troubled: bool,
     /// Whether its counters may be shown as they are.
     pub introduced: Arc<Introduction>,
@@ -129,7 +129,7 @@ pub struct LogsView {
 }
 
 impl LogsView {
-    /// Everything in it that was shown was seen by who counts increases.
+    /// Everything in it that was shown has been scraped.
     pub fn was_seen(&self) {
         self.logs.iter().for_each(|log| log.introduced.was_seen());
     }
@@ -331,7 +331,7 @@ impl LogKind for LogsKind {
         let name = current.file_name().and_then(log_name).map(|(name, _)| name).unwrap_or_default();
         let mut follower = LogFollower::new(current, earlier, begin);
         let budget = Arc::clone(&self.names);
-        // One that was there when we came, or was stored, has counters that go on; only one that comes begins.
+        // A log that was there at the start, or was stored, has counters that go on; only a new one begins at 0.
         let is_new = stored.is_none() && self.has_looked && begin == Begin::Beginning;
         let introduced = if is_new { Arc::default() } else { Introduction::done() };
         let counter = match stored {

@@ -1,16 +1,15 @@
 //! Follows log files: [`Tailer`] with a [`LogKind`] of logs. The modules' logs are one ([`logs`]), the tracking logs another
 //! ([`tracking`]).
 //!
-//! The kernel's hints (inotify, by `notify`) say where to look; looking says what is true. In every survey everything that
-//! was written to lately is looked at, hints or not, and now and then everything else. A folder that gives no hints, because
-//! the kernel has no more watches or the file system knows of changes elsewhere, is polled; so is one that gives so many that
-//! hearing them would cost more than looking.
+//! The kernel's hints (inotify, by `notify`) only say where to look. In every survey everything that was written to
+//! lately is looked at, hints or not, and at intervals everything else. A folder that gives no hints, because the
+//! kernel has no more watches or other machines may change the file system, is polled; so is one that gives so many
+//! that polling costs less.
 //!
 //! One thread for each kind reads, with one buffer, a little of each log in turn ([`run`]). It holds no more descriptors than
 //! it may: beyond that, logs that were read are closed, and opened again when they have grown.
 //!
-//! Knows folders, names and lines; which module a log belongs to, and what its messages mean for its health, is for the
-//! collectors.
+//! The collectors assign the logs to modules and judge what they say.
 
 mod folders;
 pub mod follow;
@@ -89,7 +88,7 @@ pub enum TailerPhase {
     Looking,
     /// There is no installation to look in.
     NoInstallation,
-    /// It knows where the logs are and where it reads on: what is written from now on is counted.
+    /// The logs are found, and where to read on: what is written from now on is counted.
     Placed,
     /// What was there to be read when it began has been read.
     CaughtUp,
@@ -143,7 +142,7 @@ pub struct Tailer<K: LogKind> {
 }
 
 impl<K: LogKind> Tailer<K> {
-    /// A tailer that hears of changes by `watch`.
+    /// A tailer that gets its hints from `watch`.
     #[must_use]
     pub fn new(kind: K, watch: Watch, wake: Arc<Wake>) -> Self {
         Tailer {

@@ -1,9 +1,9 @@
 //! The thread that reads, the thread that stores the state, and what they publish.
 //!
 //! # What is stored when, and why no counter falls
-//! A counter that a scrape has shown must not fall, also not after `kill -9`. Counters and positions are stored together, so
-//! a position behind the truth only makes the exporter read the same lines again, and come to the same counts before it
-//! publishes anything. That holds as long as the bytes are still there:
+//! A counter that a scrape has shown must not fall, also not after `kill -9`. Counters and positions are stored
+//! together, so a position that lags behind only makes the exporter read the same lines again, and come to the same
+//! counts before it publishes anything. That holds as long as the bytes are still there:
 //!
 //! - While nothing is rotated, truncated or deleted they are. The records that changed are stored every [`STORE`], and
 //!   made durable every [`SYNC`].
@@ -14,7 +14,7 @@
 //!
 //! After a start nothing is published until everything that was there to be read has been read.
 //!
-//! Knows that there are turns to take and a state to keep; what is read is for [`Tailer`].
+//! [`Tailer`] does the reading.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -29,10 +29,10 @@ use super::{Difference, LogKind, Scope, Tailer, TailerPhase};
 use crate::source::positions::{Storage, StorageError, Update};
 use crate::sync::locked;
 
-/// How often it is asked where the logs are, while that is not known.
+/// How often the folder of the logs is looked up, while it is not known.
 const VAR: Duration = Duration::from_secs(2);
 
-/// How often it is asked whether something is published, at the start.
+/// How often it is checked whether something is published, at the start.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How often what is new is published, at the most.
@@ -285,7 +285,7 @@ impl Schedule {
         self.due.into_iter().chain(self.final_due).min()
     }
 
-    /// That is being done now.
+    /// Storing begins now.
     fn begin(&mut self, now: Instant, scope: Scope, durable: bool) {
         self.last = Some(now);
         self.final_due = None;
@@ -297,7 +297,7 @@ impl Schedule {
         }
     }
 
-    /// How it went the last time: what failed is done again.
+    /// Storing has ended: what failed is done again.
     fn went(&mut self, now: Instant, failed: bool) {
         if !failed {
             self.failures = 0;
@@ -452,7 +452,7 @@ struct Work<K: LogKind> {
     durable: bool,
 }
 
-/// How the storing goes.
+/// The state of the queue at one moment.
 struct QueueLook {
     is_idle: bool,
     is_stuck: bool,

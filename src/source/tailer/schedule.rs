@@ -38,7 +38,7 @@ const LOG_TURN: usize = 2 * BUFFER;
 /// How long a turn may read before it is time to look for rotations again.
 const TURN: Duration = Duration::from_millis(20);
 
-/// How often a log is asked whether its silence says something.
+/// How often conclusions are drawn from the silence of a log.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// How many logs are closed at once when descriptors are scarce.
@@ -150,7 +150,7 @@ impl<K: LogKind> Tailer<K> {
                 let trouble = Miss::from(&error);
                 if self.var_trouble.replace(trouble) != Some(trouble) {
                     self.differs(Difference::Some);
-                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the so new ones go unseen; give the exporter's user the right to read it");
+                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the folders of the instances, so new ones go unseen; give the exporter's user the right to read it");
                 }
             }
         }
@@ -283,7 +283,7 @@ impl<K: LogKind> Tailer<K> {
         read
     }
 
-    /// Asks the logs whether their silence says something: those that wait for it, or all of them.
+    /// Draws conclusions from the silence of the logs: of those that wait for it, or of all.
     pub(super) fn settle(&mut self, now: Instant, all: bool) {
         if !all && self.next_settle.is_none_or(|next| now < next) && self.difference == Difference::None {
             return;

@@ -20,7 +20,7 @@ use crate::parse::tail::{Lines, RawLine};
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
 
-/// The most corrupt lines whose place is told, of a file and of an instance.
+/// The most corrupt lines whose place is reported, of a file and of an instance.
 pub const MAX_PLACES: usize = 5;
 
 /// Where the files are, below `var/<instance>`.
@@ -76,7 +76,7 @@ pub struct Judge {
     totals: TrackingTotals,
     /// Of what is in it now.
     content: JudgedContent,
-    /// How many places of corrupt lines have been told.
+    /// How many places of corrupt lines have been logged.
     told: usize,
 }
 
@@ -333,7 +333,7 @@ impl LogKind for TrackingKind {
         }
     }
 
-    /// Says where the first corrupt lines are, once each.
+    /// Logs where the first corrupt lines are, once each.
     fn was_read(log: &mut Log<Self>) {
         let places = &log.reading.content.places;
         for line in places.iter().skip(log.reading.told) {

@@ -1,7 +1,6 @@
 //! Hints that files have changed, and the sleep that they end.
 //!
-//! A hint is never the truth: one that is late, lost, doubled or wrong costs time, not lines. Knows paths and the
-//! `notify` library, not logs.
+//! Nothing depends on a hint: one that is late, lost, doubled or wrong costs time, not lines.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -122,13 +121,13 @@ impl Wake {
     }
 }
 
-/// Who tells of changes.
+/// Where hints come from.
 pub enum Watch {
-    /// The kernel does.
+    /// The kernel.
     Kernel(RecommendedWatcher),
-    /// Nobody does, or a test by [`Wake::touch`]: directories are polled.
+    /// Nowhere, or a test by [`Wake::touch`]: directories are polled.
     Nobody,
-    /// A test does by [`Wake::touch`]: directories count as watched.
+    /// A test, by [`Wake::touch`]: directories count as watched.
     Test,
 }
 
@@ -169,7 +168,7 @@ fn heard(wake: &Wake, event: notify::Result<Event>) {
         return wake.touch_everything();
     }
     let name = match event.kind {
-        // Our own reading is heard, too.
+        // Our own reads cause events, too.
         EventKind::Access(_) => return,
         EventKind::Modify(ModifyKind::Data(_)) => false,
         _ => true,

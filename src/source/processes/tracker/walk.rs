@@ -165,7 +165,7 @@ impl Tracker {
         let process = self.campaign.get_mut(&pid)?;
         if now >= process.limit_due {
             let mut buffer = [0; LIMITS_BYTES];
-            // Spread, lest every process's falls into the same scrape.
+            // Spread, so that not all of them fall into the same scrape.
             process.limit_due = now + REREAD + Duration::from_secs(u64::from(pid % 64));
             match root.read_of(pid, "limits", &mut buffer).map(parse::open_files_limit) {
                 Ok(Some(limit)) => process.limit = limit,
