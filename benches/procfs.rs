@@ -3,9 +3,9 @@
 //!
 //!     cargo run --release --example procfs
 //!
-//! Ours keep the files open where a scrape does, and parse the fields they need from a buffer of their own; those of the
-//! crate open each file anew and parse all of it. The times are those of the round in the middle, so that what else runs
-//! does not matter.
+//! Ours keep the files open where a scrape does, and parse the fields they need from a buffer of their own; the crate
+//! opens each file anew and parses all of it. The times are medians over the rounds, so that other programs do not
+//! matter.
 
 #![expect(clippy::print_stdout, reason = "a bench tells what it measured")]
 

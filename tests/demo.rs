@@ -1,5 +1,6 @@
-//! `make demo`: what the exporter is for, on a simulated Campaign host. A module is killed, the operator is notified, the
-//! module is repaired, the operator is told. Then it stays until Ctrl-C, or ends after as many seconds as its argument says.
+//! `make demo`: what the exporter is for, on a simulated Campaign host. A module is killed, the operator is notified,
+//! the module is repaired, the operator is notified again. Then it stays until Ctrl-C, or ends after as many seconds as
+//! its argument says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a demonstration")]
 
@@ -37,11 +38,11 @@ const ANNOTATIONS: [(&str, &str); 5] = [
     ("runbook_url", "More"),
 ];
 
-/// Why the demo ends before its story does.
+/// Why the demo ends early.
 enum End {
     /// Ctrl-C.
     Interrupted,
-    /// A step did not come.
+    /// A step did not happen in time.
     Missed(String),
 }
 

@@ -1,6 +1,6 @@
 //! What a log's lines come to: messages by level, by code, by problem, and when the last of them were.
 //!
-//! Knows lines, not files. Every set of names is bounded, whatever a log holds.
+//! Every set of names is bounded, whatever a log holds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -138,14 +138,14 @@ impl Counter {
         }
     }
 
-    /// Takes note of when a line was written and by whom, without counting it.
+    /// Takes note of the time and the process of a line, without counting it.
     pub fn glance(&mut self, line: &[u8]) {
         if let Line::Message(message) = self.reader.read(line) {
             self.last(&message, false);
         }
     }
 
-    /// Lines have been there that were not given: the next one may continue them.
+    /// Assumes earlier lines that were not given: the next one may continue them.
     pub fn assume_lines_before(&mut self) {
         let memory = self.reader.memory();
         if !memory.begun {
@@ -153,8 +153,8 @@ impl Counter {
         }
     }
 
-    /// Takes the silence of the log for an answer, at the time `now` in milliseconds since 1970-01-01 UTC; `lives`, where the
-    /// log tells of runs that end, says whether a module's process has an id. Whether anything is different.
+    /// Draws conclusions from the silence of the log at the time `now`, in milliseconds since 1970-01-01 UTC; `lives`,
+    /// where the log tells of runs that end, says whether a module's process has an id. Whether anything is different.
     pub fn settle(&mut self, now: i64, lives: Option<impl Fn(u64) -> bool>) -> bool {
         let over = self.counts.held.take_if(|(_, time)| now - *time > SAME_FAULT).is_some();
         self.counts.problems[Problem::XtkSession as usize] += u64::from(over);

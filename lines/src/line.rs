@@ -6,8 +6,8 @@
 //!
 //! Servers write in their own language: trouble is known by its codes and by `errno=`.
 //!
-//! Knows neither files nor counters. Nothing is allocated per line, every line is passed over a fixed number of times, and
-//! the bytes are never taken for UTF-8: logs are written in iso8859-15.
+//! Nothing is allocated per line, every line is passed over a fixed number of times, and the bytes are never taken for
+//! UTF-8: logs are written in iso8859-15.
 
 use std::sync::LazyLock;
 
@@ -85,7 +85,7 @@ impl Problem {
     }
 }
 
-/// The problems that a line gave to know of, each at most once a message.
+/// The problems that a line shows, each at most once a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Problems(u8);
 
@@ -197,7 +197,7 @@ pub struct LineReader {
     minute_starts: Option<i64>,
 }
 
-/// What a [`LineReader`] knows of the message that a continuation line would continue.
+/// What a [`LineReader`] remembers of the message that a continuation line would continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {

@@ -1,11 +1,11 @@
 //! The runs of a module that starts when needed, distinguished by the process ids in its log.
 //!
-//! Runs of one module may overlap, and their messages are mixed. A log says neither where a run begins nor where it ends:
-//! a run is what one process id writes, until it has been silent for [`SILENT`] and its process is gone, or silent for
-//! [`SILENT_FOR_LONG`] whoever has the id now. The same id after that is another run. A run fails at its first error; one
-//! that ends without an error has succeeded.
+//! Runs of one module may overlap, and their messages are mixed. A log says neither where a run begins nor where it
+//! ends: a run is what one process id writes, until it has been silent for [`SILENT`] and its process is gone, or
+//! silent for [`SILENT_FOR_LONG`] whatever process has the id now. The same id after that is another run. A run fails
+//! at its first error; one that ends without an error has succeeded.
 //!
-//! Knows messages, not files. Times are those of the messages.
+//! Times are those of the messages.
 
 use serde::{Deserialize, Serialize};
 

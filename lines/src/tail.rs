@@ -1,9 +1,10 @@
 //! (position, bytes from there on) -> complete lines: partial lines, lines without end, NUL bytes; and whether a file
 //! is still the one that a position was taken in.
 //!
-//! Knows neither files nor what a line means. The caller presents the bytes at [`Position::offset`]; what [`Position::feed`] did
-//! not consume it presents again with more behind it, so that nothing of an unfinished line has to be kept in memory.
-//! However the bytes are split into reads, the same lines and the same number of skipped bytes come out.
+//! The caller reads the files and interprets the lines. It presents the bytes at [`Position::offset`]; what
+//! [`Position::feed`] did not consume, it presents again with more behind it, so that nothing of an unfinished line has
+//! to be kept in memory. However the bytes are split into reads, the same lines and the same number of skipped bytes
+//! come out.
 
 use memchr::{memchr, memchr_iter};
 
@@ -46,7 +47,7 @@ pub trait Lines {
     /// The next line.
     fn line(&mut self, line: RawLine<'_>);
 
-    /// What comes next is the beginning of a file's content. Told again while its first line is not complete.
+    /// What comes next is the beginning of a file's content. Called again while its first line is not complete.
     fn begin(&mut self) {}
 }
 

@@ -44,7 +44,7 @@ impl Chain {
     }
 }
 
-/// Who is told of what one exporter sees, in one language.
+/// The receiver of one exporter's alerts, in one language.
 pub(crate) struct Operator {
     pub(crate) receiver: Receiver,
     pub(crate) prometheus: Prometheus,
@@ -52,7 +52,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts what lies between the exporter at the address `exporter` and a receiver, with the shipped rules in `lang`
+    /// Starts what is between the exporter at the address `exporter` and a receiver, with the shipped rules in `lang`
     /// that wait for nothing. The folder is for this operator's files alone, or for one operator's and a host's.
     pub(crate) fn start(folder: &Path, pace: Pace, lang: Lang, exporter: &str) -> Self {
         let rules = impatient_rules(folder, &project(&format!("alerts/{}/campaign.rules.yml", lang.tag())));

@@ -28,7 +28,7 @@ fn check(arguments: &[OsString]) -> Outcome {
     }
 }
 
-/// The flags with which it looks at `simulator`, and keeps away from the machine's own storage.
+/// The flags with which it looks at `simulator`, and does not touch the machine's own storage.
 fn flags(simulator: &Simulator, folder: &Path) -> Vec<OsString> {
     vec![
         concat_os("--campaign.home=", simulator.home()),

@@ -16,7 +16,7 @@ use crate::support::wait_for;
 /// How long a query may take to have data: a rate needs a second scrape, and every end point its first probe.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A host with everything that a dashboard can show, in trouble where only trouble has a series; and who looks at it.
+/// A host with everything that a dashboard can show, in trouble where only trouble has a series; and its exporter.
 fn everything(folder: &Path) -> (Simulator, Exporter) {
     let simulator = Simulator::start(folder, &["--autostart", "mta,stat,inMail,wfserver,pipelined"]);
     simulator.run_utility("import", "prod", true);

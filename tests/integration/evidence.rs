@@ -1,4 +1,4 @@
-//! Ports, mails that wait and what crashes leave behind, on the simulated host: what each fault does to the metrics, the
+//! Ports, queued emails and what crashes leave behind, on the simulated host: what each fault does to the metrics, the
 //! checks and the log.
 
 use std::net::UdpSocket;

@@ -12,7 +12,7 @@ use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, concat_os};
 use crate::support::{program, wait_for};
 
-/// Holds a text of metrics to what Prometheus' own tool says: nothing.
+/// Fails unless Prometheus' own tool accepts a text of metrics in silence.
 #[track_caller]
 fn assert_promtool_is_silent(text: &str) {
     let mut promtool = Command::new(program("promtool", "prometheus"))
@@ -134,7 +134,7 @@ fn serve_recorded_answers() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            // A client that goes away shows in what the exporter says of it.
+            // A client that goes away shows in what the exporter reports.
             let _ = connection.and_then(answer);
         }
     });

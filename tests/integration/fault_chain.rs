@@ -1,5 +1,5 @@
 //! The chain from what the documentation lets an operator look for by hand to the operator's notification, with every
-//! process real: a stolen port, a corrupt tracking line, mails that nobody delivers, a core file, end points that tell of
+//! process real: a stolen port, a corrupt tracking line, undelivered emails, a core file, end points that report
 //! trouble, a custom indicator at its threshold.
 //!
 //! One host and one exporter, and an operator for each language. What is looked for no more than once a minute (core
@@ -35,7 +35,7 @@ const PIPELINE: &str = "pipeline";
 /// A custom indicator of the documentation.
 const INDICATOR: &str = "Zombie Processes";
 
-/// A fault, and what tells of it.
+/// A fault, and its alert.
 struct Tells {
     /// Makes it, and ends it; empty where it takes more than one order.
     fault: [&'static [&'static str]; 2],
@@ -272,7 +272,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         "{place} {log}"
     );
 
-    // What nobody delivers piles up.
+    // Undelivered emails pile up.
     simulator.fault(&["spool", "prod", "40"]);
     wait_for("spool that has grown", LIMIT, || match exporter.metrics().value(waiting) {
         Some(40.0) => Ok(()),

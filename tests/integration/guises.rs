@@ -1,6 +1,6 @@
 //! Hosts that do not look like those of the documentation's first pages: older log lines, a server that logs in French,
-//! `XTK_VAR_DIR`, logs beside their folder, a module that says nothing, logins that fail. What they say is understood all
-//! the same.
+//! `XTK_VAR_DIR`, logs beside their folder, a module that logs nothing, logins that fail. They are understood all the
+//! same.
 
 use std::time::Duration;
 

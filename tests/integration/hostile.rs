@@ -24,7 +24,7 @@ const SMALLEST: usize = 16 * 1024;
 /// Other programs disturb a measurement: the parser has to pass one of so many.
 const TRIES: usize = 8;
 
-/// What is told of a parser: its name, and what it does with bytes.
+/// A parser: its name, and what it does with bytes.
 type Parser = (&'static str, fn(&[u8]));
 
 /// Keeps the compiler from leaving out what gave `value`.

@@ -24,7 +24,7 @@ const MACHINE: &[&str] = &[
     "notify::",
 ];
 
-/// The parts that may.
+/// The parts that may do so.
 const MAY_TOUCH_THE_MACHINE: &[&str] = &["source", "stamp", "web", "logging", "service", "host", "main"];
 
 /// The map in `src/lib.rs`: each part, and the parts that it may import.

@@ -26,7 +26,7 @@ fn without_descriptors_for_new_connections_the_oldest_idle_ones_make_room() {
     assert!(limited.status.success(), "{limited:?}");
 
     let mut idle: Vec<_> = (0..IDLE).map(|_| TcpStream::connect(&exporter.address).unwrap()).collect();
-    // Whoever waits in the queue of the listener has to be accepted before it.
+    // The clients that wait in the queue of the listener have to be accepted before it.
     assert_eq!(get(&exporter.url("/-/healthy"), &[]).as_deref().map(str::trim_end), Ok("Healthy."));
     for connection in &mut idle[..IDLE / 2] {
         connection.set_read_timeout(Some(LIMIT)).unwrap();

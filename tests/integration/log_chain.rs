@@ -1,5 +1,5 @@
-//! The chain from a line in a log to the operator's notification, with every process real: the simulated host writes the
-//! line, the exporter reads it, Prometheus judges it by the shipped rules, Alertmanager tells a receiver.
+//! The chain from a line in a log to the operator's notification, with every process real: the simulated host writes
+//! the line, the exporter reads it, Prometheus judges it by the shipped rules, Alertmanager notifies a receiver.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::chain::Chain;
 use crate::specification;
 use crate::support::wait_for;
 
-/// How long the first scrape that knows of the logs may take.
+/// How long it may take until a scrape has the logs.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The modules that start when needed, each with the alert on its runs.

@@ -1,5 +1,5 @@
-//! How many notifications a fault is worth, lived through: real processes of simulated hosts, the exporter, Prometheus
-//! with the rules, Alertmanager with the kit's configuration and templates, and a mail server that counts.
+//! How many notifications a fault makes: real processes of simulated hosts, the exporter, Prometheus with the rules,
+//! Alertmanager with the kit's configuration and templates, and a mail server that counts.
 //!
 //! Time is shortened by one factor for everything that waits: rules, ranges, graces, grouping. Prometheus scrapes each
 //! second. What takes hours of the real time is played by `scenarios`. Every host is a job of its own, so that none is a

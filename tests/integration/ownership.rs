@@ -1,4 +1,4 @@
-//! Whose process it is, on real processes: of other users, of other installations, in containers. They are made as the
+//! Whose a process is, with real processes: of other users, of other installations, in containers. They are made as the
 //! superuser makes them, each in namespaces of its own where it needs some.
 //!
 //! Each test runs in a process namespace of its own: it counts every process that calls itself `nlserver`, and the
@@ -93,7 +93,7 @@ impl Install {
         assert!(mode.success() && owner.success(), "tests of other users' processes need the superuser");
     }
 
-    /// A source that knows `home`, and has looked once.
+    /// A source for `home` that has looked once.
     fn source(&self, home: &Path) -> ProcessSource {
         let source = ProcessSource::new(Path::new("/proc")).unwrap();
         let home = Some(home.to_owned());

@@ -49,7 +49,7 @@ impl Scene {
         Self::of(folder, exporter, None)
     }
 
-    /// A host whose `/proc` shows the exporter nobody else's processes.
+    /// A host whose `/proc` hides other users' processes from the exporter.
     fn hidden_processes() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::create(folder.path(), &["--instances", "prod"]);

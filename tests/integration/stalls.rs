@@ -79,7 +79,7 @@ impl Host {
         mkfifoat(CWD, self.path(path), Mode::RUSR | Mode::WUSR).unwrap();
     }
 
-    /// Puts back what was there before the FIFO, and lets go who reads it.
+    /// Puts back what was there before the FIFO, and releases its readers.
     fn mend(&self, path: &str) {
         let mut fifo = fs::OpenOptions::new().read(true).write(true).open(self.path(path)).unwrap();
         fs::rename(self.path("aside"), self.path(path)).unwrap();

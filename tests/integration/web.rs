@@ -384,7 +384,7 @@ fn in_a_server_full_of_requests_under_way_the_next_waits_for_a_place() {
     assert_eq!(second.reply(false).text(), "/second\n");
 }
 
-/// A body that tells when nobody holds it any longer.
+/// A body that reports when it is dropped.
 struct Watched(Vec<u8>, mpsc::Sender<()>);
 
 impl AsRef<[u8]> for Watched {

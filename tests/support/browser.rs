@@ -115,7 +115,7 @@ impl Browser {
         assert!(decoder.wait().unwrap().success());
     }
 
-    /// What the browser had to say of the pages since this was last asked: errors, violations of their policy.
+    /// What the browser reported of the pages since the last call: errors, violations of their policy.
     #[track_caller]
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.command("se/log", &json!({ "type": "browser" }));

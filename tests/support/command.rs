@@ -1,4 +1,4 @@
-//! Commands that are expected to end by themselves, each within a limit. Knows nothing of what they do.
+//! Commands that are expected to end by themselves, each within a limit.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -24,7 +24,7 @@ pub(crate) fn try_run(command: &mut Command) -> Result<Output, String> {
     let child = piped.spawn().map_err(|error| error.to_string())?;
     let pid = child.id();
     let (tell, ended) = mpsc::channel();
-    // Nobody takes the answer when the limit has passed.
+    // The receiver is gone when the limit has passed.
     std::thread::spawn(move || tell.send(child.wait_with_output()));
     let output = ended.recv_timeout(LIMIT).map_err(|_| {
         signal_pid(pid, "KILL");

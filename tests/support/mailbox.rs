@@ -14,7 +14,7 @@ pub(crate) struct Mail {
     pub(crate) size: usize,
 }
 
-/// Listens on the loopback interface, without encryption and for everybody (RFC 5321).
+/// Listens on the loopback interface, without encryption or authentication (RFC 5321).
 pub(crate) struct Mailbox {
     port: u16,
     mails: Arc<Mutex<Vec<Mail>>>,

@@ -72,7 +72,7 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; `make test` installs it (Debian package {package})"))
 }
 
-/// A TCP port of the loopback interface that nobody used a moment ago.
+/// A TCP port of the loopback interface that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }

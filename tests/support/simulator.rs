@@ -43,7 +43,7 @@ impl Simulator {
         value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a port is a number")
     }
 
-    /// Writes the session token that its web server asks for into `folder`, readable for nobody else.
+    /// Writes the session token that its web server asks for into `folder`, readable by its owner alone.
     pub(crate) fn session_token_file(&self, folder: &Path) -> PathBuf {
         let file = folder.join("token");
         fs::write(&file, "simulated-session").expect("the session token");

@@ -27,7 +27,7 @@ const BLIND: super::Text = t(
 const PARTLY_BLIND: super::Text =
     t("A part of what the exporter watches is not seen.", "Parte do que o exportador monitora não é vista.");
 
-/// Where to read what it says itself.
+/// Where to read the exporter's own log.
 const LOG_STEPS: super::Text = t(
     "On {host}: journalctl -u campaign_exporter (it names the file, the reason and the remedy)\nThen campaign_exporter check",
     "Em {host}: journalctl -u campaign_exporter (informa o arquivo, o motivo e a solução)\nDepois campaign_exporter check",

@@ -11,7 +11,7 @@ pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_logs")];
 /// The alert of a module that starts when needed and ends by itself, about a run that failed: an event of five minutes
 /// for each, however soon a good run follows.
 ///
-/// The counter tells it; after an absence of the exporter of up to an hour, it is higher than it was before. A failure
+/// The counter shows it; after an absence of the exporter of up to an hour, it is higher than it was before. A failure
 /// of over an hour ago is no news.
 macro_rules! failed {
     ($alert:literal, $name:literal, $module:ident, $run_en:literal, $run_pt:literal, $log:literal, $again_en:literal, $again_pt:literal) => {
@@ -80,7 +80,7 @@ pub static ALERTS: &[AlertDef] = &[
         "Leia os erros do fluxo de trabalho de rastreamento e reinicie-o\nVerifique se o trackinglogd está em execução e se o alias do servidor foi alterado"
     ),
     AlertDef {
-        // What failed before the exporter was there is told quietly, as long as no good run has followed.
+        // A failure of before the exporter's start has a low severity, and is over once a good run follows.
         name: "CampaignOldFailedRun",
         expr: "campaign_log_last_failed_run_timestamp_seconds\n\
                \x20 < ignoring ({own}) group_left () campaign_exporter_first_start_timestamp_seconds\n\

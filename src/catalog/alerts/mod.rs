@@ -1,6 +1,6 @@
 //! Every alert there is, a file a theme: what is worth telling a person, and what the notification says.
 //!
-//! Knows the names of metrics and labels; how a rule file or a page is written is for `render`.
+//! `render` writes rule files and pages from them.
 //!
 //! Expressions and texts hold placeholders in single braces. In an expression: `{job}` is the matcher of the exporter's
 //! scrape job, `{own}` the alert's own labels, `{firing}` the alert as it fires already, `{limit:NAME}` a threshold of
@@ -20,7 +20,7 @@ use super::{Module, Text};
 /// How urgent an alert is: the label `severity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Mails, links or workflows stop, or nothing would be known: somebody is woken.
+    /// Emails, links or workflows stop, or nothing would be known: the person on call is woken.
     Critical,
     /// To be looked at in working hours.
     Warning,
@@ -70,7 +70,7 @@ pub struct AlertDef {
     /// What must be there, with the alert's labels, for anything to be known. While it is missing and the exporter is
     /// silent, an alert that fires goes on. Empty: the alert is about that silence, or nothing is lost when it ends.
     pub told: &'static str,
-    /// Whether it may not begin just after the host's or the exporter's start, and while nothing runs at all.
+    /// Whether it may not begin just after the host's or the exporter's start, and while nothing runs.
     pub grace: bool,
     /// The labels that it has beside those of the target.
     pub labels: &'static [&'static str],
@@ -202,7 +202,7 @@ pub struct RecordingRule {
     pub expr: &'static str,
 }
 
-/// One alert that keeps another from being sent: what is told by the first is the cause of the second.
+/// One alert that keeps another from being sent: what the first reports is the cause of the second.
 #[derive(Clone, Copy, Debug)]
 pub struct Inhibition {
     /// Alerts that say the cause.

@@ -62,7 +62,7 @@ macro_rules! fails {
     };
 }
 
-/// What tells of a probe.
+/// What must be there for anything to be known of a probe.
 macro_rules! told {
     ($probe:literal) => {
         concat!("max without (probe) (campaign_probe_success{probe=\"", $probe, "\"})")

@@ -71,7 +71,7 @@ pub enum DoubtReason {
     ProcessesUnlisted,
     /// Whose some processes are can't be told, nor whether their modules run.
     ProcessesUndecided,
-    /// A collector did not do its work.
+    /// A collector failed.
     CollectorFailed,
 }
 
@@ -101,7 +101,7 @@ impl DoubtReason {
         }
     }
 
-    /// Whether nothing at all can be judged while it holds.
+    /// Whether nothing can be judged while it holds.
     #[must_use]
     pub const fn is_of_everything(self) -> bool {
         matches!(self, DoubtReason::NoInstallation | DoubtReason::InstallationUnreadable)

@@ -1,4 +1,4 @@
-//! The modules' processes: what they use, whether they live, and what the documentation asks of them.
+//! The modules' processes: what they use, whether they run, and what the documentation asks of them.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ pub static DESCRIPTORS: CheckDef = CheckDef {
     },
 };
 
-/// Nobody left `-verbose` or `-tracefilter` on.
+/// `-verbose` or `-tracefilter` was not left on.
 pub static LOG_PRECISION: CheckDef = CheckDef {
     name: "log_precision",
     title: Text { en: "log precision", pt_br: "precisão do log" },
@@ -145,7 +145,7 @@ pub static LOG_PRECISION: CheckDef = CheckDef {
     },
 };
 
-/// The watchdog does what it is for.
+/// The watchdog starts modules.
 pub static STARTS_MODULES: CheckDef = CheckDef {
     name: "starts_modules",
     title: Text { en: "starts modules", pt_br: "inicia os módulos" },

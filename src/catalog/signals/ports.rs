@@ -1,4 +1,4 @@
-//! The documented ports: who listens at them.
+//! The documented ports: what listens on them.
 
 use super::{Theme, define_metrics};
 use crate::catalog::alerts::{AlertDef, OF_MODULE, RecordingRule, Subject, USUAL, quiet, t};

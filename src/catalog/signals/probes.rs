@@ -1,7 +1,8 @@
 //! What the end points of the product answer: redirection, ping, the Message Center queue, the pipelined status.
 //!
 //! The end points, what they answer and how often they may be asked come from the page "Monitoring processes" of the
-//! product documentation; the pipelined indicators from the page "Pipeline monitoring". How they are asked is not known here.
+//! product documentation; the pipelined indicators from the page "Pipeline monitoring". `source::probes` sends the
+//! requests.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{Theme, define_metrics};
 use crate::catalog::modules::WEB;
 use crate::catalog::{CheckDef, MetricDef, Module, Text, alerts};
 
-/// Something that can be asked over HTTP: a value of the label `probe`.
+/// Something that can be probed over HTTP: a value of the label `probe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Probe {
     /// The redirection server: `/r/test`.

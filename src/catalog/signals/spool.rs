@@ -27,7 +27,7 @@ pub const INSTALLATION_VARIABLE: &str = "XTK_INSTALL_DIR";
 /// The variable that stands for the Campaign instance.
 pub const INSTANCE_VARIABLE: &str = "INSTANCE_NAME";
 
-/// Work waits => somebody does it.
+/// Emails are queued => a child runs.
 pub static CHILDREN: CheckDef = CheckDef {
     name: "children",
     title: Text { en: "children", pt_br: "processos filhos" },

@@ -67,7 +67,7 @@ const SCOPE: Subject = Subject::Own {
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
-        // A corrupt line stops the job until somebody deletes it: there is nothing to wait for.
+        // A corrupt line stops the job until it is deleted: there is nothing to wait for.
         name: "CampaignTrackingLogsCorrupt",
         expr: "campaign_tracking_log_corrupt_files > 0",
         told: "campaign_tracking_log_corrupt_files",

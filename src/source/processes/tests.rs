@@ -1,4 +1,4 @@
-//! One test a hazard: on trees of plain files, where time and every read are in the test's hand, and on real processes.
+//! One test a hazard: on trees of plain files, where the test controls time and every read, and on real processes.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -172,7 +172,7 @@ impl Host {
         });
     }
 
-    /// What was read since this was asked last; an empty path is the list of everything.
+    /// What was read since the last call; an empty path is the list of everything.
     fn heard(&self) -> Vec<String> {
         std::mem::take(&mut *self.paths.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! The HTTP client against servers that answer late, too much, otherwise or not at all.
+//! The HTTP client against servers that answer late, too much, wrongly or never.
 
 use super::*;
 

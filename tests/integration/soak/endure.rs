@@ -1,7 +1,7 @@
 //! Everything at once: instances and logs come and go, the configuration is replaced each five seconds, logs rotate,
-//! modules die, clients read slowly, want their answer at once or send nonsense, and nobody reads the exporter's own log
-//! for a while. All the time Prometheus scrapes each second and gets its answer in time, and in the end every counter is
-//! what was written.
+//! modules die, clients read slowly, want their answer at once or send nonsense, and the exporter's own log is not read
+//! for a while. All the time Prometheus scrapes each second and gets its answer in time, and in the end every counter
+//! is what was written.
 //!
 //! A minute here; `make endure MINUTES=60` for an hour.
 
@@ -31,7 +31,7 @@ const VICTIMS: [(&str, &str); 4] = [("mta", "prod"), ("wfserver", "test"), ("sta
 /// Clients that read a byte at a time.
 const SLOW_READERS: usize = 10;
 
-/// What is no request; at the level of debugging the exporter says so in its log.
+/// A malformed request; at the level of debugging the exporter says so in its log.
 const NO_REQUEST: &[u8] = b"\x01\x02\r\n\r\n";
 
 /// Rings when the time is up, or when something has failed.
@@ -64,12 +64,12 @@ impl Drop for RingAtEnd<'_> {
     }
 }
 
-/// What all that goes on at once shares.
+/// What all the threads share.
 struct Stage {
     simulator: Simulator,
     exporter: Piped,
     bell: Bell,
-    /// Held by who needs a configuration that can be read.
+    /// Held while a readable configuration is needed.
     configuration: Mutex<()>,
     /// How often each module was killed.
     deaths: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
@@ -206,12 +206,12 @@ impl Stage {
         while self.bell.pause(Duration::from_millis(100)) {
             let mut connection = self.exporter.connect();
             connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").ok();
-            // Who reads too slowly is cut off; then the next one comes.
+            // A reader that is too slow is cut off; then the next one connects.
             while self.bell.pause(Duration::from_millis(100)) && matches!(connection.read(&mut [0]), Ok(1)) {}
         }
     }
 
-    /// Wants answers within a millisecond, which nobody can give, and within five seconds, which everybody has to.
+    /// Asks for answers within a millisecond, which is impossible, and within five seconds, which is required.
     fn hurry(&self) {
         while self.bell.pause(Duration::from_millis(200)) {
             for _ in 0..5 {
@@ -225,7 +225,7 @@ impl Stage {
         }
     }
 
-    /// Sends what is no request, a body that never ends, and nothing at all.
+    /// Sends a malformed request, a body that never ends, and nothing.
     fn talk_nonsense(&self) {
         let body = b"POST /metrics HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\nand so on";
         while self.bell.pause(Duration::from_millis(20)) {

@@ -54,7 +54,7 @@ impl Piped {
         connection
     }
 
-    /// Whether nobody reads its log from now on.
+    /// Stops reading its log, or goes on with it.
     pub(super) fn stall(&self, stalled: bool) {
         *self.stalled.0.lock().unwrap() = stalled;
         self.stalled.1.notify_all();

@@ -1,5 +1,5 @@
 //! `bench-host`: many idle processes with the product's names and arguments beside others, for measurements. They cost
-//! no processor time: each waits for the end of one shared pipe. Knows nothing of the host process.
+//! no processor time: each waits for the end of one shared pipe. No host process is involved.
 
 use std::io::{PipeReader, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,5 +1,5 @@
 //! The modules of the product that are simulated, and the arguments they run with (facts.md, Modules and Processes).
-//! Deliberately not the exporter's catalogue: the simulator is an independent witness. Knows no file and no process.
+//! Deliberately not the exporter's catalogue: the simulator is independent of it.
 
 use std::fmt;
 

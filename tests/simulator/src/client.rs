@@ -1,5 +1,4 @@
 //! The commands' side of the control socket: finds the host process, starts it where it does not run, asks and waits.
-//! Knows no module.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Write};

@@ -1,4 +1,4 @@
-//! Times in the forms that the product prints them. Pure but for reading the clock; knows no file.
+//! Times in the forms that the product prints them. Pure but for reading the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

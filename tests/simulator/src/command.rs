@@ -22,7 +22,7 @@ pub(crate) fn banner() -> String {
     format!("{time} >   Application server for Adobe Campaign Classic (7.3 22.1 build 9359@a1b2c3d) of 14/11/2022\n")
 }
 
-/// Writes to standard output; a reader that has left is no matter.
+/// Writes to standard output; a reader that is gone is ignored.
 pub(crate) fn print(text: &str) {
     let mut output = std::io::stdout();
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).ok();

@@ -1,4 +1,4 @@
-//! The product's configuration, `conf/*.xml` (facts.md, Configuration): read, decoded and overlaid. Knows no module.
+//! The product's configuration, `conf/*.xml` (facts.md, Configuration): read, decoded and overlaid.
 
 use std::collections::BTreeMap;
 use std::fs;

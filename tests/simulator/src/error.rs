@@ -1,4 +1,4 @@
-//! What can go wrong in the simulator. Knows nothing of processes or protocols: only how to say where it went wrong.
+//! What can go wrong in the simulator, and where.
 
 use std::io;
 use std::path::{Path, PathBuf};

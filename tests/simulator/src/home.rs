@@ -1,5 +1,5 @@
-//! Where things lie in a simulated installation, and the settings that the product's configuration has no place for
-//! (`simulator.conf`). Knows no process.
+//! The paths of a simulated installation, and the settings that the product's configuration has no place for
+//! (`simulator.conf`).
 
 use std::collections::BTreeMap;
 use std::fs;

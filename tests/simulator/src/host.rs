@@ -1,7 +1,7 @@
 //! The host process: what init is to a real machine. Parent and reaper of every module process of one simulated host,
 //! and the end of the control socket that the commands talk to. It decides nothing that the product's watchdog decides:
-//! what has to run, and when to restart it, is asked by the watchdog process like by any administrator.
-//! Knows no format of the product. One thread: the modules' parent-death signal is tied to the thread that starts them.
+//! the watchdog process requests starts and restarts as an administrator does. One thread: the modules' parent-death
+//! signal is tied to the thread that starts them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -46,17 +46,17 @@ struct Task {
     /// Started by this process; others have registered.
     own: bool,
     ready: bool,
-    /// Asked to end: nobody restarts it.
+    /// Asked to end: it is not restarted.
     ending: bool,
     hung: bool,
-    /// Dead and left unreaped, because somebody asked for a zombie.
+    /// Dead and left unreaped, because a zombie was asked for.
     zombie: bool,
 }
 
 /// What a command waits for.
 #[derive(Debug)]
 enum Until {
-    /// These run; a patient one does not mind that they do not run yet.
+    /// These run; with `patient` they need not run yet.
     Up { keys: Vec<Key>, patient: bool, other_than: Option<Pid> },
     /// This process is ready.
     Ready(Pid),
@@ -332,7 +332,7 @@ impl Host {
         self.tasks.iter().filter(of).map(|task| task.pid).collect()
     }
 
-    /// Asks a process to end. A hung one cannot hear and is killed; a zombie is reaped.
+    /// Asks a process to end. A hung one can't react and is killed; a zombie is reaped.
     fn end(&mut self, pid: Pid) {
         let Some(task) = self.task(pid) else { return };
         task.ending = true;
@@ -903,7 +903,7 @@ fn reply(conn: Lines, answer: &Answer) {
         Ok(text) => format!("ok\n{text}"),
         Err(text) => format!("error\n{text}"),
     };
-    // The asker may be gone: nobody to tell.
+    // The client may be gone.
     if let Ok(mut stream) = conn.into_blocking() {
         stream.write_all(text.as_bytes()).ok();
     }

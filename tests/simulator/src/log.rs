@@ -1,6 +1,6 @@
-//! How a module writes to the logs: seven tab-separated fields (facts.md, Logs), sent to syslogd as UDP packets.
-//! The packet is the simulator's own, as the product's is not public: kind, instance, log, then records, parted by NUL.
-//! Knows no file: only syslogd touches those.
+//! How a module writes to the logs: seven tab-separated fields (facts.md, Logs), sent to syslogd as UDP packets. The
+//! packet is the simulator's own, as the product's is not public: kind, instance, log, then records, separated by NUL.
+//! Only syslogd touches files.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -74,11 +74,11 @@ impl Logger {
         Ok(Self { author, socket })
     }
 
-    /// Sends one message and does not care what becomes of it: as the product, a module never waits for its log.
+    /// Sends one message without waiting for the result: as in the product, a module never waits for its log.
     pub(crate) fn write(&self, level: &str, domain: &str, text: &str) {
         let record = Message { level, domain, text }.record(&self.author, 1);
         let packet = pack(b'L', &self.author, &[record]);
-        // A refused packet is told by the next send on the socket; that one is the one to try again.
+        // A refused packet is reported by the next send on the socket; that one is the one to try again.
         if self.socket.send(&packet).is_err() {
             self.socket.send(&packet).ok();
         }

@@ -1,6 +1,6 @@
-//! The simulated Campaign host: the stand-in for the product in tests and in the demo, never installed.
-//! One executable: under the file name `nlserver` it is the product's command and its modules, otherwise the tool that
-//! lays an installation out. It shares no code with the exporter, so that the one can witness for the other.
+//! The simulated Campaign host: the stand-in for the product in tests and in the demo, never installed. One executable:
+//! under the file name `nlserver` it is the product's command and its modules, otherwise the tool that lays an
+//! installation out. It shares no code with the exporter, so that each can be checked against the other.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     match dispatch(&role, args) {
         Ok(code) => code,
         Err(error) => {
-            // Nobody may be left to read it.
+            // The reader may be gone.
             use std::io::Write as _;
             writeln!(std::io::stderr(), "{error}").ok();
             ExitCode::FAILURE

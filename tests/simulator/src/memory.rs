@@ -1,4 +1,4 @@
-//! What the simulator itself reads of `/proc`, and the shared memory segments it makes. Knows no module.
+//! What the simulator itself reads of `/proc`, and the shared memory segments it makes.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ pub(crate) fn create_segment(bytes: u64) -> Option<String> {
     (output.status.success() && !id.is_empty()).then_some(id)
 }
 
-/// Removes a segment; one that is gone already is no matter.
+/// Removes a segment; one that is gone already is ignored.
 pub(crate) fn remove_segment(id: &str) {
     Command::new("ipcrm")
         .args(["--shmem-id", id])

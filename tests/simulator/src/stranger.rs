@@ -1,5 +1,5 @@
 //! A process that only looks like a module: `nlserver mta -instance:prod` of another user, out of another folder, with
-//! nothing of Campaign behind it. It ends with its starter's standard input. Knows no installation.
+//! nothing of Campaign behind it. It ends with its starter's standard input.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;

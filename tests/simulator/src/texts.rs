@@ -1,5 +1,5 @@
 //! What modules write to their logs in the language of the server: codes, names and `errno=` stay, the words change
-//! (facts.md, Logs). The sentences are the simulator's own where no document has them. Knows no file.
+//! (facts.md, Logs). The sentences are the simulator's own where no document has them.
 
 /// The language of a server, `logLanguage` in `simulator.conf`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

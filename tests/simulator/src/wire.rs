@@ -1,5 +1,5 @@
 //! Lines over the simulator's own Unix socket: between a command and the host process, and between the host process and
-//! each module. Knows no meaning of a line. Fields of a line are parted by the unit separator.
+//! each module. Fields of a line are separated by the unit separator.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-/// What parts the fields of a line.
+/// What separates the fields of a line.
 const SEPARATOR: char = '\u{1f}';
 
 /// Puts fields into one line, without its end.
@@ -59,7 +59,7 @@ impl Lines {
         lines
     }
 
-    /// Throws away what has come and tells whether anything has: for a pipe that only wakes.
+    /// Throws away what has come and returns whether anything has: for a pipe that only wakes.
     pub(crate) fn drain(&mut self) -> bool {
         let lines = self.receive();
         let any = !lines.is_empty() || !self.pending.is_empty();
@@ -67,7 +67,7 @@ impl Lines {
         any
     }
 
-    /// Sends one line. A reader that hangs, its buffer full, does not get it: nobody may wait for a hung module.
+    /// Sends one line. A reader that hangs, its buffer full, does not get it: a hung module must not block others.
     pub(crate) fn send(&mut self, line: &str) {
         let written = self.stream.write_all(format!("{line}\n").as_bytes());
         self.closed |= written.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
@@ -100,16 +100,16 @@ fn short(folder: &Path) -> io::Result<(File, String)> {
 /// Listens in `folder`.
 ///
 /// # Errors
-/// When the folder is missing or somebody listens already.
+/// When the folder is missing or another process listens already.
 pub(crate) fn listen(folder: &Path) -> io::Result<UnixListener> {
     let (_folder, path) = short(folder)?;
     UnixListener::bind(path)
 }
 
-/// Connects to who listens in `folder`.
+/// Connects to the listener in `folder`.
 ///
 /// # Errors
-/// When the folder is missing or nobody listens.
+/// When the folder is missing or nothing listens.
 pub(crate) fn connect(folder: &Path) -> io::Result<UnixStream> {
     let (_folder, path) = short(folder)?;
     UnixStream::connect(path)

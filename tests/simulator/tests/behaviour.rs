@@ -294,7 +294,7 @@ fn a_held_or_stopped_module_is_not_restarted() {
     sim.sim(&["die", "web"]);
     sim.sim(&["wait", "web", "up"]);
     assert_eq!(sim.missing(), ["mta@prod", "stat@prod"].map(str::to_owned).into());
-    // What nobody holds comes back at once.
+    // What is not held comes back at once.
     sim.sim(&["unhold"]);
     assert_eq!(sim.missing(), ["stat@prod".to_owned()].into());
     sim.nlserver(&["start", "stat@prod"]);
@@ -466,7 +466,7 @@ fn end_points_answer_as_documented_and_as_told() {
     sim.sim(&["answer", "ping", "close"]);
     assert_eq!(web(&ping), "");
 
-    // One that hangs holds nobody else up.
+    // One that hangs blocks no other.
     sim.sim(&["answer", "ping", "hang"]);
     let mut hanging = TcpStream::connect(("127.0.0.1", sim.ports["web.httpPort"])).unwrap();
     write!(hanging, "GET {ping} HTTP/1.1\r\n\r\n").unwrap();

@@ -1,4 +1,4 @@
-//! What is read of each process, and what is told where it can't be read.
+//! What is read of each process, and what is reported where it can't be read.
 
 use super::*;
 

@@ -74,7 +74,7 @@ impl Install {
         Arc::new(Installation { home: Some(self.0.path().to_owned()), ..Installation::default() })
     }
 
-    /// A source that knows the installation.
+    /// A source for the installation.
     fn source(&self) -> Arc<ProcessSource> {
         let source = ProcessSource::new(Path::new("/proc")).unwrap();
         source.set_installation(&self.installation());
@@ -177,7 +177,7 @@ fn a_real_zombie_and_a_stopped_process_are_told() {
     until(|| states() == Some([0, 0, 0, 1, 0, 0]));
     let pid = rustix::process::Pid::from_child(&process.0);
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    // Nobody has asked how it ended.
+    // Its parent has not waited for it.
     until(|| states() == Some([0, 0, 0, 0, 1, 0]));
     process.0.wait().unwrap();
     until(|| states() == Some([0; 6]));

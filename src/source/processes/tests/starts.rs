@@ -31,7 +31,7 @@ fn counters_never_fall_when_processes_end() {
     let mut host = Host::new();
     let process = Fake { user: 1000, io: Some((500, 600)), ..Fake::new("nlserver mtachild -instance:prod") };
     host.put(10, &process);
-    // What it did before the exporter came is not ours to count.
+    // What it did before the exporter started is not counted.
     assert_eq!(host.walk().groups[0].totals.user_cpu, Duration::ZERO);
     host.put(10, &Fake { user: 1250, io: Some((510, 620)), ..process.clone() });
     let first = host.walk().groups[0].totals;

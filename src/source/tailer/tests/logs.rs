@@ -1,6 +1,6 @@
 //! The reader of the logs against what happens to log files: one test a hazard.
 //!
-//! Nothing here waits: [`Tailer::poll`] and [`Tailer::turn`] do one round when they are told to, at a time they are told.
+//! Nothing here waits: [`Tailer::poll`] and [`Tailer::turn`] do one round per call, at the given time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

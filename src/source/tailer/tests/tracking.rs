@@ -1,6 +1,6 @@
 //! The reader of the tracking logs against what happens to their files: one test a hazard.
 //!
-//! Nothing here waits: [`Tailer::turn`] does one round when it is told to, at a time it is told.
+//! Nothing here waits: [`Tailer::turn`] does one round per call, at the given time.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -102,7 +102,7 @@ trait Behaviour {
 struct Plain;
 impl Behaviour for Plain {}
 
-/// Keeps the connection statistics: takes what the mta sends and answers nobody.
+/// Keeps the connection statistics: takes what the mta sends and never answers.
 struct Stat;
 impl Behaviour for Stat {
     fn ports(&self, cx: &Context) -> Vec<(Protocol, u16)> {
@@ -152,7 +152,7 @@ enum Socket {
     Udp(UdpSocket),
 }
 
-/// A place to listen at. It is tried again each second while somebody else is there.
+/// A place to listen at. It is tried again each second while it is in use.
 #[derive(Debug)]
 struct Port {
     protocol: Protocol,

@@ -51,7 +51,7 @@ impl Syslogd {
         };
         let path = folder.join(file_name);
         let name = (instance.to_owned(), log.to_owned());
-        // Somebody may have moved or removed it, or the day may have changed.
+        // It may have been moved or removed, or the day may have changed.
         let current = self
             .open
             .get(&name)
@@ -98,7 +98,7 @@ impl Behaviour for Syslogd {
         for record in packet.records {
             written = written.and_then(|()| self.append(cx, packet.instance, packet.log, record));
         }
-        // Without an answer the sender knows that its records are not in the file.
+        // No answer means that the records are not in the file.
         if packet.acknowledge && written.is_ok() {
             socket.send_to(b"written", from).ok();
         }

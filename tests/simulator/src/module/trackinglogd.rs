@@ -94,7 +94,7 @@ pub(crate) fn is_good_line(line: &[u8]) -> bool {
         return false;
     };
     let id_is_good = all(id, alphanumeric) && id.get(2) == Some(&b'x');
-    // After the address there may be one more field, parted by a tab or, within the same field, by a comma.
+    // After the address there may be one more field, separated by a tab or, within the same field, by a comma.
     let comma = address.iter().position(|byte| *byte == b',');
     let (bare, more) = address.split_at(comma.unwrap_or(address.len()));
     let last_is_good = match rest {

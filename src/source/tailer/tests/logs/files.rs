@@ -13,7 +13,7 @@ fn copy_and_truncate_loses_nothing_that_was_read() {
     host.write("x.log", errors(2));
     host.poll();
     assert_eq!((host.errors(), host.skipped()), (7, 0));
-    // It grows beyond where it was before anybody looks.
+    // It grows beyond where it was before the next look.
     fs::write(host.path("x.log"), errors(20)).unwrap();
     host.poll();
     assert_eq!((host.errors(), host.skipped()), (27, 0));

@@ -1,4 +1,4 @@
-//! What is told after a restart, and what the stored state goes on with.
+//! What is reported after a restart, and what the stored state goes on with.
 
 use super::*;
 
