@@ -87,7 +87,7 @@ class Host:
         return texts
 
     def seen(self):
-        """Processes, and lines where somebody else counts them, as ours and the others see them."""
+        """Processes, and lines where another exporter counts them, as ours and the others see them."""
         texts = self.scrape()
         ours, lines = texts[self.ours.name], texts.get("mtail", "")
         missing = [name for name in EVIDENCE if not re.search(rf"^{name}[{{ ]", ours, re.M)]

@@ -27,7 +27,7 @@ CONNECTIONS_TARGET = 1.1
 ROUNDS = 9
 # Scrapes within five milliseconds share one look at the host.
 NEXT_LOOK = 0.01
-# Who runs Campaign and the exporter, and who else the exporter may be.
+# The user of Campaign and the exporter, and another user for the exporter.
 CAMPAIGN, STRANGER = 65534, 65533
 WEB_PORTS = [8080, 8005]
 
@@ -56,7 +56,7 @@ class Ours:
         sys.exit(f"{self.exporter.name} does not see the fault: {pattern}")
 
     def cost(self, scrapes):
-        """Milliseconds of CPU a scrape: of some rounds the one in the middle."""
+        """Milliseconds of CPU a scrape: the median of some rounds."""
         rounds = []
         for _ in range(ROUNDS + 1):
             began = self.exporter.cpu()
@@ -139,7 +139,7 @@ def run(folder, arguments):
         return costs(owned + "1$")
 
     def show(what, before, found, target):
-        """Against the healthy host just before, lest another program on this machine decide."""
+        """Against the healthy host just before, so that other programs on this machine matter less."""
         verdict(f"{what}: {', '.join(f'{cost:.2f}' for cost in found)}; against healthy", found[0] / before[0], target)
 
     before = healthy()

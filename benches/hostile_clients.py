@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A scrape a second beside clients that mean no good: the Campaign exporter, then prometheus-node-exporter, in one run.
+"""A scrape a second beside hostile clients: the Campaign exporter, then prometheus-node-exporter, in one run.
 
 In a network namespace of its own: 10,000 connections that send nothing, 1,000 that send half a request, and 200 that read
 their answer at one byte a second. One that is cut off comes again at once. A scraper opens a connection each second, as
@@ -29,7 +29,7 @@ WHOLE = b"GET /metrics HTTP/1.1\r\nHost: campaign\r\n\r\n"
 
 
 def in_namespace():
-    """Starts this program again where nobody else listens."""
+    """Starts this program again where no other program listens."""
     if os.environ.get("CAMPAIGN_BENCH") != "1":
         os.environ["CAMPAIGN_BENCH"] = "1"
         command = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, *sys.argv]
@@ -81,7 +81,7 @@ class Crowd:
                             os.write(told, b"x")
                         if kind == "slow":
                             slow.add(client)
-                        # Who reads slowly is not told of each byte; a reset shows when it reads.
+                        # A slow reader is not woken for each byte; a reset shows when it reads.
                         selector.modify(client, 0 if kind == "slow" else selectors.EVENT_READ, kind)
                     elif not client.recv(4096):
                         again(client, kind)

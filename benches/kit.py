@@ -36,7 +36,7 @@ GROUPS = r"""process_names:
 
 
 def in_namespaces(network=False):
-    """Starts the program again where no process of others comes and goes, and, with `network`, where nobody else listens.
+    """Starts the program again where no other process comes and goes, and, with `network`, where no other program listens.
     Both need root."""
     if os.environ.get("CAMPAIGN_BENCH") != "1":
         os.environ["CAMPAIGN_BENCH"] = "1"

@@ -118,7 +118,7 @@ class Log:
             os.close(self.file)
             self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             self.size = 0
-        # A first line of its own: files with the same beginning are no case of the product.
+        # A first line of its own: the product writes no two files with the same beginning.
         stamp = f"2021-05-31T09:00:00.000Z\t1\t1\t1\tinfo\tlog\t{self.path.name} {time.monotonic_ns()}\n".encode()
         os.write(self.file, stamp + block)
         self.size += len(stamp) + len(block)

@@ -2,7 +2,7 @@
 """What an evaluation of the alert rules costs Prometheus, in milliseconds a host, by group.
 
 One scrape of a simulated host is played as that of many hosts: hours of it are written to a real Prometheus, then it evaluates
-the rules while samples go on coming. Told are the medians of `evaluationTime`, as its API gives them for each rule.
+the rules while samples go on coming. It prints the medians of `evaluationTime`, as its API gives them for each rule.
 
     benches/rules.py [--exporter PATH] [--simulator PATH] [--hosts 1,20,100] [--processes 110] [--evaluations 12] [--rules FILE]
 """
@@ -84,7 +84,7 @@ class Played:
 
 
 def one_scrape(folder, arguments):
-    """What the exporter tells of a host with all there is."""
+    """What the exporter exports of a host with all there is."""
     host = SimulatedHost(arguments.simulator, folder / "nl6", arguments.processes)
     life = Life(host.home, folder, grows=False)
     port = free_port()
@@ -104,7 +104,7 @@ def evaluated(folder, arguments, text, hosts):
     """By group the seconds of each of its evaluations, and by rule."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    # A group's own interval is told, and not waited for.
+    # A group's own interval is printed, and not waited for.
     written = arguments.rules.read_text()
     own = dict(re.findall(r"^- name: (\w+)\n  interval: (\w+)$", written, re.M))
     rule_file = folder / "rules.yml"
@@ -128,7 +128,7 @@ def evaluated(folder, arguments, text, hosts):
         now = int(time.time()) // STEP * STEP
         played.write(url, [at * 1000 for at in range(now - HISTORY, now + 1, STEP)])
         groups, rules, seen = collections.defaultdict(list), collections.defaultdict(list), {}
-        # The first evaluations read what nothing has read yet.
+        # The first evaluations read what is not cached yet.
         begin = time.time() + 2 * INTERVAL
         while len(groups["campaign_logs"]) < arguments.evaluations:
             if time.time() - now >= STEP:

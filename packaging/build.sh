@@ -18,7 +18,7 @@ maintainer=$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' Cargo.toml)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
 export SOURCE_DATE_EPOCH
 
-# The tools, each of one version. zig is the linker that knows the old glibc.
+# The tools, each of one version. zig links against the old glibc.
 tools=$PWD/$package/tools
 export PATH=$tools/bin:$PATH PYTHONPATH=$tools/python
 tool() {

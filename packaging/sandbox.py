@@ -122,7 +122,7 @@ def confine(user, settings, code):
     os.umask(int(settings["UMask"][0], 8))
     os.nice(int(settings["Nice"][0]))
     for capability in range(64):
-        # The kernel knows fewer than that.
+        # The kernel has fewer than that.
         LIBC.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability))
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
