@@ -1,5 +1,5 @@
 //! Evidence into checks: the checks that the documentation asks an operator to make, each a pure function of what is known at
-//! one moment. There are three answers: it passes, it fails, and none where that can't be told.
+//! one moment. There are three answers: it passes, it fails, and none where that is unknown.
 //!
 //! Conditions over time ("for five minutes", "too many restarts") are left to the alert rules. The collector that has
 //! the evidence calls the check (`Samples::judge`).
@@ -69,7 +69,7 @@ pub fn port(bound: Option<bool>, owned: Option<bool>) -> Option<bool> {
     if bound? { owned } else { Some(false) }
 }
 
-/// Work waits => a child lives. Of a module that is down this says nothing.
+/// Work waits => a child runs. None for a module that is down.
 #[must_use]
 pub fn children(up: Option<bool>, waiting: Option<u64>, living: Option<u64>) -> Option<bool> {
     match (up?, waiting, living) {
@@ -79,8 +79,8 @@ pub fn children(up: Option<bool>, waiting: Option<u64>, living: Option<u64>) -> 
     }
 }
 
-/// While the module runs, there is a segment of Campaign's user (`owned`), or one that its processes use; how many are used
-/// can't always be told, and none of the first may be all that can.
+/// While the module runs, there is a segment of Campaign's user (`owned`), or one that its processes use; how many are
+/// used is not always known.
 #[must_use]
 pub fn shared_memory(up: Option<bool>, owned: u64, used: Option<u64>) -> Option<bool> {
     match (up?, owned, used) {

@@ -281,7 +281,7 @@ impl Samples {
         self.remarks.push(remark);
     }
 
-    /// Adds what the check called `check` says of a module; none: it can't be told, and the check is absent.
+    /// Adds what the check called `check` says of a module; none: it is unknown, and the check is absent.
     pub fn judge(&mut self, check: &'static str, module: &str, instance: &str, verdict: Option<bool>) {
         if let Some(passes) = verdict {
             let (module, instance) = (module.to_owned(), instance.to_owned());

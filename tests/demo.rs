@@ -16,7 +16,7 @@ use support::receiver::{Notified, Receiver};
 use support::simulator::Simulator;
 use support::stack::{Alertmanager, Exporter, Pace, Prometheus, impatient_rules};
 
-/// The module that is killed, and the alert that tells of it.
+/// The module that is killed, and its alert.
 const VICTIM: &str = "mta@prod";
 const ALERT: &str = "CampaignMtaDown";
 

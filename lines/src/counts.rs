@@ -27,7 +27,7 @@ pub const MAX_NAMES: usize = 20_000;
 /// What stands for all names beyond the bounds.
 pub const OTHER: &str = "other";
 
-/// The general fault of a SOAP call: that it speaks of a session says little by itself.
+/// The general fault of a SOAP call: that it mentions a session means little by itself.
 const SOAP_FAULT: &str = "SOP-330011";
 
 /// Two messages of one process that are no further apart than this, in milliseconds, are of one fault.
@@ -57,8 +57,8 @@ pub struct Counts {
     pub last_error: Option<i64>,
     /// The runs of the module.
     pub runs: Runs,
-    /// The process and time of a message that will be counted as a session's trouble unless it is told next that a login
-    /// was refused.
+    /// The process and time of a message that will be counted as a session's trouble unless the next message says that
+    /// a login was refused.
     pub held: Option<(u64, i64)>,
     /// The process and time of the last login that was refused.
     pub refused: Option<(u64, i64)>,
@@ -154,7 +154,7 @@ impl Counter {
     }
 
     /// Draws conclusions from the silence of the log at the time `now`, in milliseconds since 1970-01-01 UTC; `lives`,
-    /// where the log tells of runs that end, says whether a module's process has an id. Whether anything is different.
+    /// where the log has runs that end, says whether a module's process has an id. Whether anything is different.
     pub fn settle(&mut self, now: i64, lives: Option<impl Fn(u64) -> bool>) -> bool {
         let over = self.counts.held.take_if(|(_, time)| now - *time > SAME_FAULT).is_some();
         self.counts.problems[Problem::XtkSession as usize] += u64::from(over);

@@ -58,7 +58,7 @@ impl<'a> Level<'a> {
 /// Trouble that the documentation describes by the text of its message: the label `problem`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// An error that speaks of `xtk:session`: console and web connections do not work.
+    /// An error that mentions `xtk:session`: console and web connections do not work.
     XtkSession,
     /// `errno=18`, or "Unable to rename file" with "Invalid cross-device link": TMPDIR is on another device than var.
     CrossDeviceLink,

@@ -18,9 +18,9 @@ use crate::source::processes::{Group, ProcessState, ProcessTable};
 pub struct Member {
     /// Its life cycle; none for a command that the documentation does not describe.
     pub kind: Option<Kind>,
-    /// Whether the configuration starts it; none where that can't be told, or does not depend on the configuration.
+    /// Whether the configuration starts it; none where that is unknown, or does not depend on the configuration.
     pub expected: Option<bool>,
-    /// Whether a live process of it exists; none where that can't be told.
+    /// Whether a live process of it exists; none where that is unknown.
     pub up: Option<bool>,
     /// The place of its group in [`ProcessTable::groups`]; none when no process of it was ever seen.
     group: Option<usize>,

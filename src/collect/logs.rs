@@ -205,7 +205,7 @@ impl<'a> LogLabels<'a> {
     }
 }
 
-/// Whether a module starts when needed and ends by itself: then its log tells of runs.
+/// Whether a module starts when needed and ends by itself: then its log has runs.
 fn is_utility(name: &str) -> bool {
     module(name).is_some_and(|module| module.kind == Kind::Utility)
 }

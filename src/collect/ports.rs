@@ -67,7 +67,7 @@ pub struct Ports {
     overrides: PortOverrides,
     /// The ports of which the module holds this socket by this descriptor.
     owned: Mutex<BTreeMap<PortKey, (u64, Descriptor)>>,
-    /// Where processes are, and when that was asked.
+    /// Where processes are, and when that was looked up.
     networks: Mutex<BTreeMap<u32, (Network, Instant)>>,
     round: AtomicU64,
     search: Background<OwnerSearch, Vec<SocketOwner>>,
@@ -186,7 +186,7 @@ impl Ports {
         configured.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(port.number)
     }
 
-    /// The network namespaces in which each port is looked for; none where that can't be told.
+    /// The network namespaces in which each port is looked for; none where that is unknown.
     fn networks(
         &self,
         wanted: &[Wanted],

@@ -295,7 +295,7 @@ mod tests {
     pub(crate) struct Page(Arc<Mutex<Vec<u8>>>);
 
     impl Page {
-        /// The text since this was last asked.
+        /// The text since the last call.
         pub(crate) fn take(&self) -> String {
             String::from_utf8(std::mem::take(&mut *locked(&self.0))).unwrap()
         }

@@ -328,7 +328,7 @@ impl Settings {
 /// What the configuration says of one module, with the documented defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleSettings<'a> {
-    /// Whether the watchdog starts it; none where that can't be told.
+    /// Whether the watchdog starts it; none where that is unknown.
     pub auto_start: Option<bool>,
     /// Arguments added to its command line.
     pub args: &'a str,

@@ -176,7 +176,7 @@ impl NamePattern {
 }
 
 /// Whether a file has one of the two names that a core file has where the pattern is the kernel's own: `core`, or
-/// `core.` and a number, which is what the product's documentation speaks of.
+/// `core.` and a number, which are the names in the product's documentation.
 #[must_use]
 pub fn is_plain_core(name: &[u8]) -> bool {
     name.strip_prefix(b"core").is_some_and(|rest| match rest.strip_prefix(b".") {

@@ -58,7 +58,7 @@ pub struct Redirection {
     pub sha1: Option<String>,
     /// `instance`: the Campaign instance that answered.
     pub instance: Option<String>,
-    /// `host`: the host name that was asked.
+    /// `host`: the host name of the request.
     pub host: Option<String>,
     /// `localHost`: what the server calls itself.
     pub local_host: Option<String>,
@@ -71,7 +71,7 @@ pub struct MessageCenter {
     pub ok: bool,
     /// The server says that the queue is full.
     pub full: bool,
-    /// Pending events and how many the queue may hold, where the answer tells.
+    /// Pending events and how many the queue may hold, where the answer has them.
     pub queue: Option<(u64, u64)>,
     /// What the server said, for the log: its first lines, bounded.
     pub said: String,
@@ -282,7 +282,7 @@ impl Found {
 /// given: such a value is no number, and no problem either.
 ///
 /// # Errors
-/// When the document can't be read at all.
+/// When the document can't be read.
 pub fn indicators(body: &[u8], charset: Option<&str>) -> Result<Indicators, ReplyError> {
     let text = decode(body, charset);
     let content = from_first_tag(&text);

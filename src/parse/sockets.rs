@@ -103,8 +103,8 @@ impl<'w> Table<'w> {
         &self.listeners
     }
 
-    /// Whether a row was there that, as Linux orders the table, only comes when all listeners have been told. Never for
-    /// UDP, which has no such order.
+    /// Whether a row was there that, as Linux orders the table, only comes after all listeners. Never for UDP, which
+    /// has no such order.
     #[must_use]
     pub fn is_past_listeners(&self) -> bool {
         self.is_past_listeners

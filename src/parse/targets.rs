@@ -59,7 +59,7 @@ pub struct Target {
     pub base: Base,
     /// Whether it is this host, so that its probes count for this host's checks.
     pub this_host: bool,
-    /// What is asked there, without duplicates.
+    /// What is probed there, without duplicates.
     pub probes: Vec<ProbeSettings>,
     /// The header `Host`, and the name that a certificate must be for, where not the url's host.
     pub host_header: Option<Authority>,
@@ -431,7 +431,7 @@ fn trust(entry: &TargetSection, base: &Base) -> Result<Trust, LineError> {
             Err(LineError::at(at, "a setting for certificates where the url is http", "use https, or leave it out"))
         }
         (Some(at), Some(_), Some(_)) => {
-            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other trusts anybody"))
+            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other accepts any certificate"))
         }
         (_, Some(file), None) => Ok(Trust::File(absolute(file, "ca_file")?)),
         (_, None, Some(_)) => Ok(Trust::Anybody),

@@ -6,7 +6,7 @@
 //! The page *The server configuration file*: `$(NAME)` stands for a value, as in
 //! `$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/`. Everything else stands for itself, a `$` without `(` included.
 
-/// Why a path can't be told.
+/// Why a path is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariableError {
     /// A variable whose value is unknown.

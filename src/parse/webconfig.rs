@@ -59,7 +59,7 @@ pub struct TlsSettings {
     pub key: Pem,
     /// The authorities of clients' certificates; none: those that the system trusts.
     pub client_ca: Option<Pem>,
-    /// What is asked of clients.
+    /// What is required of clients.
     pub client_auth: ClientAuth,
     /// The subject alternative names of which a client's certificate must have one.
     pub allowed_sans: Option<Vec<String>>,
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Pem {
     }
 }
 
-/// What is asked of clients: the names are those of Go's `crypto/tls`.
+/// What is required of clients: the names are those of Go's `crypto/tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {
     /// Nothing.
@@ -373,7 +373,7 @@ fn tls(
         ));
     }
     if section.client_allowed_sans.is_some() && client_auth == ClientAuth::None {
-        warnings.push("client_allowed_sans means nothing without a client_auth_type: nobody is asked".to_owned());
+        warnings.push("client_allowed_sans has no effect without a client_auth_type: no certificate is requested".to_owned());
     }
     let versions = versions(section.min_version.as_ref(), section.max_version.as_ref(), warnings)?;
     let suites = suites(&section.cipher_suites.unwrap_or_default(), versions, http2, warnings)?;

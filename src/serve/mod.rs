@@ -204,7 +204,7 @@ fn metrics(result: Result<Vec<u8>, ScrapeError>) -> Response {
     }
 }
 
-/// The language that `lang=` asks for, else the one that `Accept-Language` (RFC 9110, 12.5.4) likes best.
+/// The language that `lang=` asks for, else the one that `Accept-Language` (RFC 9110, 12.5.4) prefers.
 fn language(request: &Request) -> Lang {
     let asked = |lang: &Lang| request.query.iter().any(|(name, value)| name == "lang" && value == lang.tag());
     let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers with what it was asked, when told to.
+    /// Answers with the request, when the test lets it.
     #[derive(Default)]
     struct Echo {
         ready: AtomicBool,

@@ -90,7 +90,7 @@ pub struct SharedMemory {
     pub bytes: u64,
     /// How many of them no process is attached to.
     pub unattached: u64,
-    /// How many its processes use, whoever owns them; none where that can't be told.
+    /// How many its processes use, whoever owns them; none where that is unknown.
     pub used: Option<u64>,
 }
 
@@ -121,7 +121,7 @@ impl SharedMemory {
     }
 }
 
-/// Why the shared memory can't be told.
+/// Why the shared memory is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum SharedMemoryError {
     /// The table can't be read.
@@ -288,7 +288,7 @@ struct CoreSearch {
 }
 
 impl CoreSearch {
-    /// Looks through the installation for plain core files, and for those that `named` tells to be the program's.
+    /// Looks through the installation for plain core files, and for those that are the program's by `named`.
     fn below(&mut self, path: &Path, folder: &OwnedFd, named: Option<&NamePattern>, depth: usize) {
         let mut folders = Vec::new();
         let listed = files::for_each(folder, &mut |name, told| {
@@ -354,7 +354,7 @@ impl CoreSearch {
         }
     }
 
-    /// Counts one file, if it is the right user's where that is asked.
+    /// Counts one file, if it is the right user's, where that matters.
     fn file(&mut self, path: &Path, folder: &OwnedFd, name: &CStr, must_be_users: bool) {
         let stat: Stat = match files::stat_in(folder, name) {
             Ok(stat) => stat,

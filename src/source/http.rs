@@ -52,7 +52,7 @@ const MAX_CA_BYTES: u64 = 4 * 1024 * 1024;
 /// The most bytes of a session token.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
-/// A target that can't be asked as it is configured.
+/// A target that can't be probed as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The CA file can't be used.
@@ -229,7 +229,7 @@ const BLOCKING_CALLS: usize = 8;
 /// What all endpoints share.
 #[derive(Debug)]
 pub struct Client {
-    /// The certificates that the system trusts, read when the first target asks for them.
+    /// The certificates that the system trusts, read when the first target needs them.
     roots: OnceLock<Arc<RootCertStore>>,
     blocking: Arc<Pool>,
     /// Reads what came back: it may be hostile, and HTTP is answered meanwhile.

@@ -32,7 +32,7 @@ pub struct DropDirectory {
 pub struct DropFile {
     /// Its name without the directory.
     pub name: OsString,
-    /// When it was last written; none when not even that can be told.
+    /// When it was last written; none when not even that is known.
     pub modified: Option<SystemTime>,
     /// Its content.
     pub content: io::Result<Vec<u8>>,
@@ -51,7 +51,7 @@ pub struct DropError {
 /// Reads every `*.xml` file of `directory`, until `deadline`. Blocks.
 ///
 /// # Errors
-/// When the directory can't be read; a file that can't be read is told in its place.
+/// When the directory can't be read; a file that can't be read is reported in its place.
 pub fn read(directory: &Path, deadline: Instant) -> Result<DropDirectory, DropError> {
     let fault = |source| DropError { path: directory.to_owned(), source };
     let mut names = Vec::new();

@@ -22,10 +22,11 @@
 //! An instance whose file never could be read is left out: nothing is known of it.
 //!
 //! # What is no instance
-//! A file whose name is that of another one with a backup mark (`config-prod.bak.xml`: `parse::copies`) while no process of
-//! such an instance was seen, and none of its logs was written within [`FRESH`]. It is looked at again each time; what was
-//! an instance once stays one. A file that is newer than the running watchdog, of an instance with neither process nor log,
-//! was laid down and not loaded: nothing is expected of it until the watchdog starts anew or something of it runs.
+//! A file whose name is that of another one with a backup mark (`config-prod.bak.xml`: `parse::copies`) while no
+//! process of such an instance was seen, and none of its logs was written within [`FRESH`]. It is looked at again each
+//! time; what was an instance once stays one. A file that is newer than the running watchdog, of an instance with
+//! neither process nor log, was written and not loaded: nothing is expected of it until the watchdog starts anew or
+//! something of it runs.
 
 mod file;
 mod files;
@@ -57,7 +58,7 @@ pub use file::MAX_FILE_BYTES;
 use files::Files;
 use search::Search;
 
-/// How recently a log of an instance was written that lives: longer than a weekend, shorter than a copy is kept.
+/// How recently a log was written of an instance that is in use: longer than a weekend, shorter than a copy is kept.
 const FRESH: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The most instances that are followed; a host has a handful.
@@ -101,7 +102,7 @@ pub struct Installation {
     pub left_out: usize,
     /// Files of `conf` that are taken for backup copies, each with the file that it is a copy of. Nothing is read of them.
     pub copies: BTreeMap<String, String>,
-    /// Instances whose file is newer than the watchdog, which has not read it: whether they have to run can't be told.
+    /// Instances whose file is newer than the watchdog, which has not read it: whether they have to run is unknown.
     pub not_loaded: BTreeSet<String>,
     /// The names of the instances whose labels are not their names.
     pub names: BTreeMap<String, Vec<u8>>,
@@ -143,7 +144,7 @@ pub struct Trouble {
 }
 
 impl Installation {
-    /// The folder that has a folder for each instance; where it is without a variable, while nothing else is known.
+    /// The folder that has a folder for each instance; its default place, while nothing else is known.
     #[must_use]
     pub fn var_folder(&self) -> Option<PathBuf> {
         self.var.clone().or_else(|| Some(self.home.as_ref()?.join("var")))
@@ -164,10 +165,10 @@ impl Installation {
     /// For each instance and resident module, in this order, whether the configuration starts it; none where no file
     /// says so and the default is not documented, or the file is not loaded yet.
     ///
-    /// A shared module lives in the instance `default` alone, but for those that an instance's own file may start too; a
-    /// module with a process for each instance in all others.
-    /// Modules with a row in the specification are always judged, the other residents where a file mentions them. The
-    /// watchdog is not configured: it is expected when any other module is.
+    /// A shared module runs in the instance `default` alone, but for those that an instance's own file may start too; a
+    /// module with a process for each instance in all others. Modules with a row in the specification are always
+    /// judged, the other residents where a file mentions them. The watchdog is not configured: it is expected when any
+    /// other module is.
     #[must_use]
     pub fn expected(&self) -> BTreeMap<(&str, &'static str), Option<bool>> {
         let mut expected = BTreeMap::new();
@@ -273,8 +274,8 @@ impl InstallationSource {
         changed
     }
 
-    /// Starts the thread that polls: at once, when it is asked, and now and then. Does not wait for a first look that
-    /// takes longer than two seconds: a disk that does not answer must not keep the exporter from reporting it.
+    /// Starts the thread that polls: at once, on request, and at intervals. Does not wait for a first look that takes
+    /// longer than two seconds: a disk that does not answer must not keep the exporter from reporting it.
     ///
     /// # Errors
     /// When the system has no room for another thread.
@@ -303,7 +304,7 @@ impl InstallationSource {
         Ok(Follower { asks, last_look })
     }
 
-    /// How long the thread that polls waits to be asked.
+    /// How long the thread that polls waits for a request.
     fn pause(&self) -> Duration {
         match locked(&self.files).must_be_confirmed() {
             true => SOON,

@@ -93,7 +93,8 @@ impl OwnSource {
         folder.unwrap_or_else(|_| "/proc/self".into())
     }
 
-    /// When the host started, since 1970-01-01 UTC; none where `/proc/stat` does not say so. Read seldom, for it is long.
+    /// When the host started, since 1970-01-01 UTC; none where `/proc/stat` does not say so. Read rarely, because it is
+    /// long.
     #[must_use]
     pub fn boot(&self) -> Option<Duration> {
         let mut boot = locked(&self.boot);

@@ -397,7 +397,7 @@ impl Storage {
         read().map_err(|source| self.failed(STATE, source))
     }
 
-    /// An error about a file of ours; one of another user's is told as such.
+    /// An error about a file of ours; one of another user's is reported as such.
     fn failed(&self, ending: &str, source: io::Error) -> StorageError {
         let path = self.path(ending);
         let owner = rustix::fs::lstat(&path).ok().map(|stat| stat.st_uid);

@@ -52,7 +52,7 @@ pub enum ProbesError {
     /// The configuration file is wrong.
     #[error(transparent)]
     Targets(#[from] ConfigFileError),
-    /// A target can't be asked.
+    /// A target can't be probed.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// The system does not have the threads.
@@ -106,7 +106,7 @@ pub struct ProbeRun {
     pub status: Option<u16>,
     /// Why it failed; none when all is well.
     pub failure: Option<Reason>,
-    /// What was understood; also there when the answer tells of an error that has values.
+    /// What was understood; also there when the answer reports an error with values.
     pub reply: Option<Reply>,
 }
 
@@ -188,8 +188,8 @@ pub fn load(path: &Path) -> Result<Vec<Target>, ProbesError> {
     Ok(targets::read(&bytes, path)?)
 }
 
-/// `--config.check`: reads the configuration file and every file that it names, sends no request, and tells the number of
-/// targets.
+/// `--config.check`: reads the configuration file and every file that it names, sends no request, and returns the
+/// number of targets.
 ///
 /// # Errors
 /// The first thing that would keep a probe from being made.
@@ -205,7 +205,7 @@ pub fn check(path: &Path) -> Result<usize, ProbesError> {
     Ok(targets.len())
 }
 
-/// What is to be asked on this host when nothing is configured: the redirection server, at the port of the module that
+/// What is to be probed on this host when nothing is configured: the redirection server, at the port of the module that
 /// serves it, while the configuration starts that module here; and the status page of each pipelined that the
 /// configuration starts, or that `runs` here.
 #[must_use]
@@ -248,7 +248,7 @@ impl Probes {
     /// The probes of a configuration file's targets.
     ///
     /// # Errors
-    /// When a target can't be asked as it is configured. A session token that can't be read is no error yet: each
+    /// When a target can't be probed as it is configured. A session token that can't be read is no error yet: each
     /// probe reads it anew.
     pub fn configured(targets: Vec<Target>) -> Result<Probes, ProbesError> {
         let entries = Mutex::new(entries_of(targets)?);
@@ -342,8 +342,8 @@ impl Probes {
         self.entries().iter().filter_map(|entry| entry.view()).collect()
     }
 
-    /// What one probe tells now: it is made, unless it was made so shortly before that it may not be made again yet.
-    /// When that takes longer than `within`, it has timed out for the caller; its result counts when it comes.
+    /// The present result of one probe: it is made, unless it was made so shortly before that it may not be made again
+    /// yet. When that takes longer than `within`, it has timed out for the caller; its result counts when it comes.
     ///
     /// # Errors
     /// When it is not configured.
@@ -510,7 +510,7 @@ impl ScheduledProbe {
         }
     }
 
-    /// What came back, and what is wrong with it; a Message Center that tells of an error has both.
+    /// What came back, and what is wrong with it; a Message Center that reports an error has both.
     async fn ask(&self) -> (Option<Reply>, Option<RequestFailure>) {
         let token = match self.token().await {
             Ok(token) => token,

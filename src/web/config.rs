@@ -82,7 +82,7 @@ impl Latest {
 /// Files, as they were before they were read; none: not there.
 type Stamps = Vec<(PathBuf, Option<ReadStamp>)>;
 
-/// The configuration is broken, which the log has told.
+/// The configuration is broken; that has been logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
@@ -117,7 +117,7 @@ impl ConfigFile {
         Ok(ConfigFile { path: path.to_owned(), latest, passwords: Passwords::start()?, bucket: Mutex::default() })
     }
 
-    /// Reads the file and all that it names, once; tells what is in force only in part.
+    /// Reads the file and all that it names, once; returns what is in force only in part.
     ///
     /// # Errors
     /// When anything about it is wrong.
@@ -136,7 +136,7 @@ impl ConfigFile {
         if !latest.holds() {
             let (was_broken, looks_the_same) = (latest.active.is_none(), latest.looks_the_same());
             let (files, active) = read(&self.path);
-            // What was written a moment ago is read at every request. That is told once.
+            // What was written a moment ago is read at every request. That is logged once.
             let is_told = looks_the_same && active.is_err() == was_broken;
             let active = if is_told { active.ok().map(Arc::new) } else { self.tell(active, was_broken) };
             *latest = Latest { files, active };

@@ -73,7 +73,7 @@ async fn speaking(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
 async fn serve(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
     let acceptor = match server.config.as_ref().map(ConfigFile::current).transpose() {
         Ok(active) => active.and_then(|active| active.tls()),
-        // Without TLS each request is told that there is an error; with it the connection is closed without an answer.
+        // Without TLS each request is answered with an error; with it the connection is closed without an answer.
         Err(_) => None,
     };
     if acceptor.is_none() && server.is_secured {
@@ -164,7 +164,7 @@ where
         });
         answer
     });
-    // The times are kept by `Socket`, which tells an idle connection from a slow request.
+    // The times are kept by `Socket`, which distinguishes an idle connection from a slow request.
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(server.limits.head_bytes)

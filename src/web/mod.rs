@@ -35,7 +35,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The one function that answers every request.
 ///
-/// A panic in it is answered with 500, and the server lives on.
+/// A panic in it is answered with 500, and the server goes on.
 pub type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// A request, as far as an answer may depend on it.

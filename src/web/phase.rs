@@ -76,7 +76,7 @@ impl Phase {
         }
     }
 
-    /// The connection carries several exchanges at a time (HTTP/2): each tells by itself when its answer was taken.
+    /// The connection carries several exchanges at a time (HTTP/2): each reports by itself when its answer was taken.
     pub(super) fn multiplex(&self) {
         self.is_multiplexed.store(true, Ordering::Relaxed);
     }

@@ -71,7 +71,7 @@ impl Slots {
         Arc::new(Self { most: most.max(1), most_unread, taken: Mutex::default(), freed: Arc::default() })
     }
 
-    /// What a new connection tells when it may be cut off.
+    /// The phase of a new connection, which reports when it may be cut off.
     pub(super) fn phase(&self) -> Arc<Phase> {
         Arc::new(Phase::new(Arc::clone(&self.freed)))
     }
@@ -93,7 +93,7 @@ impl Slots {
         }
     }
 
-    /// When the oldest connection that has never asked anything was opened.
+    /// When the oldest connection that has never sent a request was opened.
     pub(super) fn first_silent(&self) -> Option<Instant> {
         self.taken().phases.values().find(|phase| phase.has_never_asked()).map(|phase| phase.opened())
     }

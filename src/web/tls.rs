@@ -121,7 +121,7 @@ fn key(settings: &TlsSettings) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| TlsError::NoKey(name))
 }
 
-/// A verifier, unless nothing is asked of clients, and what is to be warned of.
+/// A verifier, unless no certificate is requested, and a warning.
 type Asked = (Option<Arc<dyn ClientCertVerifier>>, Option<String>);
 
 fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Asked, TlsError> {

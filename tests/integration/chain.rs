@@ -64,7 +64,7 @@ impl Operator {
     }
 }
 
-/// Dead modules, each with the alert that tells of it.
+/// Dead modules, each with its alert.
 const VICTIMS: [(&str, &str, &str); 3] = [
     ("mta", "mta@prod", "CampaignMtaDown"),
     ("syslogd", "syslogd@default", "CampaignSyslogdDown"),

@@ -85,7 +85,7 @@ fn steady(text: &str, target: &str) -> String {
 }
 
 /// The golden text. It has every metric of the catalog, as a test holds: a new metric needs something on the fixture
-/// host (`tests/fixtures/host`) that it speaks of, and `make golden`.
+/// host (`tests/fixtures/host`) that it shows, and `make golden`.
 const GOLDEN: &str = "tests/fixtures/host/metrics.txt";
 
 /// The metrics that have no series in `text`.

@@ -70,7 +70,7 @@ fn short_rules() -> String {
         .replace("} - 3600)", &format!("}} - {})", seconds(3600.0)))
 }
 
-/// The kit, told where the mail server is, with no receiver but mail, and short times.
+/// The kit with the address of the mail server, with no receiver but mail, and short times.
 fn short_kit(mailbox: &Mailbox) -> String {
     let kit = configuration();
     let (before, rest) = kit.split_once("    slack_configs:").expect("the kit has a receiver for Slack");

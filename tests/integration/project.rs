@@ -39,7 +39,7 @@ fn the_changelog_names_every_new_metric() {
 fn every_theme_has_an_alert_that_a_fault_of_the_simulated_host_sets_off() {
     let chains =
         ["chain", "log_chain", "fault_chain"].map(|name| read(&format!("tests/integration/{name}.rs"))).concat();
-    // The simulated host is one, and lives for minutes: promtool plays what a fleet does, and what takes longer.
+    // The simulated host is one, and runs for minutes: promtool plays what a fleet does, and what takes longer.
     let is_of_a_host = |group: &str| !["campaign_exporter", "campaign_fleet", "campaign_log_files"].contains(&group);
     for theme in THEMES.iter().filter(|theme| is_of_a_host(theme.group)) {
         let played = theme.alerts.iter().any(|alert| chains.contains(&format!("\"{}\"", alert.name)));

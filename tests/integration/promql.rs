@@ -1,4 +1,4 @@
-//! Holds PromQL to the catalog: reads out of an expression which metrics and labels it speaks of.
+//! Holds PromQL to the catalog: finds the metrics and labels that an expression uses.
 //!
 //! A scanner of words, strings and brackets, no parser: whether an expression is valid is for promtool to say.
 
@@ -22,7 +22,7 @@ const PROMETHEUS: [(&str, &[&str]); 4] = [
     ("ALERTS", &["alertgroup", "alertname", "alertstate", "campaign_instance", "module", "severity"]),
 ];
 
-/// What an expression speaks of.
+/// What an expression uses.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mentions {
     /// Every selector: the metric, and its matchers as label and value.
@@ -74,7 +74,7 @@ fn take_matchers(mut text: &str) -> (Vec<(String, String)>, &str) {
     }
 }
 
-/// What `expr` speaks of.
+/// What `expr` uses.
 pub(crate) fn mentions(expr: &str) -> Mentions {
     let mut found = Mentions::default();
     let mut text = expr;
@@ -130,8 +130,8 @@ fn recorded() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     THEMES.iter().flat_map(|theme| theme.records).map(|record| (record.name, record.labels))
 }
 
-/// Fails when `expr` speaks of a metric, label or check that is not documented, naming `owner`; else the labels that
-/// its result may have.
+/// Fails when `expr` uses a metric, label or check that is not documented, naming `owner`; else the labels that its
+/// result may have.
 pub(crate) fn assert_documented(owner: &str, expr: &str) -> BTreeSet<&'static str> {
     let documented: BTreeMap<_, _> =
         metrics().map(|metric| (metric.name, metric.labels)).chain(recorded()).chain(PROMETHEUS).collect();

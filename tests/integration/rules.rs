@@ -221,7 +221,7 @@ fn no_resident_module_can_be_down_in_silence() {
         let told = plain(alert.told, alert.labels, alert.name, &Options::default());
         for (_, matchers) in mentions(&told).selectors {
             let value = |label: &str| matchers.iter().find(|(name, _)| name == label).map(|(_, value)| value.clone());
-            // Without a module, it asks whether anything can be told of processes at all.
+            // Without a module, it asks whether anything is known of processes.
             let Some(judged) = value("module").filter(|_| value("check").as_deref() == Some(RUNNING.name)) else {
                 continue;
             };

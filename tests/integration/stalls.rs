@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How many exporters are tried at once: they wait more than they work.
 const AT_ONCE: usize = 8;
 
-/// A copy of the host that never changes, with everything in it that an exporter can be told to read.
+/// A copy of the host that never changes, with everything in it that an exporter can be configured to read.
 struct Host(tempfile::TempDir);
 
 impl Host {

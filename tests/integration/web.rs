@@ -190,7 +190,7 @@ fn metrics(length: usize) -> String {
     unreachable!()
 }
 
-/// Answers `/SIZE` with about as many bytes, and everything else with what was asked.
+/// Answers `/SIZE` with about as many bytes, and everything else with the request.
 fn sizes() -> Handler {
     answering(async |request: Request| match request.path[1..].parse() {
         Ok(size) => Response { body: metrics(size).into(), ..Response::text(200, "") },
@@ -378,7 +378,7 @@ fn in_a_server_full_of_requests_under_way_the_next_waits_for_a_place() {
     second.send("GET /second HTTP/1.1\r\nHost: h\r\n\r\n");
     gate.notify_one();
     assert_eq!(first.reply(false).text(), "/first\n");
-    // The first connection is still open, and asks nothing more.
+    // The first connection is still open, and idle.
     assert_eq!(arrivals.recv_timeout(PATIENCE).unwrap(), "/second");
     gate.notify_one();
     assert_eq!(second.reply(false).text(), "/second\n");
@@ -577,7 +577,7 @@ fn a_connection_may_be_idle_longer_than_a_request_may_take_but_not_for_ever() {
     assert!(kept > Duration::from_millis(500), "{kept:?}");
 }
 
-/// Ends only after the returned gate was opened; tells when it is asked.
+/// Ends only after the returned gate was opened; reports each request.
 fn held() -> (Handler, Arc<Notify>, mpsc::Receiver<()>) {
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);

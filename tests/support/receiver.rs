@@ -29,7 +29,7 @@ impl Notified {
     }
 }
 
-/// Listens on the loopback interface and keeps every alert it is told of.
+/// Listens on the loopback interface and keeps every alert that it gets.
 pub(crate) struct Receiver {
     port: u16,
     notified: Arc<Mutex<Vec<Notified>>>,
@@ -52,12 +52,12 @@ impl Receiver {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
-    /// Everything it was told so far.
+    /// Everything that it got so far.
     pub(crate) fn notified(&self) -> Vec<Notified> {
         self.notified.lock().expect("the notifications").clone()
     }
 
-    /// Forgets what it was told so far.
+    /// Forgets what it got so far.
     pub(crate) fn forget(&self) {
         self.notified.lock().expect("the notifications").clear();
     }

@@ -1,5 +1,5 @@
 //! An HTTP server between Prometheus and exporters: a target that keeps its address while its exporter restarts, is
-//! silent when it is told to, and may be one of many hosts that give the same metrics.
+//! silent when a test wants it, and may be one of many hosts that give the same metrics.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

@@ -97,7 +97,7 @@ impl Metrics {
     }
 }
 
-/// Alertmanager, which tells one receiver.
+/// Alertmanager, which notifies one receiver.
 pub(crate) struct Alertmanager {
     pub(crate) process: Running,
     pub(crate) address: String,

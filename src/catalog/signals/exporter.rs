@@ -69,7 +69,7 @@ pub enum DoubtReason {
     ProcessesHidden,
     /// The processes can't be listed.
     ProcessesUnlisted,
-    /// Whose some processes are can't be told, nor whether their modules run.
+    /// It is unknown whose some processes are, and whether their modules run.
     ProcessesUndecided,
     /// A collector failed.
     CollectorFailed,

@@ -48,7 +48,7 @@ define_metrics! {
         "1 when the collector's positions and counters (logs, tracking) were stored the last time, 0 when a restart would lose them. Absent when they are not to be stored.";
 }
 
-/// Modules that start when needed have no process to watch: their log tells how it went.
+/// Modules that start when needed have no process to watch: their log shows how it went.
 pub static LAST_RUN: CheckDef = CheckDef {
     name: "last_run",
     title: Text { en: "last run", pt_br: "última execução" },

@@ -1,6 +1,6 @@
 //! What the end points of the product answer: redirection, ping, the Message Center queue, the pipelined status.
 //!
-//! The end points, what they answer and how often they may be asked come from the page "Monitoring processes" of the
+//! The end points, what they answer and how often they may be probed come from the page "Monitoring processes" of the
 //! product documentation; the pipelined indicators from the page "Pipeline monitoring". `source::probes` sends the
 //! requests.
 
@@ -55,7 +55,7 @@ impl Probe {
         }
     }
 
-    /// How often it may be asked at most, as documented; where nothing is documented, as rarely as the pages.
+    /// How often it may be probed at most, as documented; where nothing is documented, as rarely as the pages.
     #[must_use]
     pub const fn shortest_interval(self) -> Duration {
         match self {
@@ -65,7 +65,7 @@ impl Probe {
         }
     }
 
-    /// How often it is asked unless the configuration says otherwise.
+    /// How often it is probed unless the configuration says otherwise.
     #[must_use]
     pub const fn usual_interval(self) -> Duration {
         match self {
@@ -94,9 +94,9 @@ pub enum Reason {
     Timeout,
     /// An HTTP status other than 200; redirects are not followed.
     Status,
-    /// An answer that is too large, not understood, or tells an error.
+    /// An answer that is too large, not understood, or reports an error.
     Body,
-    /// The session token could not be read; nothing was asked.
+    /// The session token could not be read; no request was sent.
     Token,
 }
 
@@ -158,7 +158,7 @@ pub enum Merge {
 pub enum Unit {
     /// The metric's own unit.
     Same,
-    /// Milliseconds before the answer; the metric tells the time itself.
+    /// Milliseconds before the answer; the metric has the time itself.
     MillisecondsAgo,
 }
 

@@ -168,7 +168,7 @@ pub struct ModuleReport {
     pub state: ModuleHealth,
     /// Whether the configuration starts it; none where that is not known, or the module is started when needed.
     pub expected: Option<bool>,
-    /// Whether it runs; none where that can't be told.
+    /// Whether it runs; none where that is unknown.
     pub up: Option<bool>,
     /// When its oldest process started.
     pub up_since: Option<f64>,

@@ -81,7 +81,7 @@ impl Files {
         self.unconfirmed
     }
 
-    /// What is to be reported since this was last asked.
+    /// What is to be reported since the last call.
     pub(super) fn notices(&mut self) -> Vec<Notice> {
         take(&mut self.notices)
     }

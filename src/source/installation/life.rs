@@ -60,7 +60,7 @@ impl Life {
     }
 }
 
-/// Whether a log below `folder` was written after `since`, or is there at all.
+/// Whether a log below `folder` was written after `since`, or exists, without one.
 fn writes(folder: &Path, since: Option<SystemTime>) -> bool {
     let Ok(entries) = folder.join(LOGS).read_dir() else { return false };
     let logs = entries.take(MAX_LOGS).flatten().filter(|entry| entry.file_name().as_bytes().ends_with(LOG_SUFFIX));

@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
-/// A directory, and nothing else, without waiting for anything.
+/// A directory only, without waiting.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// Options that open at once, even a FIFO without another end, and that never make a terminal the exporter's own.
@@ -80,7 +80,7 @@ pub(in crate::source) fn stat_in(parent: &OwnedFd, name: &CStr) -> Result<Stat, 
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// The kind of a file, asked for where the file system does not tell it with the name.
+/// The kind of a file, looked up where the file system does not give it with the name.
 pub(in crate::source) fn kind_in(parent: &OwnedFd, name: &CStr, told: FileType) -> Result<FileType, Errno> {
     match told {
         FileType::Unknown => Ok(FileType::from_raw_mode(stat_in(parent, name)?.st_mode)),

@@ -43,7 +43,7 @@ pub(super) struct Ended {
 /// Shares out what parents got from children that have ended: what exceeds the time that was known of them belongs to their
 /// group. Where children of several groups have ended at once it can't be told whose it is: it is left out.
 ///
-/// `gained` has what each parent got since it was last asked, and is emptied. Children that are not waited for yet stay in
+/// `gained` has what each parent got since the last call, and is emptied. Children that are not waited for yet stay in
 /// `ended`, once.
 pub(super) fn share_out(ended: &mut Vec<Ended>, gained: &mut BTreeMap<u32, CpuTicks>) -> Vec<(GroupId, CpuTicks)> {
     let mut shares = Vec::new();

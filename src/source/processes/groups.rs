@@ -243,7 +243,7 @@ pub(super) struct ProcessMoment<'a> {
     pub(super) waiting: Duration,
     pub(super) open_descriptors: Option<u64>,
     pub(super) descriptor_limit: Option<u64>,
-    /// Its arguments, when they speak of the log precision.
+    /// Its arguments, when they set the log precision.
     pub(super) precision: Option<&'a Arc<CommandLine>>,
 }
 

@@ -103,7 +103,7 @@ pub struct Process {
 /// The processes of one module and Campaign instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
-    /// The module: the command, `unknown` where no argument tells it, `other` beyond the bounds.
+    /// The module: the command, `unknown` where no argument names it, `other` beyond the bounds.
     pub module: Arc<str>,
     /// The Campaign instance.
     pub instance: Arc<str>,
@@ -148,13 +148,13 @@ pub struct Present {
     pub threads: u64,
     /// Open descriptors of all that may be read; none when no process's may.
     pub open_descriptors: Option<u64>,
-    /// Open descriptors by the soft limit, of the process where that is worst; none when no process tells both.
+    /// Open descriptors by the soft limit, of the process where that is worst; none when no process shows both.
     pub descriptor_ratio: Option<f64>,
-    /// Living processes of which that can't be told.
+    /// Living processes of which that is unknown.
     pub descriptors_untold: u64,
     /// How long the one that waits longest has been seen waiting uninterruptibly without using the CPU.
     pub waiting: Duration,
-    /// The distinct command lines that speak of the log precision; a bounded number of them.
+    /// The distinct command lines that set the log precision; a bounded number of them.
     pub command_lines: Vec<Arc<CommandLine>>,
 }
 

@@ -105,7 +105,7 @@ impl OwnHome {
         OwnHome { roots: roots.collect(), bin: file_id(&bin), executable: file_id(&bin.join("nlserver")), users, paths }
     }
 
-    /// Whether `path`, as the kernel tells it of a process whose root directory is `root`, is inside the installation.
+    /// Whether `path`, as the kernel shows it for a process whose root directory is `root`, is inside the installation.
     fn holds(&self, path: &Path, root: Option<FileId>) -> bool {
         let seen_from = |(id, view): &(FileId, PathBuf)| {
             Some(*id) == root && (path.starts_with(view) || self.paths.iter().any(|home| path.starts_with(home)))
@@ -118,7 +118,7 @@ impl OwnHome {
     }
 }
 
-/// What the kernel tells of a process.
+/// What the kernel shows of a process.
 #[derive(Clone, Debug, Default)]
 struct OwnerEvidence {
     credentials: parse::Credentials,
@@ -160,7 +160,7 @@ enum Executable {
 pub(super) struct NamedProcess<'a> {
     pub(super) root: &'a ProcRoot,
     pub(super) pid: u32,
-    /// Below which of its folders its program is told: its own (`""`), or a thread's where its first thread has ended.
+    /// Below which of its folders its program is shown: its own (`""`), or a thread's where its first thread has ended.
     pub(super) thread: &'a str,
     pub(super) line: &'a [u8],
     pub(super) has_our_parent: bool,
@@ -214,7 +214,7 @@ impl Ownership {
         self.home.as_ref().is_some_and(|home| home.users.contains(&user)) || self.watchdog_user == Some(user)
     }
 
-    /// Decides on a process. `is_below_watchdog` is asked only where it matters.
+    /// Decides on a process. `is_below_watchdog` is called only where it matters.
     ///
     /// # Errors
     /// Why it is not ours; none when it has ended meanwhile.
@@ -333,7 +333,7 @@ fn gather(candidate: NamedProcess<'_>, is_below_watchdog: impl FnOnce() -> bool)
     })
 }
 
-/// The path that the kernel tells of an executable, and whether the file has been deleted.
+/// The path that the kernel shows for an executable, and whether the file has been deleted.
 fn without_deleted(link: PathBuf) -> (PathBuf, bool) {
     match link.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => (PathBuf::from(OsStr::from_bytes(path)), true),

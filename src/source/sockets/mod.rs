@@ -47,7 +47,7 @@ const MAX_NAME: usize = 64;
 pub struct Listeners {
     /// The sockets that listen at one of them.
     pub sockets: Vec<Listener>,
-    /// Tables that could not be read, with the transport that they speak of.
+    /// Tables that could not be read, with their transport.
     pub missing: Vec<(Protocol, Miss)>,
     /// Rows that were not understood.
     pub broken: u64,
@@ -121,7 +121,7 @@ pub enum SocketOwner {
     Other(Holder),
     /// None of the processes that should, and none that the exporter may look at.
     Hidden,
-    /// No process at all, of those that could all be looked at: the kernel itself, or one that can't be seen from here.
+    /// No process, though all could be looked at: the kernel itself, or one that can't be seen from here.
     Nobody,
     /// Not all of the processes that should could be looked at.
     Unknown(Miss),
@@ -142,7 +142,7 @@ struct Kernel {
     log: LogOnChange,
 }
 
-/// What tells one network namespace from another.
+/// What identifies a network namespace.
 #[derive(Clone, Copy, Debug, Default)]
 struct Marks {
     /// The number in `/proc/PID/ns/net`, which only a process of the same user shows.
@@ -177,7 +177,7 @@ impl Sockets {
     /// The network namespace of a process. In a recorded `/proc`, all are in the exporter's own.
     ///
     /// # Errors
-    /// When the process has ended, or its namespace can't be told from the exporter's.
+    /// When the process has ended, or it is unknown whether its namespace is the exporter's.
     pub fn network_of(&self, pid: u32) -> Result<Network, Miss> {
         let Some(kernel) = &self.kernel else { return Ok(Network::Own) };
         let own = kernel.own.ok_or(Miss::Denied)?;
@@ -251,7 +251,7 @@ impl Sockets {
     /// Whether a descriptor still is the socket: one question to the kernel.
     ///
     /// # Errors
-    /// When the descriptor can't be asked; [`Miss::Gone`] when there is none.
+    /// When the descriptor can't be looked at; [`Miss::Gone`] when there is none.
     pub fn is_socket(&self, descriptor: Descriptor, inode: u64) -> Result<bool, Miss> {
         let target = self.proc.link_of(descriptor.pid, &format!("fd/{}", descriptor.number))?;
         Ok(numbered(target.as_os_str().as_bytes(), SOCKET) == Some(inode))
@@ -323,7 +323,7 @@ impl Sockets {
 
     fn name_of(&self, pid: u32) -> Vec<u8> {
         let mut buffer = [0; MAX_NAME];
-        // Without a name the process id alone is told.
+        // Without a name there is only the process id.
         self.proc.read_of(pid, "comm", &mut buffer).unwrap_or_default().trim_ascii_end().to_owned()
     }
 

@@ -112,7 +112,7 @@ impl<K: LogKind> Tailer<K> {
         self.differs(Difference::Some);
     }
 
-    /// Marks what hints speak of. Whether they speak of folders of logs coming or going.
+    /// Marks what the hints are about. Whether folders of logs come or go by them.
     pub(super) fn hear(&mut self, hinted: Hinted, now: Instant) -> bool {
         let mut above = hinted.everything;
         let mut events: HashMap<usize, u32> = HashMap::new();

@@ -387,7 +387,7 @@ impl LogFollower {
         }
     }
 
-    /// Whether a file can still be found under one of the log's names, as far as can be told.
+    /// Whether a file can still be found under one of the log's names, as far as is known.
     fn has_a_name(&self, wanted: (u64, u64)) -> bool {
         self.earlier.iter().chain([&self.current]).any(|path| match look(path) {
             Ok(Some(meta)) => identity(&meta) == wanted,

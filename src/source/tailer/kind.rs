@@ -31,7 +31,7 @@ pub trait LogKind: Sized + Send + 'static {
     /// How often everything is looked at, whatever was hinted.
     const SURVEY: Duration;
 
-    /// The most logs that are followed, unless told otherwise.
+    /// The most logs that are followed, unless set otherwise.
     const MAX_LOGS: usize;
 
     /// How many quarters of the descriptors that files may take are for this kind.

@@ -37,9 +37,9 @@ pub enum Start {
 #[derive(Debug)]
 pub struct LogsKind {
     start: Start,
-    /// Whether a log tells of runs that end.
+    /// Whether a log has runs that end.
     tells_runs: fn(&OsStr) -> bool,
-    /// Where processes are looked for: a run whose process lives has not ended.
+    /// Where processes are looked for: a run whose process still runs has not ended.
     procfs: PathBuf,
     names: Arc<NameBudget>,
     has_looked: bool,

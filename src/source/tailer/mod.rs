@@ -57,7 +57,7 @@ pub struct TurnRest {
     pub at_most: Duration,
 }
 
-/// What is different from when it was last asked.
+/// What is different since the last call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
     /// Nothing.
@@ -211,7 +211,7 @@ impl<K: LogKind> Tailer<K> {
             .collect()
     }
 
-    /// What must be stored to go on, of what is different from when it was last asked.
+    /// What must be stored to go on, of what is different since the last call.
     pub fn take_update(&mut self, scope: Scope) -> Update<K::Record> {
         let others = self.kind.other_records(self.first_survey != FirstSurvey::Due);
         let mut gone = std::mem::take(&mut self.dropped);
@@ -255,7 +255,7 @@ impl<K: LogKind> Tailer<K> {
         self.phase
     }
 
-    /// What is different from when it was last asked.
+    /// What is different since the last call.
     pub fn take_difference(&mut self) -> Difference {
         std::mem::take(&mut self.difference)
     }

@@ -186,7 +186,7 @@ pub struct TailerThread<V> {
 }
 
 impl<V: Default + Send + Sync + 'static> TailerThread<V> {
-    /// Starts what `make` makes, to read the logs below the folder that `var` gives, which is asked again and again.
+    /// Starts what `make` makes, to read the logs below the folder that `var` gives, which is called again and again.
     ///
     /// A state that can't be read or kept is reported, and done without.
     ///

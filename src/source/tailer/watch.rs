@@ -24,7 +24,7 @@ pub struct Touch {
     pub name: bool,
 }
 
-/// What was hinted since it was last asked for.
+/// What was hinted since the last call.
 #[derive(Debug, Default)]
 pub struct Hinted {
     /// Events were lost: look at everything.

@@ -1,4 +1,4 @@
-//! When a target is asked, and how long its result counts.
+//! When a target is probed, and how long its result counts.
 
 use super::*;
 

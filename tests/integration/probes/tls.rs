@@ -74,7 +74,7 @@ async fn the_system_s_roots_do_not_trust_a_stranger() {
     let target = https(server.address, Trust::System);
     match Endpoint::new(&target, &client(&target)) {
         Ok(endpoint) => assert_fails(endpoint.get("/r/test", None).await, Reason::Tls, "certificate"),
-        // A machine without any roots: that is told at the start.
+        // A machine without any roots: that is reported at the start.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
     }
 }

@@ -20,7 +20,7 @@ use crate::home::Home;
 use crate::host::ROLE;
 use crate::wire::Lines;
 
-/// Threads and extra mappings of an idle process, told in its environment.
+/// Threads and extra mappings of an idle process, set in its environment.
 const SIZE: &str = "CAMPAIGN_SIM_IDLE";
 /// Processes an instance has on such a host, about.
 const PER_INSTANCE: usize = 55;

@@ -77,7 +77,7 @@ pub(crate) fn ask<T: AsRef<str>>(home: &Home, fields: &[T]) -> Result<String> {
         if let Some(answer) = exchange(home, connect_or_start(home)?, fields)? {
             return Ok(answer);
         }
-        // No answer: it ended for want of work while it was asked.
+        // No answer: it ended for lack of work meanwhile.
     }
     Err(Error::Refused("the host process does not answer".to_owned()))
 }
@@ -113,7 +113,7 @@ fn exchange<T: AsRef<str>>(home: &Home, mut stream: UnixStream, fields: &[T]) ->
 /// Stops everything and returns when the host process too is gone. False when none ran.
 ///
 /// # Errors
-/// When it could not be asked.
+/// When it could not be reached.
 pub(crate) fn shut_down(home: &Home) -> Result<bool> {
     let Some(text) = ask_if_running(home, &["pid"])? else {
         return Ok(false);

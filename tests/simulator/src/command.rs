@@ -60,7 +60,7 @@ pub(crate) fn nlserver(home: Home, args: Vec<String>) -> Result<ExitCode> {
             });
         }
         _ if rest.iter().any(|arg| matches!(*arg, "-version" | "-?" | "-h" | "-reload")) => {
-            // Asked of a module, these start nothing; for a while there is a process with such arguments.
+            // With a module, these start nothing; for a while there is a process with such arguments.
             let millis = std::env::var("CAMPAIGN_SIM_DURATION_MS").ok().and_then(|text| text.parse().ok());
             std::thread::sleep(std::time::Duration::from_millis(millis.unwrap_or(0)));
             String::new()

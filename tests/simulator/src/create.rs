@@ -16,7 +16,7 @@ use crate::memory;
 /// Free ports are looked for here: below the range that the system gives to outgoing connections.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// What `create` is told.
+/// The options of `create`.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) instances: Vec<String>,
@@ -49,7 +49,7 @@ impl Default for Plan {
     }
 }
 
-/// What `create HOME …` is told on the command line.
+/// Reads the options of `create HOME …`.
 ///
 /// # Errors
 /// When an option is unknown or its value is none.

@@ -35,7 +35,7 @@ const CONTEXT_SEGMENT: u64 = 4096;
 /// With nothing to look after it ends by itself.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// The role of a process that the host process starts, told in its environment: the arguments are the product's.
+/// The role of a process that the host process starts, set in its environment: the arguments are the product's.
 pub(crate) const ROLE: &str = "CAMPAIGN_SIM_ROLE";
 
 #[derive(Debug)]
@@ -245,7 +245,7 @@ impl Host {
         }
     }
 
-    /// The test that owns this host, when `create --owner-pid` named one, lives no more.
+    /// The test that owns this host, when `create --owner-pid` named one, has ended.
     fn owner_is_gone(&self) -> bool {
         let Some((pid, start)) = self.settings.text("owner").and_then(|owner| owner.split_once(':')) else {
             return false;

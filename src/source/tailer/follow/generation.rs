@@ -56,7 +56,7 @@ pub(super) struct Generation {
     /// Whether it took the place of another and that is to be counted when its first bytes are there: until then it
     /// can't be known again after a restart, and would be counted again.
     pub(super) follows: bool,
-    /// Whether it was deleted while nothing took its place: the time of that tells nothing of what comes after it.
+    /// Whether it was deleted while nothing took its place: the time of that says nothing about what comes after it.
     pub(super) was_removed: bool,
 }
 

@@ -44,9 +44,9 @@ impl LogFollower {
     /// Tells whether generations came and went between the last that is known and `oldest`, the one that is found
     /// under the earlier name.
     ///
-    /// The rename that put a file under the earlier name unlinked the file that was there before, and both have the time of it as
-    /// their change time. When the last that is known was unlinked at another time, others were in between; how many,
-    /// and how large they were, is told by the one that is there.
+    /// The rename that put a file under the earlier name unlinked the file that was there before, and both have the
+    /// time of it as their change time. When the last that is known was unlinked at another time, others were in
+    /// between; how many, and how large they were, is estimated by the one that is there.
     pub(super) fn account_for_unseen(&mut self, oldest: Option<&Metadata>) {
         let Some(oldest) = oldest else { return };
         let Some(last) = self.generations.back().filter(|last| !last.was_removed) else { return };

@@ -365,7 +365,7 @@ fn drain(cx: &Context, behaviour: &mut dyn Behaviour, ports: &[Port], burst: usi
 fn hear(cx: &mut Context, behaviour: &mut dyn Behaviour, ports: &mut [Port], ballast: &mut Ballast, fields: &[String]) {
     let outcome = match fields.first().map_or("", String::as_str) {
         "reload" if cx.key.module != catalogue::WATCHDOG => {
-            // A broken file leaves the last good one in force; the watchdog tells of it.
+            // A broken file leaves the last good one in force; the watchdog logs it.
             if let Ok(conf) = Conf::read(&cx.home.conf()) {
                 cx.conf = conf;
             }
