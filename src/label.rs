@@ -41,7 +41,7 @@ pub fn label_of(name: &[u8]) -> Cow<'_, str> {
 /// The label of `name`, of at most `limit` bytes.
 #[must_use]
 pub fn bounded_label(name: &[u8], limit: usize) -> Cow<'_, str> {
-    // Of what is cut, no more is copied than a label has: every byte comes to at least one of a label.
+    // No more is copied than a label holds: every byte gives at least one byte of the label.
     let text = match std::str::from_utf8(name) {
         Ok(text) => Cow::Borrowed(&text[..text.floor_char_boundary(limit + 1)]),
         Err(_) => ISO_8859_15.decode_without_bom_handling(&name[..name.len().min(limit + 1)]).0,

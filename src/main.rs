@@ -75,8 +75,9 @@ fn eprintln_to_person(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Has all threads allocate from one heap: a text as large as that of `/metrics`, which each scrape makes anew, would
-/// else be kept once for every thread that ever made it. On a host with 1,100 processes that is a quarter of the memory.
+/// Makes all threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would
+/// otherwise be kept once for every thread that ever built it. On a host with 1,100 processes that is a quarter of the
+/// memory.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe call for it")]
 fn share_one_heap() {

@@ -164,8 +164,8 @@ struct Family {
     /// Its help and its type in the text format.
     header: Arc<str>,
     samples: Vec<Sample>,
-    /// Whether they are known to be sorted, with no series twice. So they are when a sink is given the same series as
-    /// the one before.
+    /// Whether they are known to be sorted, with no series twice. They are when a sink is given the same series as the
+    /// one before.
     is_ordered: bool,
     /// Whether some are of another sink.
     is_shared: bool,

@@ -4,10 +4,10 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The most connections that are held at once on which a client has begun to ask: each costs some 10 KB.
+/// The most connections that are held at once on which a client has begun to send a request: each costs some 10 KB.
 const MOST_CONNECTIONS: u64 = 2048;
 
-/// The most connections that are held at once on which nothing has been said: each costs 1 KB.
+/// The most connections that are held at once on which nothing has been sent: each costs 1 KB.
 const MOST_SILENT: u64 = 12_288;
 
 /// Silent connections beyond the fewest get their share of the descriptors beyond these.
@@ -37,9 +37,9 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
 /// How many descriptors each part of the exporter may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DescriptorBudget {
-    /// Connections on which a client has begun to ask.
+    /// Connections on which a client has begun to send a request.
     pub connections: usize,
-    /// Connections on which a client has said nothing yet.
+    /// Connections on which a client has sent nothing yet.
     pub silent: usize,
     /// Files that are followed, and what it takes to watch them.
     pub files: usize,

@@ -43,9 +43,9 @@ const PONG: Duration = Duration::from_secs(10);
 const HANDSHAKE: u8 = 22;
 
 /// Serves the connection until it ends, is cut off, or the server ends and nothing is under way. `silent` is its place
-/// until the client says something.
+/// until the client sends something.
 ///
-/// A connection on which nothing is said costs a timer and no buffer: there may be many.
+/// A connection on which nothing is sent costs a timer and no buffer: there may be many.
 pub(super) async fn run(stream: TcpStream, server: Arc<Server>, phase: Arc<Phase>, silent: ConnectionSlot) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");

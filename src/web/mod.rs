@@ -103,9 +103,9 @@ pub struct Limits {
     pub drain: Duration,
     /// How many bytes of answers may wait for clients that do not read them: beyond it the slowest of them are cut off.
     pub unread_bytes: usize,
-    /// How many connections there may be at once on which the client has begun to ask; at least 1.
+    /// How many connections there may be at once on which the client has begun to send a request; at least 1.
     pub connections: usize,
-    /// How many there may be beside them on which nothing has been said yet; at least 1.
+    /// How many there may be beside them on which nothing has been sent yet; at least 1.
     pub silent: usize,
     /// The size of a request's head in bytes; a larger one is answered with 431.
     pub head_bytes: usize,

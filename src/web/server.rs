@@ -73,7 +73,7 @@ fn adopt(listener: std::net::TcpListener) -> io::Result<(TcpListener, std::net::
 pub(super) struct Server {
     pub(super) answer: Handler,
     pub(super) limits: Limits,
-    /// The places of connections on which nothing has been said.
+    /// The places of connections on which nothing has been sent.
     pub(super) silent: Arc<Slots>,
     /// The places of the others.
     pub(super) slots: Arc<Slots>,

@@ -1,4 +1,4 @@
-//! Alerts: many hosts together. A module that is down on one host is that host's matter; down on many, it is one matter.
+//! Alerts: many hosts together. A module that is down on many hosts is one problem, not many.
 
 use super::{AlertDef, RecordingRule, Severity, Subject, USUAL, t};
 use crate::catalog::modules::MONITORING_PROCESSES;
@@ -6,7 +6,7 @@ use crate::catalog::signals::Theme;
 
 const MODULE_OF_FLEET: &[&str] = &["job", "module", "campaign_instance"];
 
-/// Modules that were down when their exporter fell silent, and still stand so: the alerts on them go on.
+/// Modules that were down when their exporter fell silent, and still count as down: the alerts on them go on.
 macro_rules! held {
     () => {
         "max by (job, instance, module, campaign_instance{cluster}) (ALERTS{alertname=~\"Campaign.+Down\",alertstate=\"firing\",module!=\"\"})\n\

@@ -36,8 +36,8 @@ pub static RECORDS: &[RecordingRule] = &[
         expr: "max without (module, campaign_instance) (module:campaign_log_last_message_timestamp_seconds:max)",
     },
     RecordingRule {
-        // Many logs are silent for hours, and rightly. What never is: modules start, and nothing is written in any log
-        // of the host, since syslogd writes them all. Five seconds: boot time is known to the second only. A syslogd that
+        // Many logs are rightly silent for hours. A fault is when modules start and nothing is written in any log of
+        // the host, since syslogd writes them all. Five seconds: boot time is known to the second only. A syslogd that
         // is down, hangs or lacks its port has its own alert, and so have logs that the exporter can't read.
         name: "instance:campaign_logs_missing:age",
         labels: &[],

@@ -1,6 +1,7 @@
 //! Alerts: the modules' processes.
 //!
-//! Critical is what stops emails, links or workflows; what waits in memory, in a mailbox or is only for reading may wait.
+//! Critical is what stops emails, links or workflows; what is kept in memory or in a mailbox, or is only for reading,
+//! may wait.
 
 use super::{AlertDef, NOTHING_RUNS, OF_MODULE, RecordingRule, Severity, Subject, USUAL, quiet, t};
 use crate::catalog::modules::{

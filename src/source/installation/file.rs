@@ -22,9 +22,10 @@ pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) enum Seen {
     /// It is to be read in any case.
     Unread,
-    /// So, once: it is read again although it looks the same, for a write within the same tick of the clock doesn't show.
+    /// Like this, once: it is read again although it looks the same, because a write within the same tick of the clock
+    /// doesn't show.
     Once(FileStamp),
-    /// So, twice in a row.
+    /// Like this, twice in a row.
     Twice(FileStamp),
 }
 

@@ -15,7 +15,7 @@ use crate::catalog::modules::DEFAULT_INSTANCE;
 const DEFAULT_HOMES: [&str; 3] = ["usr/local/neolane/nl6", "usr/local/neolane/nl7", "usr/local/neolane"];
 const USERS: [&str; 2] = ["neolane", "adobe"];
 const FOLDER: &str = "nl6";
-/// As hosted sites have it.
+/// The folder's name on hosted sites.
 const HOSTED_FOLDER: &str = "nl7";
 const MAX_PASSWD_BYTES: u64 = 4 * 1024 * 1024;
 

@@ -1,4 +1,4 @@
-//! Content that was there and can't be read any more: what is known of how much it was.
+//! Content that was there and can't be read any more: how much it was, as far as known.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -41,8 +41,8 @@ impl LogFollower {
         (one.abs_diff(other) <= one / REGULAR_SIZE_PARTS).then_some(one)
     }
 
-    /// Tells whether generations came and went between the last that is known and `oldest`, the one that is found
-    /// under the earlier name.
+    /// Counts generations that came and went between the last that is known and `oldest`, the one that is found under
+    /// the earlier name.
     ///
     /// The rename that put a file under the earlier name unlinked the file that was there before, and both have the
     /// time of it as their change time. When the last that is known was unlinked at another time, others were in
