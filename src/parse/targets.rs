@@ -431,7 +431,7 @@ fn trust(entry: &TargetSection, base: &Base) -> Result<Trust, LineError> {
             Err(LineError::at(at, "a setting for certificates where the url is http", "use https, or leave it out"))
         }
         (Some(at), Some(_), Some(_)) => {
-            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other accepts any certificate"))
+            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other verifies nothing"))
         }
         (_, Some(file), None) => Ok(Trust::File(absolute(file, "ca_file")?)),
         (_, None, Some(_)) => Ok(Trust::Anybody),

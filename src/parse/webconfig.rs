@@ -373,7 +373,7 @@ fn tls(
         ));
     }
     if section.client_allowed_sans.is_some() && client_auth == ClientAuth::None {
-        warnings.push("client_allowed_sans has no effect without a client_auth_type: no certificate is requested".to_owned());
+        warnings.push("client_allowed_sans has no effect without a client_auth_type".to_owned());
     }
     let versions = versions(section.min_version.as_ref(), section.max_version.as_ref(), warnings)?;
     let suites = suites(&section.cipher_suites.unwrap_or_default(), versions, http2, warnings)?;
