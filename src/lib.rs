@@ -20,8 +20,7 @@
 //! | [`health`] | evidence into checks, pure functions with three answers | `catalog`, `snapshot` |
 //! | [`collect`] | evidence into samples and checks, one file a collector; the engine that runs them | `catalog`, `health`, `label`, `parse`, `pool`, `snapshot`, `source`, `sync` |
 //! | [`render`] | values in, text out: rules, reference, pages | `catalog`, `health`, `snapshot` |
-//! | [`web`] | HTTP; one function answers every path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`,
-//! `sync` |
+//! | [`web`] | HTTP; one function answers every path | `parse::config_file`, `parse::webconfig`, `pool`, `stamp`, `sync` |
 //! | [`serve`] | which path gets which answer | `catalog`, `render`, `snapshot`, `sync`, `web` |
 //! | [`cli`] | arguments into a validated configuration, no I/O | `catalog`, `collect::Spec`, `logging`, `render::rules`, `serve`, `web` |
 //! | [`host`] | one Campaign host: sources, collectors and health together | `catalog`, `cli`, `collect`, `health`, `logging`, `pool`, `render`, `serve`, `snapshot`, `source`, `sync`, `web` |
