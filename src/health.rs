@@ -57,7 +57,7 @@ pub fn log_precision(living: u64, raised: bool) -> Option<bool> {
 }
 
 /// Of the modules that the watchdog has to start (each: whether it is up), some runs. None when nothing is expected, or
-/// none is known to run and one can't be told.
+/// none is known to run and one is unknown.
 #[must_use]
 pub fn starts_modules(expected: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all(expected.map(|up| up.map(|up| !up))).map(|none_runs| !none_runs)
@@ -123,8 +123,8 @@ fn all(mut answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     })
 }
 
-/// Adds the conclusions: every check, whether a module passes all of its checks, and how much can't be told. While a
-/// doubt concerns everything, nothing is judged.
+/// Adds the conclusions: every check, whether a module passes all of its checks, and how much is unknown. While a doubt
+/// concerns everything, nothing is judged.
 pub fn conclude(evidence: &mut Samples) {
     if evidence.is_in_doubt_of_everything() {
         evidence.withhold_judgements();

@@ -68,7 +68,7 @@ pub enum OpenError {
 /// What one look at the host found.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// Every sample, what each check says, and what can't be told and why.
+    /// Every sample, what each check says, and what is unknown and why.
     pub snapshot: Snapshot,
     /// The host's name.
     pub host: String,

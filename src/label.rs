@@ -1,9 +1,9 @@
 //! Names from the machine, which are bytes, as label values: a name gets the same label wherever it is found, on a
 //! command line, in a folder or in the configuration, so that series can be joined.
 //!
-//! A name that is UTF-8 stands for itself. Any other is read as ISO-8859-15, which Campaign runs in by default. What can't
-//! be seen becomes U+FFFD, what is too long is cut. A label that lost something that way ends with U+FFFD, `~` and a hash
-//! of the name: names that differ keep labels that differ.
+//! A name that is UTF-8 stands for itself. Any other is read as ISO-8859-15, which Campaign runs in by default. What
+//! can't be seen becomes U+FFFD, what is too long is cut. A label that lost something that way ends with U+FFFD, `~`
+//! and a hash of the name: different names keep different labels.
 
 use std::borrow::Cow;
 

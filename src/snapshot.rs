@@ -289,7 +289,7 @@ impl Samples {
         }
     }
 
-    /// Adds a reason why something can't be told.
+    /// Adds a reason why something is unknown.
     pub fn doubt(&mut self, reason: DoubtReason, detail: impl Into<String>) {
         self.doubts.push(Doubt { reason, detail: detail.into() });
     }
@@ -414,7 +414,7 @@ impl Snapshot {
         &self.samples.judgements
     }
 
-    /// What can't be told, and why, ordered by reason.
+    /// What is unknown, and why, ordered by reason.
     #[must_use]
     pub fn doubts(&self) -> &[Doubt] {
         &self.samples.doubts

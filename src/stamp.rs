@@ -71,7 +71,7 @@ impl ReadStamp {
     /// # Errors
     /// When it can't be looked at.
     pub(crate) fn at(path: &Path) -> io::Result<ReadStamp> {
-        // The clock first: a change that comes between is not taken for one of long ago.
+        // The clock first: a change in between must not look like an old one.
         let now = SystemTime::now();
         Ok(ReadStamp::new(FileStamp::at(path)?, now))
     }

@@ -1,6 +1,6 @@
 //! Custom indicators: the values and thresholds in the files of the drop directory.
 //!
-//! What is wrong with a file costs that file, or that indicator, and is counted and logged with its name.
+//! An error in a file costs only that file, or that indicator, and is counted and logged with its name.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

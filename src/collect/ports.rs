@@ -8,7 +8,7 @@
 //! done in the background, when something has changed and else once a minute, so that a fault makes no scrape more
 //! expensive.
 //!
-//! A module in another network namespace than the exporter's is looked up in that one. Where that can't be told, neither can
+//! A module in another network namespace than the exporter's is looked up in that one. Where that is unknown, so are
 //! its ports.
 
 use std::collections::BTreeMap;
@@ -166,7 +166,7 @@ impl Ports {
         for module in MODULES.iter().copied().filter(|module| !module.ports.is_empty()) {
             for instance in cx.census().instances_of(module.name) {
                 let of_instance = (module.kind == Kind::PerInstance).then_some(instance);
-                // Of any instance where the module is there once for all.
+                // Of any instance where one process of the module serves all.
                 let pids: Vec<u32> = cx.census().pids(module.name, of_instance, &cx.processes).collect();
                 for port in module.ports {
                     let number = self.number(instance, port, cx);

@@ -107,7 +107,7 @@ impl Spool {
         instances.filter_map(|instance| Some((instance.to_owned(), self.folder(instance, cx)?))).collect()
     }
 
-    /// The folder of an instance; none, and a line in the log, where it can't be told.
+    /// The folder of an instance; none, and a line in the log, where it is unknown.
     fn folder(&self, instance: &str, cx: &Context) -> Option<PathBuf> {
         let template = cx.installation.settings(instance).text(&MTA_WORKING_PATH);
         let home = cx.installation.home.as_deref();

@@ -9,8 +9,8 @@
 //! Where an element occurs twice, its attributes are taken together, and the later of two equal ones holds.
 //!
 //! # Limits
-//! A document type is refused, so no entity can grow or reach out. Nothing is kept but the attributes that the catalog
-//! has: neither secrets nor the size of a file reach the exporter's memory for longer than it takes to read it.
+//! A document type is refused, so no entity can expand or load other files. Nothing is kept but the attributes that the
+//! catalog has: neither secrets nor the size of a file reach the exporter's memory for longer than it takes to read it.
 
 mod text;
 
@@ -33,7 +33,7 @@ pub const MAX_VALUE_BYTES: usize = 4_096;
 /// The most warnings that are kept of one file.
 pub const MAX_WARNINGS: usize = 20;
 
-/// How deep below the root the elements are that an attribute of the catalog stands on.
+/// How deep below the root the elements are that have an attribute of the catalog.
 const DEPTH: usize = 2;
 
 /// What the XML reader may build before the file is refused: it keeps a file of 8 MiB from taking hundreds.

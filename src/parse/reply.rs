@@ -252,7 +252,7 @@ impl Found {
                 let rest = text[at + known.key.len()..].trim_start_matches(filler);
                 let Some(rest) = rest.strip_prefix([':', '=']) else { continue };
                 let rest = rest.trim_start_matches(filler);
-                // All of it: a number that goes on, as 1e400, is none of its beginnings.
+                // The whole word: 1e400 is not the number 1.
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-._".contains(c)).unwrap_or(rest.len());
                 if let (false, Ok(number)) = (part_of_a_word, rest[..end].parse()) {
                     self.add(known.key, false, number);

@@ -1,4 +1,4 @@
-//! XML text -> its tree, in time that is linear in its length: the one way in for every XML that comes from outside.
+//! XML text -> its tree, in time that is linear in its length: all XML from outside is parsed here.
 //!
 //! Refuses what the XML reader is slow on; the callers interpret the elements.
 //!

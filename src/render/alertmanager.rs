@@ -1,7 +1,7 @@
 //! The kit for Alertmanager: a configuration to start from, and the templates of the notifications.
 //!
-//! Has the form of Alertmanager's files and the limits of each receiver; which alert is the cause of which is in the
-//! catalog.
+//! Only the form of Alertmanager's files and the limits of each receiver are here; which alert is the cause of which is
+//! in the catalog.
 
 use crate::catalog::Lang;
 use crate::catalog::alerts::{INHIBITIONS, Inhibition};

@@ -1,7 +1,7 @@
 //! The catalog as a file of rules for Prometheus.
 //!
-//! Has the form of a rule file; what is worth an alert is in the catalog. [`expression`] writes PromQL, [`text`]
-//! Prometheus's templates, [`options`] what the command line changes.
+//! Only the form of a rule file is here; what is worth an alert is in the catalog. [`expression`] writes PromQL,
+//! [`text`] Prometheus's templates, [`options`] what the command line changes.
 
 pub mod expression;
 pub mod options;
@@ -161,7 +161,7 @@ fn documented(alert: &AlertDef, lang: Lang) -> (String, String, String) {
     }
 }
 
-/// What stands beside a documented text that misleads.
+/// The note beside a documented text that misleads.
 fn note(alert: &AlertDef, lang: Lang) -> String {
     let of = |module: &Module| advice::of(module.name).map_or("", |advice| advice.note.get(lang)).to_owned();
     match alert.subject {

@@ -44,7 +44,7 @@ impl Colour {
     }
 }
 
-/// The report as lines. The first one is the answer; what can't be told comes before what fails, and that before the rest.
+/// The report as lines. The first one is the answer; what is unknown comes before what fails, and that before the rest.
 #[must_use]
 pub fn terminal(report: &HostReport, colour: Colour) -> String {
     let lang = report.lang;
@@ -118,7 +118,7 @@ fn failing(out: &mut String, module: &ModuleReport, lang: Lang, colour: Colour) 
 fn row(report: &HostReport, state: ModuleHealth, module: &ModuleReport) -> [String; 6] {
     let (now, lang) = (report.look.time, report.lang);
     let since = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |time| format::since(time, now, lang));
-    // Beside what can't be told nothing is called well.
+    // While something is unknown, nothing is called well.
     let state = if state == ModuleHealth::Well && report.is_in_doubt() { "-" } else { state.title().get(lang) };
     [
         module.target(),

@@ -17,9 +17,9 @@
 //! that replace files leave a gap.
 //!
 //! # What is in force
-//! The last good content of each file. An instance whose file is gone goes away; `serverConf.xml` (and
-//! `config-default.xml`, once it was there) can't go away, only be missing: then everything stays as it was.
-//! An instance whose file never could be read is left out: nothing is known of it.
+//! The last good content of each file. An instance whose file is gone is dropped; `serverConf.xml` (and
+//! `config-default.xml`, once it was there) are never dropped, only missing: then everything stays as it was. An
+//! instance whose file never could be read is left out: nothing is known of it.
 //!
 //! # What is no instance
 //! A file whose name is that of another one with a backup mark (`config-prod.bak.xml`: `parse::copies`) while no
@@ -128,7 +128,7 @@ pub enum Failure {
     Permission,
     /// It is not there.
     Gone,
-    /// It is there and of no use: malformed, too large, not a regular file, on a failing disk.
+    /// It exists and is unusable: malformed, too large, not a regular file, on a failing disk.
     Unusable,
 }
 

@@ -2,16 +2,16 @@
 //!
 //! A state is a number of records, one for each log, that hold a position and the counters as of that position: what is
 //! read again after a crash is counted again from what was counted before it, each line once. So a position that lags
-//! behind costs a re-read and no count, as long as the file is there to be read again.
+//! behind costs a re-read but no count, as long as the file is there to be read again.
 //!
 //! What is in a record is defined by its [`Record`].
 //!
 //! # Format
 //! Version 2 is lines. The first is `{"format":…,"version":2}`. Each of the others is a checksum (CRC-32 in eight
-//! hexadecimal digits), a blank, and a JSON object of records that changed together, `put`, and the keys of those that are
-//! `gone`. The last record of a key holds. Lines are appended; when the file has grown much beyond what a whole state takes,
-//! it is written anew beside and put in its place. A last line that is not whole was being written when the machine or the
-//! exporter ended; all of its records are left out.
+//! hexadecimal digits), a blank, and a JSON object of records that changed together, `put`, and the keys of those that
+//! are `gone`. The last record of a key holds. Lines are appended; when the file has grown much beyond what a whole
+//! state takes, a new file is written beside it and renamed into its place. A last line that is not whole was being
+//! written when the machine or the exporter ended; all of its records are left out.
 //!
 //! Version 1 is two lines: `{"format":…,"version":1,"length":…,"crc32":…}`, and all as one JSON object of that length in bytes
 //! and with that checksum. It is read, and replaced by the next version when something is stored.
@@ -77,7 +77,7 @@ pub enum Update<R> {
     },
 }
 
-/// A state as it stands in a file, by the version of its form.
+/// A state as it is stored, by the version of its format.
 enum Stored<R: Record> {
     V1(R::V1),
     V2(Vec<Batch<R>>),
@@ -738,7 +738,7 @@ mod tests {
         assert!(matches!(second.load::<LogRecord>(), Err(StorageError::Locked { .. })));
         assert!(matches!(second.save(all(&[]), true), Err(StorageError::Locked { .. })));
         drop(first);
-        // It comes too late to take over what is there, and destroys nothing: nor is that damaged.
+        // It comes too late to take over what is there, and must not destroy it.
         second.save(all(&[]), true).unwrap();
         let aside = std::fs::read(directory.path().join("logs.json.earlier")).unwrap();
         assert_eq!(parse::<LogRecord>(&aside, NAME).unwrap(), [record()]);

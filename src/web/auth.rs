@@ -93,7 +93,7 @@ impl Passwords {
     }
 }
 
-/// A place among those who wait; given back when dropped.
+/// A place in the queue; given back when dropped.
 struct QueuePlace<'a>(&'a AtomicUsize);
 
 impl Drop for QueuePlace<'_> {

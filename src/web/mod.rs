@@ -105,7 +105,7 @@ pub struct Limits {
     pub unread_bytes: usize,
     /// How many connections there may be at once on which the client has begun to send a request; at least 1.
     pub connections: usize,
-    /// How many there may be beside them on which nothing has been sent yet; at least 1.
+    /// How many more there may be on which nothing has been sent yet; at least 1.
     pub silent: usize,
     /// The size of a request's head in bytes; a larger one is answered with 431.
     pub head_bytes: usize,

@@ -141,7 +141,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
     connections.shutdown().await;
 }
 
-/// Accepts that failed one after the other.
+/// Consecutive failures of accept.
 #[derive(Default)]
 struct Failures {
     number: u32,

@@ -127,7 +127,7 @@ struct Run {
     kills: usize,
     /// Whether the kernel has no watches to give.
     without_watches: bool,
-    /// How long a file is there at least before the next takes its place.
+    /// How long a file exists at least before the next takes its place.
     least_age: Duration,
 }
 
@@ -282,7 +282,7 @@ fn a_gigabyte_as_fast_as_it_can_be_written_is_counted_to_the_line() {
 }
 
 /// A descriptor that is open outlives the deletion of its file, but not the process: what a killed reader had not read
-/// is on the disk only while its file is there. So here a file lives long enough for the next reader to find it.
+/// is on the disk only while its file is there. So here a file exists long enough for the next reader to find it.
 #[test]
 fn a_gigabyte_is_counted_to_the_line_although_the_exporter_is_killed_ten_times() {
     soak(Run { kills: 10, least_age: Duration::from_secs(3), ..Run::default() });

@@ -33,7 +33,7 @@ impl Browser {
         });
         let arguments = [
             "--headless",
-            // The sandbox can't be had as root, nor in every container; the pages are our own.
+            // The sandbox does not work as root, nor in every container; the pages are our own.
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

@@ -16,7 +16,7 @@ pub struct Advice {
     pub impact: Text,
     /// What helps.
     pub remedy: Text,
-    /// What stands beside a documented text that misleads; empty where it does not.
+    /// The note beside a documented text that misleads; empty where it does not.
     pub note: Text,
 }
 

@@ -46,7 +46,7 @@ impl Severity {
 /// Whose documented text an alert carries.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject {
-    /// One module: its text stands in the rule as it is.
+    /// One module: its text is in the rule as it is.
     Module(&'static Module),
     /// Whichever module the label `module` names. The alert's own advice comes first, the module's text second.
     AnyModule,

@@ -70,7 +70,7 @@ pub static RECORDS: &[RecordingRule] = &[quiet!("campaign_crashes")];
 /// The alerts of this theme.
 pub static ALERTS: &[AlertDef] = &[
     AlertDef {
-        // Documented: alert at 1. What lay there before the exporter was ever started is the next alert.
+        // Documented: alert at 1. Files from before the exporter's first start have the next alert.
         name: "CampaignCoreFiles",
         expr: "campaign_core_files >= 1\nunless campaign_core_newest_timestamp_seconds <= campaign_exporter_first_start_timestamp_seconds",
         told: "campaign_core_files",

@@ -1,10 +1,10 @@
-//! Runs the collectors of a scrape: none can hang it, kill it, or be started twice.
+//! Runs the collectors of a scrape: none can hang or crash it, or be started twice.
 //!
 //! One thread runs the collectors of a scrape one after the other, which is all that a healthy host needs. When that
-//! makes no progress for [`PATIENCE`], another thread takes over the collectors that still wait, so that a hanging
-//! one costs the others a moment and not the scrape. There are as many threads as collectors, from the start: each may
-//! hang in one, and none is ever missing. Scrapes at the same time share runs: one that finds a collector running
-//! gets, with all others that do, the result of the next run.
+//! makes no progress for [`PATIENCE`], another thread takes over the collectors that still wait, so that one that hangs
+//! delays the others by a moment only. There are as many threads as collectors, from the start: each may hang in one,
+//! and none is ever missing. Scrapes at the same time share runs: one that finds a collector running gets, with all
+//! others that do, the result of the next run.
 //!
 //! A run is judged by its own age, and a scrape by its own deadline: what has not ended by then is reported to that scrape
 //! as a time-out, and what runs for longer than [`HANGS`] as busy.

@@ -1,11 +1,11 @@
-//! What can't be told of a host, and what to do about it, in words.
+//! What is unknown about a host, and what to do about it, in words.
 
 use super::HostLook;
 use crate::catalog::signals::exporter::{DoubtReason, INSTALLATION_INFO};
 use crate::catalog::{Lang, Text};
 use crate::snapshot::Snapshot;
 
-/// Something that can't be told.
+/// Something that is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoubtText {
     /// What, as a clause that may follow a colon.
@@ -87,7 +87,7 @@ pub(super) fn home(snapshot: &Snapshot) -> Option<&str> {
     snapshot.of(&INSTALLATION_INFO).next().map(|sample| sample.label(0))
 }
 
-/// What can't be told, the most important first. Where nothing can be judged, collectors that found nothing are no news.
+/// What is unknown, the most important first. Where nothing can be judged, collectors that found nothing are left out.
 pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<DoubtText> {
     let all = look.snapshot.doubts();
     let nothing_is_known = all.iter().any(|doubt| doubt.reason.is_of_everything());
@@ -101,7 +101,7 @@ pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<DoubtText> {
         DoubtText { clause, remedy: remedy.get(lang) }
     });
     let mut texts: Vec<DoubtText> = worded.collect();
-    // Doubts of several modules may come to the same words.
+    // Doubts of several modules may have the same text.
     texts.dedup();
     texts
 }

@@ -2,8 +2,8 @@
 //!
 //! Values and judgements in; an ordered report in one language out, without HTML or terminal codes.
 //!
-//! There are three answers: well, failing, can't tell. What can't be told comes first, and nothing counts as well
-//! beside it.
+//! There are three answers: well, failing, can't tell. What can't be told comes first, and then no module is reported
+//! to be well.
 
 mod doubts;
 mod reasons;
@@ -85,7 +85,7 @@ impl Verdict {
 pub enum ModuleHealth {
     /// A check fails.
     Failing,
-    /// It can't be told whether it is well.
+    /// It is unknown whether it is well.
     Unknown,
     /// It was judged, and passes.
     Well,
@@ -186,7 +186,7 @@ pub struct ModuleReport {
     pub checks: Vec<CheckReport>,
     /// What the documentation says of it; none for a module without a row.
     pub documented: Option<&'static Module>,
-    /// What stands beside a documented text that misleads.
+    /// The note beside a documented text that misleads.
     pub note: Option<&'static str>,
 }
 
@@ -216,7 +216,7 @@ pub struct HostReport<'a> {
     pub verdict: Verdict,
     /// The answer in a sentence.
     pub headline: String,
-    /// What can't be told, and what to do about it.
+    /// What is unknown, and what to do about it.
     pub doubts: Vec<DoubtText>,
     /// The modules, in the order in which they are shown.
     pub modules: Vec<ModuleReport>,
@@ -465,7 +465,7 @@ const NOTHING_RUNS: [Text; 2] = [
     },
 ];
 
-/// The answer in a sentence; what can't be told comes first.
+/// The answer in a sentence; what is unknown comes first.
 fn headline(verdict: Verdict, doubts: &[DoubtText], modules: &[ModuleReport], lang: Lang) -> String {
     let number = |[one, many]: [Text; 2], count: usize| {
         #[expect(clippy::cast_precision_loss, reason = "a count of modules")]

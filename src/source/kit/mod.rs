@@ -1,4 +1,4 @@
-//! What every source needs, once: why something could not be read, bounded reading, the root of `/proc`, work in the
+//! What all sources share: why something could not be read, bounded reading, the root of `/proc`, work in the
 //! background, and a log line only when something changes.
 //!
 //! Depends on the operating system, not on Campaign, and imports no other source.

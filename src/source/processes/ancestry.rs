@@ -1,5 +1,5 @@
-//! What the processes above one say about it: its ancestors, the parent that it looks like until it executes a program, and
-//! the first process of a container that the exporter may be alone in.
+//! What the ancestors of a process show about it: the ancestors, the parent that it looks like until it executes a
+//! program, and the first process of a container that the exporter may be alone in.
 
 use super::ProcessState;
 use super::tracked::is_bare;
@@ -39,7 +39,7 @@ pub(super) fn is_about_to_execute(root: &ProcRoot, stat: &Stat<'_>, line: &[u8])
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seclusion {
     No,
-    /// Its parent is the first process: it is, as long as there is no other process.
+    /// Its parent is the first process: yes, as long as there is no other process.
     ChildOfFirst,
     /// It is the first process, or the child of a container's init.
     Yes,

@@ -40,8 +40,8 @@ pub(super) struct Ended {
     pub(super) is_late: bool,
 }
 
-/// Shares out what parents got from children that have ended: what exceeds the time that was known of them belongs to their
-/// group. Where children of several groups have ended at once it can't be told whose it is: it is left out.
+/// Shares out what parents got from children that have ended: what exceeds the time that was known of them belongs to
+/// their group. Where children of several groups have ended at once the owner is unknown: it is left out.
 ///
 /// `gained` has what each parent got since the last call, and is emptied. Children that are not waited for yet stay in
 /// `ended`, once.

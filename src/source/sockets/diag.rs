@@ -45,7 +45,7 @@ pub(super) enum AskError {
 }
 
 impl Diag {
-    /// Who listens at `ports`, in either version of the internet protocol.
+    /// What listens on `ports`, in either version of the internet protocol.
     ///
     /// # Errors
     /// When the kernel does not answer. It is then not asked for this transport again for ten minutes.

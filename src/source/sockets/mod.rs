@@ -98,7 +98,7 @@ pub struct Holder {
     pub name: Vec<u8>,
 }
 
-/// A question: who holds one of these sockets?
+/// A request to find the process that holds one of these sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The sockets' inodes.
@@ -107,7 +107,7 @@ pub struct Claim {
     pub pids: Vec<u32>,
 }
 
-/// Who holds one of the sockets of a [`Claim`].
+/// The holder of one of the sockets of a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketOwner {
     /// One of the processes that should.
@@ -190,7 +190,7 @@ impl Sockets {
         }
     }
 
-    /// Who listens at `wanted` in one network namespace.
+    /// What listens on `wanted` in one network namespace.
     #[must_use]
     pub fn listeners(&self, wanted: &[(Protocol, u16)], network: Network) -> Listeners {
         let mut found = Listeners::default();
@@ -257,8 +257,8 @@ impl Sockets {
         Ok(numbered(target.as_os_str().as_bytes(), SOCKET) == Some(inode))
     }
 
-    /// Finds out who holds the sockets of `claims`: looks at the processes that should, and at every other process of the
-    /// machine for what they do not hold. For the background.
+    /// Finds the holders of the sockets of `claims`: looks at the processes that should, and at every other process of
+    /// the machine for what they do not hold. For the background.
     #[must_use]
     pub fn owners(&self, claims: &[Claim]) -> Vec<SocketOwner> {
         let mut owners: Vec<Option<SocketOwner>> = claims.iter().map(|claim| self.claimant(claim)).collect();

@@ -480,7 +480,7 @@ fn list_files(folder: &Path) -> io::Result<Vec<ListedFile>> {
     entries.collect()
 }
 
-/// Whether a directory is there, or may be: what may not be looked into.
+/// Whether a directory exists, or may exist: one that may not be looked into counts.
 fn is_directory(path: &Path) -> bool {
     match path.metadata() {
         Ok(meta) => meta.is_dir(),

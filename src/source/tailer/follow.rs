@@ -81,8 +81,8 @@ pub struct LogFollower {
     /// Whether no other file can be one of its generations.
     is_alone: bool,
     generations: VecDeque<Generation>,
-    /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be taken for
-    /// new ones.
+    /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be treated
+    /// as new.
     finished: Vec<StoredFile>,
     /// Content that was being read, before a restart or a truncation, and has not been found again.
     missing: Vec<StoredFile>,
@@ -259,7 +259,7 @@ impl LogFollower {
         self.has_more()
     }
 
-    /// The last file has no name any more and no other is there: it was deleted, and no rotation.
+    /// The last file has no name any more and there is no other: it was deleted, not rotated.
     fn note_removal(&mut self) {
         let is_unlinked = self.is_last_unlinked();
         if let Some(last) = self.generations.back_mut() {

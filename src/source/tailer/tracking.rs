@@ -1,7 +1,7 @@
 //! The tracking logs: `var/<instance>/redir/log/0x….log`, whose lines are judged.
 //!
 //! Each file is a log of its own: none takes the place of another, and one that was collected goes away. A file that
-//! was mended, by a copy without its corrupt lines or in place, is judged anew. All of them are read from their
+//! was repaired, by a copy without its corrupt lines or in place, is judged again. All of them are read from their
 //! beginning on, for an old corrupt line stops the tracking job as well as a new one.
 
 use std::collections::BTreeMap;

@@ -76,7 +76,7 @@ struct Stage {
     /// How many configurations and instances came.
     configurations: AtomicU64,
     instances: AtomicU64,
-    /// The longest that a client waited who wants its answer within five seconds.
+    /// The longest wait of a client that wants its answer within five seconds.
     longest_hurry: AtomicU64,
     total: Duration,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// One file: element (`mta`, or `mta/child` for what lies below) to its attributes.
+/// One file: element (`mta`, or `mta/child` for an element below it) to its attributes.
 type Document = BTreeMap<String, BTreeMap<String, String>>;
 
 /// All files; a value in an instance's file wins over the one in serverConf.xml.
@@ -68,7 +68,7 @@ fn document(path: &Path) -> Result<Document> {
     parse(&bytes).map_err(|(line, message)| Error::Conf { path: path.to_path_buf(), line, message })
 }
 
-/// The encoding that the declaration names; what is no UTF-8 and declares nothing is taken for ISO-8859-15.
+/// The encoding that the declaration names; what is not UTF-8 and declares nothing is read as ISO-8859-15.
 fn decode(bytes: &[u8]) -> String {
     let head = String::from_utf8_lossy(bytes.get(..200).unwrap_or(bytes)).to_ascii_lowercase();
     let declaration = head.split("?>").next().unwrap_or_default();

@@ -174,7 +174,7 @@ pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
     Ok(ports.file)
 }
 
-/// A hard link, or a copy where the executable lies on another device.
+/// A hard link, or a copy where the executable is on another device.
 pub(crate) fn link_or_copy(exe: &Path, link: &Path) -> Result<()> {
     fs::remove_file(link).ok();
     let linked = fs::hard_link(exe, link).or_else(|_| fs::copy(exe, link).map(|_| ()));

@@ -31,10 +31,10 @@ impl Home {
         Ok(Self::new(std::path::absolute(root).map_err(|source| Error::io(root, source))?))
     }
 
-    /// The installation that this executable lies in: `HOME/bin/nlserver`.
+    /// The installation that this executable is in: `HOME/bin/nlserver`.
     ///
     /// # Errors
-    /// When the executable lies in no such place.
+    /// When the executable is not in such a place.
     pub(crate) fn of_executable() -> Result<Self> {
         let exe = std::env::current_exe().map_err(|source| Error::io("/proc/self/exe", source))?;
         let root = exe.parent().and_then(Path::parent);

@@ -208,7 +208,7 @@ impl Host {
             }
             let idle = self.idle_since.elapsed() > IDLE;
             if self.tasks.is_empty() && (self.shutting_down || idle) {
-                // From here on a command that connects starts a new host process. Who waits gets its answer.
+                // From here on a command that connects starts a new host process. Clients that wait get their answers.
                 fs::remove_file(self.home.run().join("control")).ok();
                 self.remove_segments();
                 self.settle();

@@ -13,7 +13,7 @@ const PACKET: usize = 32 * 1024;
 /// How long a sender that wants to be sure waits for syslogd.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Who writes, and where to.
+/// The author of messages, and where they go.
 #[derive(Debug, Clone)]
 pub(crate) struct Author {
     pub(crate) instance: String,
@@ -67,7 +67,7 @@ pub(crate) struct Logger {
 
 impl Logger {
     /// # Errors
-    /// When no local UDP socket is to be had.
+    /// When no local UDP socket is available.
     pub(crate) fn new(author: Author, syslogd_port: u16) -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect((Ipv4Addr::LOCALHOST, syslogd_port))?;

@@ -110,7 +110,7 @@ impl Sim {
         text.trim().parse().unwrap_or_else(|_| panic!("{module}: {text}"))
     }
 
-    /// This host's processes as `/proc` shows them: those whose executable lies in its `bin/`, zombies left out.
+    /// This host's processes as `/proc` shows them: those whose executable is in its `bin/`, zombies left out.
     fn seen(&self) -> Vec<Seen> {
         let bin = self.home.join("bin");
         let mut all = Vec::new();

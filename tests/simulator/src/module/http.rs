@@ -88,7 +88,7 @@ impl Behaviour for Pipelined {
 
 fn in_background(site: &Arc<Site>, mut stream: TcpStream, handle: fn(&Site, &Request) -> Option<Reply>) {
     let site = Arc::clone(site);
-    // A thread that cannot be had drops the connection; one that fails has lost its client.
+    // Without a thread the connection is dropped; one that fails has lost its client.
     let work = move || {
         serve(&site, &mut stream, handle).ok();
     };

@@ -19,7 +19,7 @@ pub(super) struct Watchdog {
     /// What the configuration in force starts.
     watched: BTreeSet<String>,
     restarts: BTreeMap<String, Instant>,
-    /// Who waits for the end of the round.
+    /// The clients that wait for the end of the round.
     tokens: Vec<String>,
     reloading: bool,
     said_ready: bool,
