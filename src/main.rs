@@ -228,6 +228,10 @@ fn colour() -> Colour {
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(text.as_bytes()).context("the standard output can't be written")?;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it has seen enough, as `head` has.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written.context("the standard output can't be written")?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 //!
 //! Campaign's processes are read in `processes`.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, remove_file, rename};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ const REREAD: Duration = Duration::from_secs(300);
 
 /// The file in the storage's folder that says since when the exporter has been used here: seconds since 1970-01-01 UTC.
 const FIRST_START: &str = "first-start";
+
+/// What it is called while it is written.
+const FIRST_START_NEW: &str = "first-start.new";
 
 /// The most bytes of that file.
 const MAX_FIRST_START: u64 = 64;
@@ -110,7 +113,8 @@ impl OwnSource {
 }
 
 /// When the exporter was first used with the storage in `directory`: what is remembered there, else `now`, which is
-/// remembered. What an earlier version left behind counts too. None, and a line in the log, where it can't be remembered.
+/// remembered. What an earlier version left behind counts too, and so does a file that says nothing, as a full disk leaves
+/// it. None, and a line in the log, where it can't be remembered.
 #[must_use]
 pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     let path = directory.join(FIRST_START);
@@ -122,16 +126,23 @@ pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     let first = first.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let write = || -> io::Result<()> {
         std::fs::create_dir_all(directory)?;
-        // A new file, never through a link that is there.
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(format!("{first}\n").as_bytes())
+        let new = directory.join(FIRST_START_NEW);
+        // A new file, never through a link that somebody put there; and whole before it has its name.
+        let _ = remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let written = file.write_all(format!("{first}\n").as_bytes());
+        let placed = written.and_then(|()| rename(&new, &path));
+        if placed.is_err() {
+            let _ = remove_file(&new);
+        }
+        placed
     };
     match write() {
         Ok(()) => seconds(first.to_string().as_bytes()),
         Err(error) => {
             // Another process may have been quicker.
             read().or_else(|| {
-                tracing::warn!(path = %path.display(), %error, "the time of the first start can't be stored; remove what is there");
+                tracing::warn!(path = %path.display(), %error, "the time of the first start can't be stored; check --storage.path, and remove what is there if it is no file");
                 None
             })
         }
@@ -205,7 +216,26 @@ mod tests {
         let storage = tempfile::tempdir().unwrap();
         let victim = storage.path().join("victim");
         std::os::unix::fs::symlink(&victim, storage.path().join(FIRST_START)).unwrap();
-        assert_eq!(first_start(storage.path(), SystemTime::now()), None);
+        std::os::unix::fs::symlink(&victim, storage.path().join(FIRST_START_NEW)).unwrap();
+        assert!(first_start(storage.path(), SystemTime::now()).is_some());
         assert!(!victim.exists());
+    }
+
+    #[test]
+    fn a_first_start_that_says_nothing_is_written_anew_and_what_can_not_be_replaced_is_told() {
+        for content in ["", "yesterday", "-1", "1e9"] {
+            let storage = tempfile::tempdir().unwrap();
+            let path = storage.path().join(FIRST_START);
+            std::fs::write(&path, content).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(1_600_000_000)).unwrap();
+            for _ in 0..2 {
+                assert_eq!(first_start(storage.path(), SystemTime::now()), Some(1_600_000_000.0), "{content:?}");
+            }
+        }
+        let storage = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(storage.path().join(FIRST_START)).unwrap();
+        assert_eq!(first_start(storage.path(), SystemTime::now()), None);
+        assert!(!storage.path().join(FIRST_START_NEW).exists());
     }
 }

@@ -342,7 +342,11 @@ impl Storage {
             rustix::fs::fsync(directory)?;
             Ok(bytes.len() as u64)
         };
-        write().map_err(|source| self.failed(TEMPORARY, source))
+        write().map_err(|source| {
+            // On a full disk it would take room from everybody.
+            let _ = rustix::fs::unlinkat(directory, self.file(TEMPORARY), rustix::fs::AtFlags::empty());
+            self.failed(TEMPORARY, source)
+        })
     }
 
     fn append<R: Record>(
@@ -414,7 +418,11 @@ impl Storage {
     fn open_directory(&self, create: bool) -> Result<OwnedFd, StorageError> {
         let failed = |source| StorageError::Io { path: self.directory.clone(), source };
         if create {
-            std::fs::create_dir_all(&self.directory).map_err(failed)?;
+            match std::fs::create_dir_all(&self.directory) {
+                // Of something else in its place, opening it tells what is wrong.
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+                _ => {}
+            }
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory =
@@ -435,8 +443,13 @@ impl Storage {
             return Ok(());
         }
         self.lock = None;
-        let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE;
-        let file = rustix::fs::openat(directory, self.file(LOCK), flags, Mode::RUSR | Mode::WUSR);
+        let open = |how| rustix::fs::openat(directory, self.file(LOCK), PLAIN | how, Mode::RUSR | Mode::WUSR);
+        // What is on a file system that can't be written now is taken over all the same. Network file systems lock only
+        // what is open for writing.
+        let file = match open(OFlags::WRONLY | OFlags::CREATE) {
+            Err(Errno::ROFS) => open(OFlags::RDONLY),
+            opened => opened,
+        };
         let file = File::from(file.map_err(|error| self.failed(LOCK, error.into()))?);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
@@ -799,6 +812,49 @@ mod tests {
         assert!(path.exists() && !directory.path().join("logs.json.damaged").exists());
     }
 
+    /// Runs `mount` or `umount`; tests have a mount namespace of their own.
+    #[track_caller]
+    fn run(program: &str, options: &[&str], paths: &[&Path]) {
+        let status = std::process::Command::new(program).args(options).args(paths).status().unwrap();
+        assert!(status.success(), "{program}: {status}");
+    }
+
+    #[test]
+    fn what_can_only_be_read_is_taken_over_and_goes_on_when_it_can_be_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        Storage::new(path.to_owned(), NAME).save(all(&[other("a", 1)]), true).unwrap();
+        run("mount", &["--bind"], &[path, path]);
+        run("mount", &["-o", "remount,bind,ro"], &[path]);
+        let mut storage = Storage::new(path.to_owned(), NAME);
+        let taken_over = storage.load::<LogRecord>();
+        let saved = storage.save(all(&[other("a", 2)]), true);
+        let second = Storage::new(path.to_owned(), NAME).load::<LogRecord>();
+        // The lock is still open there.
+        run("umount", &["--lazy"], &[path]);
+        assert_eq!(taken_over.unwrap(), [other("a", 1)]);
+        assert!(matches!(saved, Err(StorageError::Io { .. })), "{saved:?}");
+        assert!(matches!(second, Err(StorageError::Locked { .. })), "{second:?}");
+        storage.save(all(&[other("a", 2)]), true).unwrap();
+        assert_eq!(loaded(path), [other("a", 2)]);
+        assert!(!storage.path(EARLIER).exists(), "nothing had to be set aside");
+    }
+
+    #[test]
+    fn a_full_disk_is_left_without_the_half_that_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        run("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs"], &[path]);
+        let mut storage = Storage::new(path.to_owned(), NAME);
+        storage.save(all(&[other("a", 1)]), true).unwrap();
+        let many: Vec<LogRecord> = (0..100).map(|number| other(&number.to_string(), 1)).collect();
+        let saved = storage.save(all(&many), true);
+        let (left, temporary) = (storage.look::<LogRecord>(), storage.path(TEMPORARY).exists());
+        run("umount", &["--lazy"], &[path]);
+        assert!(matches!(saved, Err(StorageError::Io { .. })) && !temporary, "{saved:?}");
+        assert_eq!(left.unwrap(), [other("a", 1)], "what was stored before is there");
+    }
+
     #[test]
     fn a_directory_that_was_removed_is_made_again_with_everything() {
         let parent = tempfile::tempdir().unwrap();
@@ -834,10 +890,14 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_is_reported() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("file");
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         std::fs::write(&file, "").unwrap();
-        let error = Storage::new(file.join("below"), NAME).save(all(&[record()]), true).unwrap_err();
-        assert!(error.to_string().contains("--storage.path"), "{error}");
+        symlink("gone", &link).unwrap();
+        for (path, why) in [(file.join("below"), "Not a directory"), (file, "Not a directory"), (link, "No such file")]
+        {
+            let error = Storage::new(path, NAME).save(all(&[record()]), true).unwrap_err();
+            assert!(error.to_string().contains("--storage.path") && error.to_string().contains(why), "{error}");
+        }
     }
 
     proptest! {

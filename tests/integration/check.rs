@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,7 +21,21 @@ struct Outcome {
 
 #[track_caller]
 fn check(arguments: &[OsString]) -> Outcome {
-    let output = Command::new(built("campaign_exporter")).arg("check").args(arguments).output().unwrap();
+    check_with(&mut Command::new(built("campaign_exporter")), arguments)
+}
+
+/// The same where nothing can be written below `folder`.
+#[track_caller]
+fn check_below_read_only(folder: &Path, arguments: &[OsString]) -> Outcome {
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && ! touch \"$0/new\" 2>/dev/null && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "/bin/sh", "-c", script]).arg(folder).arg(built("campaign_exporter"));
+    check_with(&mut command, arguments)
+}
+
+#[track_caller]
+fn check_with(command: &mut Command, arguments: &[OsString]) -> Outcome {
+    let output = command.arg("check").args(arguments).output().unwrap();
     Outcome {
         code: output.status.code(),
         text: String::from_utf8(output.stdout).unwrap(),
@@ -81,6 +96,14 @@ fn wrong_arguments_have_told_nothing_of_the_host() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(built("campaign_exporter")).arg("rules").stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
 fn it_logs_when_asked_to_and_never_to_standard_output() {
     let outcome = check(&["--campaign.home=/nonexistent".into(), "--log.level=info".into()]);
     assert!(outcome.errors.contains("level="), "{}", outcome.errors);
@@ -115,6 +138,47 @@ fn it_goes_by_what_an_exporter_has_stored_and_writes_nothing() {
     assert_eq!(outcome.code, Some(1), "{}", outcome.text);
     assert!(outcome.text.contains("import@prod (check: last run)"), "{}", outcome.text);
     assert_eq!(contents(&state), before);
+}
+
+/// What needs attention: numbers, times and the table below differ from one look to the next.
+fn faults(text: &str) -> Vec<String> {
+    let above = text.split("\nMODULE ").next().unwrap_or_default();
+    above.lines().filter(|line| !line.contains("campaign_exporter 0")).map(plain).collect()
+}
+
+#[test]
+fn a_storage_that_can_only_be_read_or_not_at_all_changes_neither_exit_code_nor_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path(), &["--instances", "prod"]);
+    let flags = flags(&simulator, folder.path());
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let well = check_below_read_only(&state, &flags);
+    assert_eq!((well.code, well.errors.as_str()), (Some(0), ""), "{}", well.text);
+
+    let mut exporter = Exporter::watch(folder.path(), &simulator);
+    exporter.metrics();
+    exporter.process.terminate();
+    simulator.run_utility("import", "prod", true);
+    simulator.fault(&["hold"]);
+    simulator.fault(&["die", "mta@prod"]);
+    let usual = check(&flags);
+    let before = contents(&state);
+    let read_only = check_below_read_only(&state, &flags);
+    assert_eq!((read_only.code, read_only.errors.as_str()), (Some(1), ""), "{}", read_only.text);
+    assert_eq!(faults(&read_only.text), faults(&usual.text));
+    assert!(
+        usual.text.contains("import@prod (check: last run)") && !read_only.text.contains("state"),
+        "{}",
+        usual.text
+    );
+    assert_eq!(contents(&state), before);
+
+    fs::remove_dir_all(&state).unwrap();
+    symlink("gone", &state).unwrap();
+    let nowhere = check_below_read_only(simulator.home(), &flags);
+    assert_eq!((nowhere.code, nowhere.errors.as_str()), (Some(1), ""), "{}", nowhere.text);
+    assert_eq!(faults(&nowhere.text), faults(&usual.text));
 }
 
 /// What the README shows after the command `command`, line by line; `…` stands for lines that it leaves out.
