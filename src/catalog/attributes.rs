@@ -68,6 +68,9 @@ pub const DISABLED: &str = "_autoStart";
 /// The variable of the environment that moves the folder `var`.
 pub const VAR_DIRECTORY: &str = "XTK_VAR_DIR";
 
+/// The script of the installation's folder that sets it.
+pub const CUSTOMER_SCRIPT: &str = "customer.sh";
+
 /// Defines the attributes: a static for each, and the table of them all.
 macro_rules! define_attributes {
     ($($id:ident: $place:expr, $name:literal, $kind:ident, $default:literal, $purpose:literal;)*) => {

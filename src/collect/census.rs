@@ -147,7 +147,7 @@ pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = Doubt> + '
         (Some(home), _) if !known => Some((DoubtReason::InstallationUnreadable, home.to_string_lossy().into_owned())),
         _ => None,
     };
-    let failing = installation.files.iter().filter(|(_, state)| !state.successful);
+    let failing = installation.files.iter().filter(|(_, state)| !state.successful || state.leaves_open);
     let files = failing.map(|(file, _)| (DoubtReason::ConfigurationUnreadable, file.clone()));
     whole.into_iter().chain(files).map(|(reason, detail)| Doubt { reason, detail })
 }
@@ -209,6 +209,9 @@ mod tests {
         let mut good = installation(&[("prod", "")]);
         assert_eq!(doubts(&good), []);
         good.files.insert("config-prod.xml".into(), FileState::default());
+        assert_eq!(doubts(&good), [doubt(DoubtReason::ConfigurationUnreadable, "config-prod.xml")]);
+        let open = FileState { successful: true, leaves_open: true, ..FileState::default() };
+        good.files.insert("config-prod.xml".into(), open);
         assert_eq!(doubts(&good), [doubt(DoubtReason::ConfigurationUnreadable, "config-prod.xml")]);
         let unlisted = Installation { trouble: trouble(Failure::Permission), ..installation(&[("prod", "")]) };
         assert_eq!(doubts(&unlisted), [doubt(DoubtReason::ConfigurationUnreadable, "/x/nl6")]);

@@ -5,7 +5,8 @@
 //! # Format
 //! The page *The server configuration file* of the product documentation: a root element `serverconf`, in either
 //! case; below it an element for each module, with attributes and with elements of its own (`mta/child`). A value
-//! that is absent or empty means the documented default (arguments that are empty are none). A value that can't be read counts as absent, and is warned of.
+//! that is absent or empty means the documented default (arguments that are empty are none). A value that can't be read
+//! counts as absent, and is warned of; an `autoStart` that can't be read leaves open whether the module has to run.
 //! Where an element occurs twice, its attributes are taken together, and the later of two equal ones holds.
 //!
 //! # Limits
@@ -23,7 +24,8 @@ use roxmltree::Node;
 use super::xml::{self, XmlError};
 
 use crate::catalog::attributes::{
-    ARGS, AUTO_START, Attribute, AttributePlace, DISABLED, MEMORY_ALERT, MEMORY_WARNING, ValueKind, attribute, element,
+    ARGS, ATTRIBUTES, AUTO_START, Attribute, AttributePlace, DISABLED, MEMORY_ALERT, MEMORY_WARNING, ValueKind,
+    attribute, element,
 };
 use crate::catalog::modules::residents;
 
@@ -150,6 +152,8 @@ impl fmt::Display for Warning {
 enum Value {
     /// Nothing: the default holds.
     Empty,
+    /// Something that is none of its values.
+    Unreadable,
     Flag(bool),
     /// In bytes, seconds or as it is.
     Number(u64),
@@ -219,7 +223,14 @@ impl ServerConf {
         self.values.push((element, attribute, value));
     }
 
-    /// How many values could not be read: the ones below in the overlay, or the defaults, hold in their place.
+    /// Whether it leaves open if a module has to run.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        self.values.iter().any(|(_, _, value)| *value == Value::Unreadable)
+    }
+
+    /// How many values could not be read: the ones below in the overlay, or the defaults, hold in their place, and nothing in
+    /// that of a flag.
     #[must_use]
     pub fn invalid_values(&self) -> usize {
         self.invalid
@@ -267,11 +278,13 @@ impl Settings {
         }
     }
 
-    /// Whether the watchdog starts `module`; none where no file says so and the default is not documented.
+    /// Whether the watchdog starts `module`; none where a file says so in a way that can't be read, or no file does and the
+    /// default is not documented.
     #[must_use]
     pub fn auto_start(&self, module: &str) -> Option<bool> {
         match self.value(module, AUTO_START.name) {
             Some(Value::Flag(starts)) => Some(*starts),
+            Some(Value::Unreadable) => None,
             _ => flag(attribute(module, AUTO_START.name).unwrap_or(&AUTO_START).default),
         }
     }
@@ -373,24 +386,44 @@ impl Reader<'_> {
 
     fn attributes_of(&mut self, node: Node<'_, '_>, path: &'static str) {
         for written in node.attributes() {
-            let Some(known) = attribute(path, written.name()) else { continue };
+            let Some(known) = attribute(path, written.name()) else {
+                self.look_for_another_case(path, &written);
+                continue;
+            };
             let text = written.value();
             if let Some(value) = read(known.kind, text) {
                 self.conf.set(path, known.name, value);
                 continue;
             }
             self.conf.invalid += 1;
+            let is_flag = known.kind == ValueKind::Flag;
+            if is_flag {
+                self.conf.set(path, known.name, Value::Unreadable);
+            }
             self.warn(written.range().start, || {
                 let (name, what) = (known.name, known.kind.what());
                 if text.len() > MAX_VALUE_BYTES {
                     return format!("{name} of <{path}> has more than {MAX_VALUE_BYTES} bytes and is left out");
                 }
-                format!("{name}={:?} of <{path}> is not {what}; the value below it or the default holds", excerpt(text))
+                let holds = match is_flag {
+                    true => "whether the module has to run can't be told",
+                    false => "the value below it or the default holds",
+                };
+                format!("{name}={:?} of <{path}> is not {what}; {holds}", excerpt(text))
             });
         }
         let is_disabled = node.has_attribute(DISABLED) && !node.has_attribute(AUTO_START.name);
         if is_disabled && attribute(path, AUTO_START.name).is_some() {
             self.conf.set(path, AUTO_START.name, Value::Flag(false));
+        }
+    }
+
+    /// The same of an attribute.
+    fn look_for_another_case(&mut self, path: &str, written: &roxmltree::Attribute<'_, '_>) {
+        let name = written.name();
+        let mut named = ATTRIBUTES.iter().map(|known| known.name).filter(|known| known.eq_ignore_ascii_case(name));
+        if let Some(meant) = named.find(|known| attribute(path, known).is_some()) {
+            self.warn(written.range().start, || format!("{name} of <{path}> is not taken for the attribute {meant}"));
         }
     }
 
@@ -475,8 +508,8 @@ mod tests {
 
     use super::*;
     use crate::catalog::attributes::{
-        ATTRIBUTES, IN_MAIL_PERIOD, MTA_CHILD_AGE, MTA_CHILD_ARGS, MTA_CHILD_MEMORY, MTA_SPARE_SERVERS,
-        MTA_WORKING_PATH, PIPELINED_DUMP_PERIOD, STAT_PORT, WEB_HTTP_PORT,
+        IN_MAIL_PERIOD, MTA_CHILD_AGE, MTA_CHILD_ARGS, MTA_CHILD_MEMORY, MTA_SPARE_SERVERS, MTA_WORKING_PATH,
+        PIPELINED_DUMP_PERIOD, STAT_PORT, WEB_HTTP_PORT,
     };
 
     fn fixture(path: &str) -> Vec<u8> {
@@ -668,13 +701,14 @@ mod tests {
             <child maxAgeSec='1.5'/></mta>\n<web httpPort='65536'/><inMail popMailPeriodSec='five'/></serverconf>";
         let settings = settings(server, instance);
         let mta = settings.module("mta");
-        assert_eq!(mta.auto_start, Some(true));
+        assert_eq!((mta.auto_start, settings.auto_start("web")), (None, Some(false)));
         assert_eq!((mta.memory_alert_bytes, mta.memory_warning_bytes), (3 * MEBIBYTE, 1600 * MEBIBYTE));
         let numbers = [&MTA_CHILD_AGE, &WEB_HTTP_PORT, &IN_MAIL_PERIOD].map(|attribute| settings.number(attribute));
         assert_eq!(numbers, [Some(600), Some(8080), Some(300)]);
         let held = "; the value below it or the default holds";
         let expected = [
-            format!("line 2: autoStart=\"maybe\" of <mta> is not true or false{held}"),
+            "line 2: autoStart=\"maybe\" of <mta> is not true or false; whether the module has to run can't be told"
+                .into(),
             format!("line 3: maxProcessMemoryAlertMb=\"10 MB\" of <mta> is not a whole number of mebibytes{held}"),
             format!("line 4: maxProcessMemoryWarningMb=\"-1\" of <mta> is not a whole number of mebibytes{held}"),
             format!("line 5: maxAgeSec=\"1.5\" of <mta/child> is not a whole number of seconds{held}"),
@@ -683,7 +717,7 @@ mod tests {
         ];
         let conf = parsed(instance);
         assert_eq!(warnings(&conf), expected);
-        assert_eq!(conf.invalid_values(), expected.len());
+        assert_eq!((conf.invalid_values(), conf.leaves_open()), (expected.len(), true));
         let huge = parsed("<serverconf><mta maxProcessMemoryAlertMb='18446744073709551615'/></serverconf>");
         assert_eq!((huge.value("mta", MEMORY_ALERT.name), huge.invalid_values()), (None, 1));
     }
@@ -693,6 +727,10 @@ mod tests {
         let conf = parsed("<serverconf>\n<inmail autoStart='true'/></serverconf>");
         assert_eq!(warnings(&conf), ["line 2: <inmail> is not taken for the module, which is <inMail>"]);
         assert_eq!((conf.starts("inMail"), conf.invalid_values()), (false, 0));
+        let conf =
+            parsed("<serverconf>\n<mta autostart='true'/><inMail autoStart='true' xAutoStart='1'/></serverconf>");
+        assert_eq!(warnings(&conf), ["line 2: autostart of <mta> is not taken for the attribute autoStart"]);
+        assert_eq!((conf.starts("mta"), conf.starts("inMail"), conf.leaves_open()), (false, true, false));
     }
 
     #[test]

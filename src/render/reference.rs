@@ -26,7 +26,8 @@ const ATTRIBUTES_OPENING: &str = "
 
 What the exporter goes by in `conf/serverConf.xml` and `conf/config-<instance>.xml`, where a value of the instance's file
 wins. A value that is empty means the default; one that can't be read counts as absent, is warned of with file and line, and
-counted in `campaign_configuration_invalid_values`.
+counted in `campaign_configuration_invalid_values`. Of an `autoStart` that can't be read it can't be told whether the module
+has to run: `campaign_module_expected` is absent.
 ";
 
 /// The reference, in English.

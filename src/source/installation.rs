@@ -92,7 +92,8 @@ pub struct Installation {
     pub var: Option<PathBuf>,
     /// The settings in force by instance: `default`, and one for each `config-<instance>.xml`.
     pub instances: BTreeMap<String, Settings>,
-    /// Every configuration file that is or was there, by file name, with how its last reading went.
+    /// Every configuration file that is or was there, by file name, with how its last reading went; `customer.sh` only
+    /// while it has to tell where `var` is, and does not.
     pub files: BTreeMap<String, FileState>,
     /// What `serverConf.xml` says for every instance that has no file of its own.
     pub shared: Settings,
@@ -119,6 +120,8 @@ pub struct FileState {
     pub failure: Option<Failure>,
     /// How many values of the content in force can't be read.
     pub invalid_values: usize,
+    /// Whether one of them would tell if a module has to run.
+    pub leaves_open: bool,
 }
 
 /// Why something of the installation can't be used.

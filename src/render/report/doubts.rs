@@ -39,16 +39,22 @@ const fn texts(reason: DoubtReason) -> [Text; 2] {
         ],
         DoubtReason::ConfigurationUnreadable => [
             Text {
-                en: "the configuration file {} can't be read as it is now; its last good content stays in force",
-                pt_br: "o arquivo de configuração {} não pode ser lido como está agora; o último conteúdo válido continua \
-                        em vigor",
+                en: "the configuration file {}, or a value in it, can't be read as it is now; what was read of it before \
+                     stays in force",
+                pt_br: "o arquivo de configuração {}, ou um valor nele, não pode ser lido como está agora; o que foi lido \
+                        dele antes continua em vigor",
             },
-            Text { en: "The exporter's log names the line.", pt_br: "O log do exportador indica a linha." },
+            Text {
+                en: "campaign_exporter check --log.level=warn says why and names the line, and so does the exporter's log.",
+                pt_br: "campaign_exporter check --log.level=warn diz por quê e indica a linha, assim como o log do \
+                        exportador.",
+            },
         ],
         DoubtReason::ProcessesHidden => [
             Text {
-                en: "/proc hides the processes of other users (hidepid)",
-                pt_br: "o /proc oculta os processos de outros usuários (hidepid)",
+                en: "/proc hides the processes of other users (hidepid), or the exporter is alone in a container",
+                pt_br: "o /proc oculta os processos de outros usuários (hidepid), ou o exportador está sozinho em um \
+                        contêiner",
             },
             Text {
                 en: "Run the exporter as Campaign's user, or put its user into the group of the mount option gid.",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{HostLook, reasons, target};
+use crate::catalog::attributes::CUSTOMER_SCRIPT;
 use crate::catalog::modules::{self, MODULES};
 use crate::catalog::signals::crash::{
     CORE_FILES, CORE_NEWEST, CORE_PIPED, SHARED_MEMORY_BYTES, SHARED_MEMORY_SEGMENTS,
@@ -317,12 +318,12 @@ impl Finder<'_> {
         const NEVER: Text = Text { en: "can't be read, and never could be", pt_br: "não pode ser lido e nunca pôde" };
         const INVALID: [Text; 2] = [
             Text {
-                en: "{} value can't be read: its default holds",
-                pt_br: "{} valor não pode ser lido: vale o padrão dele",
+                en: "{} value can't be read and counts as absent",
+                pt_br: "{} valor não pode ser lido e conta como ausente",
             },
             Text {
-                en: "{} values can't be read: their defaults hold",
-                pt_br: "{} valores não podem ser lidos: valem os padrões deles",
+                en: "{} values can't be read and count as absent",
+                pt_br: "{} valores não podem ser lidos e contam como ausentes",
             },
         ];
         let facts = self.by_label(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL).into_iter().map(|(file, successful)| {
@@ -335,7 +336,8 @@ impl Finder<'_> {
             let invalid = self.value(&CONFIGURATION_INVALID_VALUES, &[file]).filter(|values| *values > 0.0);
             let invalid = invalid.map(|values| format!("; {}", plural(values, INVALID[0], INVALID[1], self.lang)));
             let needs_attention = !is_good || invalid.is_some();
-            fact(format!("conf/{file}"), format!("{text}{}", invalid.unwrap_or_default()), needs_attention)
+            let path = if file == CUSTOMER_SCRIPT { file.to_owned() } else { format!("conf/{file}") };
+            fact(path, format!("{text}{}", invalid.unwrap_or_default()), needs_attention)
         });
         let copies = self.by_label(&CONFIGURATION_BACKUP_COPY).into_iter();
         let copies = copies.map(|(file, _)| fact(format!("conf/{file}"), self.text(COPY), false));

@@ -18,6 +18,7 @@ use super::listing::{CONF, Listing, SERVER, file_name, instance_in, instance_of,
 use super::search::Search;
 use super::var::VarFolder;
 use super::{FRESH, Failure, FileState, Installation, MAX_INSTANCES, Notice, Trouble};
+use crate::catalog::attributes::CUSTOMER_SCRIPT;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::conf::Settings;
 use crate::source::processes::RunningModules;
@@ -69,7 +70,7 @@ impl Files {
         self.unconfirmed = false;
         self.life.learn(running);
         let home = self.home_now();
-        self.dirty |= self.var.look(home.as_deref(), &running.variable, &mut self.notices);
+        self.dirty |= self.var.look(home.as_deref(), &running.variable, now, &mut self.notices);
         if let Some(home) = home {
             self.look_into(&home.join(CONF), now);
         }
@@ -106,6 +107,7 @@ impl Files {
                 last_success: file.last_success,
                 failure,
                 invalid_values: file.conf.as_ref().map_or(0, |conf| conf.invalid_values()),
+                leaves_open: file.conf.as_ref().is_some_and(|conf| conf.leaves_open()),
             };
             installation.files.insert(label.clone(), state);
             if let (Some(instance), Some(conf)) = (instance_of(label), &file.conf) {
@@ -116,6 +118,7 @@ impl Files {
                 installation.instances.insert(instance.to_owned(), settings);
             }
         }
+        installation.files.extend(self.var.script_state().map(|state| (CUSTOMER_SCRIPT.to_owned(), state)));
         if server.is_some() && !self.followed.contains_key(&file_name(DEFAULT_INSTANCE)) {
             installation.instances.insert(DEFAULT_INSTANCE.to_owned(), installation.shared.clone());
         }
