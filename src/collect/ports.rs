@@ -136,7 +136,9 @@ impl Ports {
             let Some(networks) = networks else { continue };
             let found: Vec<&Listeners> = networks.iter().filter_map(|network| listeners.get(network)).collect();
             let inodes: Vec<u64> = found.iter().flat_map(|found| found.at(protocol, one.number)).collect();
-            if inodes.is_empty() && !found.iter().all(|found| found.can_tell(protocol)) {
+            // A process that may be the module's may have the port in another namespace.
+            let can_tell = !one.pids.is_empty() || cx.processes.can_tell_of(one.module.name, one.instance);
+            if inodes.is_empty() && !(can_tell && found.iter().all(|found| found.can_tell(protocol))) {
                 continue;
             }
             bound.insert(one.series(), (one.key(), !inodes.is_empty()));
@@ -146,7 +148,7 @@ impl Ports {
             }
             if self.is_still_owned(one, &inodes) {
                 one.push(&PORT_OWNED, true, out);
-            } else if !one.pids.is_empty() || cx.processes.can_tell_of(one.module.name, one.instance) {
+            } else if can_tell {
                 claimed.push(Claimed { one, claim: Claim { inodes, pids: one.pids.clone() } });
             }
         }
@@ -419,6 +421,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::catalog::signals::modules::MODULE_CHECK;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::snapshot::Snapshot;
     use crate::source::as_plain_user;
@@ -655,6 +658,18 @@ mod tests {
         host.hidden = true;
         let (snapshot, _) = collect(&root.ports(), &host);
         assert_eq!(port(&snapshot, SYSLOGD), (Some(1.0), None), "it may run, hidden");
+    }
+
+    #[test]
+    fn a_port_that_nobody_listens_at_here_is_not_told_of_a_module_that_may_run_elsewhere() {
+        let root = Proc::new();
+        let mut host = with_syslogd();
+        host.processes.clear();
+        assert_eq!(port(&collect(&root.ports(), &host).0, SYSLOGD), (Some(0.0), None));
+        host.hidden = true;
+        let (snapshot, _) = collect(&root.ports(), &host);
+        assert_eq!(port(&snapshot, SYSLOGD), (None, None));
+        assert!(snapshot.of(&MODULE_CHECK).next().is_none());
     }
 
     #[test]

@@ -245,6 +245,8 @@ impl Found {
 
     /// `key`, quotes and spaces, `:` or `=`, quotes and spaces, a number.
     fn scan(&mut self, text: &str) {
+        // An object without its end may have been cut off anywhere, in a number too.
+        let is_cut = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
         let filler = |c: char| c.is_whitespace() || c == '"' || c == '\'';
         for known in PIPELINED_INDICATORS {
             for (at, _) in text.match_indices(known.key) {
@@ -254,7 +256,8 @@ impl Found {
                 let rest = rest.trim_start_matches(filler);
                 // The whole word: 1e400 is not the number 1.
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-._".contains(c)).unwrap_or(rest.len());
-                if let (false, Ok(number)) = (part_of_a_word, rest[..end].parse()) {
+                let (number, behind) = rest.split_at(end);
+                if let (false, true, Ok(number)) = (part_of_a_word, is_whole(behind, is_cut), number.parse()) {
                     self.add(known.key, false, number);
                 }
             }
@@ -273,6 +276,19 @@ impl Found {
             merged.insert(known.key, value);
         }
         merged
+    }
+}
+
+/// Whether a number ends where `behind` begins: not where digits go on behind a comma or a blank, or a unit follows, or the
+/// text `is_cut` off there.
+fn is_whole(behind: &str, is_cut: bool) -> bool {
+    let goes_on = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    match behind.chars().next() {
+        None => !is_cut,
+        Some('\n' | '\r') => true,
+        Some(',') => !goes_on(&behind[1..]),
+        Some(blank) if blank.is_whitespace() => !goes_on(behind.trim_start()),
+        Some(next) => ";}])\"'<".contains(next),
     }
 }
 
@@ -433,12 +449,20 @@ mod tests {
             "current-messages: 1e400",
             "current-messages=12abc",
             "current-messages: 1.2.3",
+            "current-messages: 1 234",
+            "{current-messages: 1,5}",
+            "current-messages: 5%",
+            "{\"stats\": {\"current-messages\": 12",
         ] {
             assert!(pipelined(text.as_bytes(), None).is_err(), "{text}");
         }
-        for (text, value) in
-            [("current-messages: 12,", 12.0), ("current-messages=1e2}", 100.0), ("'current-messages' : '3'", 3.0)]
-        {
+        for (text, value) in [
+            ("current-messages: 12,", 12.0),
+            ("current-messages=1e2}", 100.0),
+            ("'current-messages' : '3'", 3.0),
+            ("current-messages: 12", 12.0),
+            ("{current-messages: 4 , x: 1", 4.0),
+        ] {
             assert_eq!(pipelined(text.as_bytes(), None).unwrap()["current-messages"], value, "{text}");
         }
     }

@@ -88,7 +88,8 @@ fn read_file(directory: &Path, name: OsString) -> Option<DropFile> {
             let content = read_at_most(file, metadata.len(), MAX_FILE_BYTES);
             Some(DropFile { name, modified: metadata.modified().ok(), content })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // A link to nothing stays.
+        Err(_) if directory.join(&name).symlink_metadata().is_err() => None,
         Err(error) => Some(DropFile { name, modified: None, content: Err(error) }),
     }
 }
@@ -133,7 +134,14 @@ mod tests {
         let found: Vec<_> = drop.files.iter().map(|file| (file.name.to_str().unwrap(), file.content.is_ok())).collect();
         assert_eq!(
             found,
-            [("fifo.xml", false), ("folder.xml", false), ("huge.xml", false), ("well.xml", true), ("zero.xml", false)]
+            [
+                ("fifo.xml", false),
+                ("folder.xml", false),
+                ("gone.xml", false),
+                ("huge.xml", false),
+                ("well.xml", true),
+                ("zero.xml", false)
+            ]
         );
     }
 
