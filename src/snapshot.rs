@@ -151,10 +151,23 @@ impl Deref for Sample {
 /// What a sink was given, in the order in which it came, for the next one: mostly that gets the same.
 #[derive(Debug, Default)]
 pub struct SeriesMemory {
-    /// Each with its header, and whether its series came in their order.
-    families: Vec<(&'static MetricDef, Arc<str>, bool)>,
+    /// Each with its header, and the order in which its series came.
+    families: Vec<(&'static MetricDef, Arc<str>, Order)>,
     /// Each with the place of its family.
     series: Vec<(usize, Arc<Series>)>,
+}
+
+/// The order in which the series of a metric came. A sink that is given the same series as the one before need not sort
+/// them again.
+#[derive(Clone, Debug, Default)]
+enum Order {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// Sorted by their labels, with no series twice.
+    Sorted,
+    /// The same once those at these places are taken one after the other.
+    Places(Arc<[u32]>),
 }
 
 /// The samples of one metric.
@@ -164,9 +177,7 @@ struct Family {
     /// Its help and its type in the text format.
     header: Arc<str>,
     samples: Vec<Sample>,
-    /// Whether they are known to be sorted, with no series twice. They are when a sink is given the same series as the
-    /// one before.
-    is_ordered: bool,
+    order: Order,
     /// Whether some are of another sink.
     is_shared: bool,
 }
@@ -191,8 +202,7 @@ impl Samples {
     /// An empty sink that finds again what one before was given.
     #[must_use]
     pub fn after(memory: SeriesMemory) -> Self {
-        let family =
-            |(def, header, is_ordered)| Family { def, header, samples: Vec::new(), is_ordered, is_shared: false };
+        let family = |(def, header, order)| Family { def, header, samples: Vec::new(), order, is_shared: false };
         let families = memory.families.into_iter().map(family).collect();
         Self { families, series: memory.series, ..Self::default() }
     }
@@ -202,12 +212,11 @@ impl Samples {
     pub fn take_memory(&mut self) -> SeriesMemory {
         let mut series = std::mem::take(&mut self.series);
         let given = std::mem::take(&mut self.given);
-        if self.differs {
-            self.families.iter_mut().for_each(|family| family.is_ordered |= family.is_in_order());
+        if std::mem::take(&mut self.differs) || given < series.len() {
+            self.families.iter_mut().for_each(|family| family.order = family.find_order());
         }
-        self.differs = false;
         series.truncate(given);
-        let remember = |family: &Family| (family.def, Arc::clone(&family.header), family.is_ordered);
+        let remember = |family: &Family| (family.def, Arc::clone(&family.header), family.order.clone());
         SeriesMemory { families: self.families.iter().map(remember).collect(), series }
     }
 
@@ -224,7 +233,9 @@ impl Samples {
             Some((family, series)) => {
                 let family = &mut self.families[family];
                 family.samples.push(Sample { series, value });
-                family.is_ordered &= !family.is_shared;
+                if family.is_shared {
+                    family.order = Order::Unknown;
+                }
             }
             None => self.rejected += 1,
         }
@@ -256,15 +267,15 @@ impl Samples {
     /// Takes note that the series are not those of before.
     fn differ(&mut self) {
         if !std::mem::replace(&mut self.differs, true) {
-            self.families.iter_mut().for_each(|family| family.is_ordered = false);
+            self.families.iter_mut().for_each(|family| family.order = Order::Unknown);
         }
     }
 
     /// The place of a metric's family.
     fn family(&mut self, def: &'static MetricDef, header: impl Into<Arc<str>>) -> usize {
         self.families.iter().position(|family| family.def.name == def.name).unwrap_or_else(|| {
-            let (header, is_ordered) = (header.into(), !self.differs);
-            self.families.push(Family { def, header, samples: Vec::new(), is_ordered, is_shared: false });
+            let (header, order) = (header.into(), Order::Unknown);
+            self.families.push(Family { def, header, samples: Vec::new(), order, is_shared: false });
             self.families.len() - 1
         })
     }
@@ -333,10 +344,10 @@ impl Samples {
             let own = &mut self.families[place];
             own.is_shared = true;
             if own.samples.is_empty() {
-                (own.samples, own.is_ordered) = (family.samples, family.is_ordered);
+                (own.samples, own.order) = (family.samples, family.order);
             } else {
                 own.samples.extend(family.samples);
-                own.is_ordered = false;
+                own.order = Order::Unknown;
             }
         }
     }
@@ -357,7 +368,7 @@ impl Samples {
     #[must_use]
     pub fn freeze(mut self) -> Snapshot {
         for family in &mut self.families {
-            self.rejected += family.order();
+            self.rejected += family.sort();
         }
         self.families.retain(|family| !family.samples.is_empty());
         self.families.sort_by_key(|family| family.def.name);
@@ -457,14 +468,28 @@ fn write_value(text: &mut Vec<u8>, value: f64) {
 }
 
 impl Family {
-    fn is_in_order(&self) -> bool {
-        self.samples.is_sorted_by(|a, b| a.labels().lt(b.labels()))
+    /// The order of the samples; unknown where a series is given twice, or where it depends on another sink.
+    fn find_order(&self) -> Order {
+        let labels = |place: &u32| self.samples[*place as usize].labels();
+        let Ok(count) = u32::try_from(self.samples.len()) else { return Order::Unknown };
+        let mut places: Vec<u32> = (0..count).collect();
+        places.sort_by(|a, b| labels(a).cmp(labels(b)));
+        match self.is_shared || !places.is_sorted_by(|a, b| labels(a).lt(labels(b))) {
+            true => Order::Unknown,
+            false if places.is_sorted() => Order::Sorted,
+            false => Order::Places(places.into()),
+        }
     }
 
     /// Sorts the samples by labels, and leaves the second of two of the same series out. How many those were.
-    fn order(&mut self) -> u64 {
-        if std::mem::replace(&mut self.is_ordered, true) || self.is_in_order() {
-            return 0;
+    fn sort(&mut self) -> u64 {
+        match std::mem::replace(&mut self.order, Order::Sorted) {
+            Order::Sorted => return 0,
+            Order::Places(places) if places.len() == self.samples.len() => {
+                self.samples = places.iter().map(|place| self.samples[*place as usize].clone()).collect();
+                return 0;
+            }
+            Order::Places(_) | Order::Unknown => {}
         }
         self.samples.sort_by(|a, b| a.labels().cmp(b.labels()));
         let before = self.samples.len();

@@ -233,7 +233,7 @@ impl LogKind for TrackingKind {
     const HAS_HINTS: bool = false;
 
     /// The tracking job comes once an hour.
-    const SURVEY: Duration = Duration::from_secs(5);
+    const SURVEY: Duration = Duration::from_secs(10);
 
     const MAX_LOGS: usize = 5_000;
 
