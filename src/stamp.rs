@@ -40,6 +40,11 @@ impl FileStamp {
         }
     }
 
+    /// Device and inode.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
     /// Whether it was certainly written or put there after `seconds` since 1970-01-01 UTC: start times of processes are known
     /// to a second or two.
     pub(crate) fn is_after(&self, seconds: u64) -> bool {

@@ -16,7 +16,7 @@ use super::watch::Hinted;
 use super::{Difference, FirstSurvey, Tailer, TailerPhase};
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
-use crate::stamp::ReadStamp;
+use crate::stamp::{FileStamp, ReadStamp};
 
 /// A folder with so many events in one turn is polled, for [`FLOOD`].
 const FLOOD_EVENTS: u32 = 64;
@@ -76,9 +76,14 @@ impl Folder {
         self.remote || self.hints != Hints::Come
     }
 
-    /// Whether names may have come or gone since it was listed.
-    pub(super) fn has_changed(&self) -> bool {
-        !self.listed.is_some_and(|listed| listed.holds_at(&self.path))
+    /// How it looks; none where it can't be looked at.
+    pub(super) fn stamp(&self) -> Option<FileStamp> {
+        FileStamp::at(&self.path).ok()
+    }
+
+    /// Whether names may have come or gone since it was listed, now that it looks like `stamp`.
+    pub(super) fn has_changed(&self, stamp: Option<&FileStamp>) -> bool {
+        !self.listed.zip(stamp).is_some_and(|(listed, stamp)| listed.holds_for(stamp))
     }
 }
 
@@ -158,12 +163,13 @@ impl<K: LogKind> Tailer<K> {
         self.watched_var = identity.filter(|_| self.watch.add(var));
     }
 
-    pub(super) fn renew_watch(&mut self, place: usize, now: Instant) {
+    /// Watches a folder that looks like `stamp`, and again when another has its name now.
+    pub(super) fn renew_watch(&mut self, place: usize, stamp: Option<&FileStamp>, now: Instant) {
         if !K::HAS_HINTS {
             return;
         }
         let folder = &mut self.folders[place];
-        let identity = folder.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let identity = stamp.map(FileStamp::identity);
         folder.stale |= identity != folder.identity;
         if matches!(folder.hints, Hints::Flood(until) if now < until) {
             folder.identity = identity;

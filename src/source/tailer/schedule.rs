@@ -14,8 +14,14 @@ use crate::source::kit::Miss;
 /// A log that was not written to for so long is not looked at in every survey where hints come.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// One survey in so many looks at it all the same.
+/// After so many surveys that is known.
 const IDLE_SURVEYS: usize = 6;
+
+/// One survey in so many looks at it all the same: with hints and without.
+const IDLE_ROUNDS: (usize, usize) = (12, 3);
+
+/// One survey in so many lists every folder, whatever it looks like.
+const FULL_ROUND: usize = 6;
 
 /// How often a folder without hints is looked at, and every log in it that was written to lately.
 const POLL: Duration = Duration::from_millis(100);
@@ -85,7 +91,8 @@ impl<K: LogKind> Tailer<K> {
         let silent =
             log.grew.is_none_or(|grew| now.saturating_duration_since(grew) > IDLE) && self.surveys > IDLE_SURVEYS;
         let settled = log.stage == Stage::Followed && !log.dirty && log.gone_since.is_none() && log.told.is_none();
-        hints && silent && settled && place % IDLE_SURVEYS != self.surveys % IDLE_SURVEYS
+        let round = if K::HAS_HINTS { IDLE_ROUNDS.0 } else { IDLE_ROUNDS.1 };
+        hints && silent && settled && place % round != self.surveys % round
     }
 
     /// Looks at what is hinted, and at what gives no hints.
@@ -95,12 +102,12 @@ impl<K: LogKind> Tailer<K> {
                 break;
             }
             if matches!(self.folders[place].hints, Hints::Flood(until) if now >= until) {
-                self.renew_watch(place, now);
+                self.renew_watch(place, self.folders[place].stamp().as_ref(), now);
                 self.folders[place].stale = true;
                 self.folders[place].next_sweep = now;
             }
             let folder = &mut self.folders[place];
-            if !folder.stale && folder.is_polled() && folder.has_changed() {
+            if !folder.stale && folder.is_polled() && folder.has_changed(folder.stamp().as_ref()) {
                 folder.stale = true;
             }
             if folder.stale {
@@ -131,7 +138,7 @@ impl<K: LogKind> Tailer<K> {
         self.surveyed_at = Some(now);
         self.surveys += 1;
         let Some(var) = self.var.clone() else { return };
-        let lists_all = self.surveys.is_multiple_of(IDLE_SURVEYS);
+        let lists_all = self.surveys.is_multiple_of(FULL_ROUND);
         match self.instances.look(&var, lists_all) {
             Ok(()) => {
                 self.var_trouble = None;
@@ -155,10 +162,11 @@ impl<K: LogKind> Tailer<K> {
             }
         }
         for place in 0..self.folders.len() {
-            self.renew_watch(place, now);
+            let stamp = self.folders[place].stamp();
+            self.renew_watch(place, stamp.as_ref(), now);
             let folder = &self.folders[place];
             let unsure = folder.trouble.is_some() || folder.beyond > 0 || folder.remote || lists_all && !K::HAS_HINTS;
-            if folder.stale || unsure || folder.has_changed() {
+            if folder.stale || unsure || folder.has_changed(stamp.as_ref()) {
                 self.list(place);
             }
         }
