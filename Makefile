@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # How long `make demo` runs; empty: until Ctrl-C.
 SECONDS ?=
-# How long each fuzz target runs; `make test` takes 20.
+# How long each fuzz target runs; `make test` takes 10.
 FUZZ_SECONDS ?= 60
 
 # command=package: what the tests, the demo and the benches need of Debian.
@@ -37,7 +37,7 @@ demo: ## A module dies, the operator is notified, it is repaired: on a simulated
 	@exec .ci/namespaces "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples/demo" $(SECONDS)
 
 .PHONY: test
-test: FUZZ_SECONDS := 20
+test: FUZZ_SECONDS := 10
 test: lint test-all fuzz ## Everything CI runs: format, lints, all tests, the fuzz targets
 
 .PHONY: lint
