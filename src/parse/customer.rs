@@ -1,7 +1,7 @@
 //! `customer.sh`, a script of the shell that Campaign's programs read at their start -> the variables that it exports.
 //!
-//! Knows assignments, `export`, quotes, comments and here-documents, and which commands are executed whatever happens. What
-//! a condition or an expansion comes to is not known, nor what other scripts do.
+//! Follows assignments, `export`, quotes, comments and here-documents, and which commands are executed in any case. What a
+//! condition or an expansion evaluates to is unknown, and so is what other scripts do.
 
 /// What the script makes of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,6 +127,17 @@ impl Host<'_> {
         });
     }
 
+    /// Waits until an alert fires no more, and Alertmanager has seen that: it looks at a group once in its interval.
+    #[track_caller]
+    fn await_end(&self, alert: &str) {
+        let query = format!("ALERTS{{alertstate=\"firing\",alertname=\"{alert}\",job=\"{}\"}}", self.name);
+        wait_for(&format!("the end of {alert} of {}", self.name), LIMIT, || {
+            let firing = self.stage.prometheus.query(&query)?;
+            if firing.is_empty() { Ok(()) } else { Err(format!("{firing:?}")) }
+        });
+        self.let_pass(8);
+    }
+
     /// Waits until Prometheus has scraped the host for so many minutes of the real time.
     #[track_caller]
     fn let_pass(&self, minutes: u32) {
@@ -361,7 +372,7 @@ const ROWS: &[Row] = &[
         play: |host| {
             host.simulator.run_utility("import", "prod", true);
             host.await_mail("firing CampaignImportFailed");
-            host.let_pass(6);
+            host.await_end("CampaignImportFailed");
             host.simulator.run_utility("import", "prod", true);
             host.await_mails(2);
             host.let_pass(8);
