@@ -244,7 +244,7 @@ struct Reader<'a> {
     documents: Vec<Vec<u8>>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn next(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -304,11 +304,18 @@ impl Reader<'_> {
         Some((words, end))
     }
 
-    /// What comes before the next byte that `is_end`, which is skipped.
-    fn until(&mut self, is_end: impl Fn(u8) -> bool) -> &[u8] {
+    /// What comes before the next byte that `is_end`.
+    fn before(&mut self, is_end: impl Fn(u8) -> bool) -> &'a [u8] {
         let length = self.rest.iter().position(|byte| is_end(*byte)).unwrap_or(self.rest.len());
         let (before, rest) = self.rest.split_at(length);
-        self.rest = rest.get(1..).unwrap_or_default();
+        self.rest = rest;
+        before
+    }
+
+    /// The same, and skips that byte.
+    fn until(&mut self, is_end: impl Fn(u8) -> bool) -> &'a [u8] {
+        let before = self.before(is_end);
+        self.rest = self.rest.get(1..).unwrap_or_default();
         before
     }
 
@@ -371,10 +378,7 @@ impl Reader<'_> {
         let is_document = first == b'<' && self.skip_if(|next| next == b'<') && !self.skip_if(|next| next == b'<');
         while self.skip_if(|next| b"<>&|-".contains(&next)) {}
         while self.skip_if(|next| b" \t".contains(&next)) {}
-        let is_end = |byte: u8| b" \t\n;&|<>()".contains(&byte);
-        let length = self.rest.iter().position(|byte| is_end(*byte)).unwrap_or(self.rest.len());
-        let (target, rest) = self.rest.split_at(length);
-        self.rest = rest;
+        let target = self.before(|byte| b" \t\n;&|<>()".contains(&byte));
         if is_document {
             self.documents.push(target.iter().copied().filter(|byte| !b"'\"\\".contains(byte)).collect());
         }

@@ -343,7 +343,7 @@ impl Storage {
             Ok(bytes.len() as u64)
         };
         write().map_err(|source| {
-            // On a full disk it would take room from everybody.
+            // On a full disk it would take room from others.
             let _ = rustix::fs::unlinkat(directory, self.file(TEMPORARY), rustix::fs::AtFlags::empty());
             self.failed(TEMPORARY, source)
         })

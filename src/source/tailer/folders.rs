@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -155,7 +154,7 @@ impl<K: LogKind> Tailer<K> {
 
     /// Watches `var`, and again when another folder has its name now.
     pub(super) fn watch_var(&mut self, var: &Path) {
-        let identity = var.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let identity = FileStamp::at(var).ok().map(|stamp| stamp.identity());
         if !K::HAS_HINTS || identity.is_some() && self.watched_var == identity {
             return;
         }
