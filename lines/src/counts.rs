@@ -156,6 +156,10 @@ impl Counter {
     /// Draws conclusions from the silence of the log at the time `now`, in milliseconds since 1970-01-01 UTC; `lives`,
     /// where the log has runs that end, says whether a module's process has an id. Whether anything is different.
     pub fn settle(&mut self, now: i64, lives: Option<impl Fn(u64) -> bool>) -> bool {
+        if let Some((_, time)) = &mut self.counts.held {
+            // The clock was set back.
+            *time = (*time).min(now);
+        }
         let over = self.counts.held.take_if(|(_, time)| now - *time > SAME_FAULT).is_some();
         self.counts.problems[Problem::XtkSession as usize] += u64::from(over);
         let ended = lives.is_some_and(|lives| self.counts.runs.end(now, lives));
@@ -376,6 +380,20 @@ mod tests {
             sessions(&[&line("error", 1, "PGS-220000 broken"), &line("error", 1, "XSV-350063 none")]),
             [0, 0, 0, 2]
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_a_fault_from_being_counted() {
+        let mut counter = counter();
+        counter.count(&line(
+            "error",
+            1,
+            "SOP-330011 Error while executing the method 'Write' of service 'xtk:session'",
+        ));
+        let written = counter.counts.last_message.unwrap();
+        let mut settled = |now| counter.settle(now, None::<fn(u64) -> bool>);
+        assert!(!settled(written - 3_600_000) && !settled(written - 3_599_500));
+        assert!(settled(written - 3_598_000));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! silent for [`SILENT_FOR_LONG`] whatever process has the id now. The same id after that is another run. A run fails
 //! at its first error; one that ends without an error has succeeded.
 //!
-//! Times are those of the messages.
+//! Times are those of the messages. One that lies ahead was written before the clock was set back: the silence is counted from
+//! the moment at which that is noticed.
 
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,8 @@ impl Runs {
     pub fn end(&mut self, now: i64, lives: impl Fn(u64) -> bool) -> bool {
         let mut ended = false;
         for place in 0..self.runs.len() {
-            let run = &self.runs[place];
+            let run = &mut self.runs[place];
+            run.last_time = run.last_time.min(now);
             let silent = now - run.last_time;
             if run.ended || silent < SILENT || silent < SILENT_FOR_LONG && lives(run.pid) {
                 continue;
@@ -230,6 +232,20 @@ mod tests {
         assert_eq!((runs.succeeded, runs.failed), (1, 1));
         tell(&mut runs, &[(7301, 1, "fails")]);
         assert_eq!((runs.failed, runs.last_errors()), (2, 1));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_a_run_from_ending() {
+        let mut runs = Runs::default();
+        tell(&mut runs, &[(4000, 1, "well")]);
+        assert!(!runs.end(at(400), |_| false) && !runs.end(at(459), |_| false));
+        assert!(runs.end(at(460), |_| false));
+        assert_eq!((runs.succeeded, runs.failed), (1, 0));
+        tell(&mut runs, &[(4000, 2, "well")]);
+        assert!(!runs.end(at(400), |_| false));
+        tell(&mut runs, &[(401, 2, "fails")]);
+        runs.end(at(500), |_| false);
+        assert_eq!((runs.succeeded, runs.failed), (1, 1), "one run, however the clock was set");
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! left to the collectors and `health`.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use crate::catalog::Kind;
 use crate::catalog::modules::{DEFAULT_INSTANCE, IN_INSTANCE_FILES, residents};
 use crate::catalog::signals::exporter::DoubtReason;
+use crate::label::label_of;
 use crate::snapshot::{Doubt, Samples};
 use crate::source::installation::{Failure, Installation, Trouble};
 use crate::source::processes::{Group, ProcessState, ProcessTable};
@@ -149,7 +151,10 @@ pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = Doubt> + '
     };
     let failing = installation.files.iter().filter(|(_, state)| !state.successful || state.leaves_open);
     let files = failing.map(|(file, _)| (DoubtReason::ConfigurationUnreadable, file.clone()));
-    whole.into_iter().chain(files).map(|(reason, detail)| Doubt { reason, detail })
+    let elsewhere = installation.elsewhere.iter();
+    let elsewhere =
+        elsewhere.map(|place| (DoubtReason::EnvironmentsDiffer, label_of(place.as_os_str().as_bytes()).into_owned()));
+    whole.into_iter().chain(files).chain(elsewhere).map(|(reason, detail)| Doubt { reason, detail })
 }
 
 /// The same as part of a scrape's evidence.
@@ -213,6 +218,8 @@ mod tests {
         let open = FileState { successful: true, leaves_open: true, ..FileState::default() };
         good.files.insert("config-prod.xml".into(), open);
         assert_eq!(doubts(&good), [doubt(DoubtReason::ConfigurationUnreadable, "config-prod.xml")]);
+        let differing = Installation { elsewhere: vec!["/data/var".into()], ..installation(&[("prod", "")]) };
+        assert_eq!(doubts(&differing), [doubt(DoubtReason::EnvironmentsDiffer, "/data/var")]);
         let unlisted = Installation { trouble: trouble(Failure::Permission), ..installation(&[("prod", "")]) };
         assert_eq!(doubts(&unlisted), [doubt(DoubtReason::ConfigurationUnreadable, "/x/nl6")]);
     }

@@ -3,6 +3,7 @@
 //! Sends no request: the probes have a schedule of their own (`source::probes`). The indicators of pipelined have a
 //! collector of their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,19 +17,21 @@ use crate::catalog::signals::probes::{
 use crate::health;
 use crate::parse::reply::{MessageCenter, Redirection};
 use crate::snapshot::Samples;
+use crate::source::kit::LogOnChange;
 use crate::source::probes::{ProbeRun, Probes, Reply, View};
 
 /// The collector.
 #[derive(Debug)]
 pub struct ProbeResults {
     probes: Arc<Probes>,
+    log: LogOnChange,
 }
 
 impl ProbeResults {
     /// A collector of what `probes` found last.
     #[must_use]
     pub fn new(probes: Arc<Probes>) -> ProbeResults {
-        ProbeResults { probes }
+        ProbeResults { probes, log: LogOnChange::default() }
     }
 }
 
@@ -39,6 +42,7 @@ impl Collector for ProbeResults {
             return Ok(Outcome::NotApplicable);
         }
         let mut losses = Losses::default();
+        let mut problems = BTreeMap::new();
         let mut described = None;
         for view in &views {
             // The probes of a target follow one another.
@@ -49,6 +53,13 @@ impl Collector for ProbeResults {
             }
             push(view, out);
             losses.add(ErrorKind::Timeout, u64::from(view.stale));
+            if let Some(said) = unreadable_queue(view) {
+                losses.add(ErrorKind::Parse, 1);
+                problems.insert(view.target.name.clone(), said.to_owned());
+            }
+        }
+        for (target, said) in self.log.replace(problems) {
+            tracing::warn!("target {target}: the Message Center queue can't be read in {said:?}");
         }
         for (check, probe) in [(&REDIRECTION, Probe::Redirection), (&PING, Probe::Ping)] {
             let of_this_host = views.iter().filter(|view| view.probe == probe && view.target.this_host);
@@ -59,6 +70,14 @@ impl Collector for ProbeResults {
             out.judge(check.name, SERVING_MODULE.name, DEFAULT_INSTANCE, health::answers(answers));
         }
         Ok(losses.into_outcome())
+    }
+}
+
+/// The answer of a Message Center that tells of its queue in another way than documented.
+fn unreadable_queue(view: &View) -> Option<&str> {
+    match &view.last.as_ref().filter(|_| !view.stale)?.reply {
+        Some(Reply::MessageCenter(queue)) if queue.is_unreadable => Some(queue.said.lines().nth(2).unwrap_or_default()),
+        _ => None,
     }
 }
 

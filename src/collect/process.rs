@@ -439,6 +439,18 @@ mod tests {
     }
 
     #[test]
+    fn where_any_module_may_be_among_what_is_not_told_apart_none_is_down() {
+        let beyond = ProcessTable { undecided_beyond: 1, ..table(vec![group("stat", "prod", sleeping(1))]) };
+        let other = table(vec![group("other", "other", sleeping(1)), group("stat", "prod", sleeping(1))]);
+        for table in [beyond, other] {
+            let (_, snapshot) = collected(installation(""), table);
+            assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), None);
+            assert_eq!(snapshot.value(&MODULE_UP, &["watchdog", "default"]), None);
+            assert_eq!(snapshot.value(&MODULE_UP, &["stat", "prod"]), Some(1.0));
+        }
+    }
+
+    #[test]
     fn a_listing_that_failed_is_an_error_and_losses_make_the_rest_partial() {
         for (denied, kind) in [(true, ErrorKind::Permission), (false, ErrorKind::Gone)] {
             let failure = Some(ListingFailure { denied, message: "/proc: on purpose".to_owned() });

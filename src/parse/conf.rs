@@ -7,7 +7,8 @@
 //! case; below it an element for each module, with attributes and with elements of its own (`mta/child`). A value
 //! that is absent or empty means the documented default (arguments that are empty are none). A value that can't be read
 //! counts as absent, and is warned of; an `autoStart` that can't be read leaves open whether the module has to run.
-//! Where an element occurs twice, its attributes are taken together, and the later of two equal ones holds.
+//! An element that occurs twice is warned of: its attributes are taken together, and the later of two equal ones holds; two
+//! `autoStart` that differ leave open whether the module has to run.
 //!
 //! # Limits
 //! A document type is refused, so no entity can expand or load other files. Nothing is kept but the attributes that the
@@ -218,9 +219,13 @@ impl ServerConf {
         self.values.iter().find(|(path, name, _)| *path == element && *name == attribute).map(|(_, _, value)| value)
     }
 
+    /// The later of two values holds; but which of two flags the product goes by is in no document.
     fn set(&mut self, element: &'static str, attribute: &'static str, value: Value) {
+        let is_flag = |value: &Value| matches!(value, Value::Flag(_) | Value::Unreadable);
+        let differs = |before: &Value| *before != value && (is_flag(before) || is_flag(&value));
+        let is_open = self.value(element, attribute).is_some_and(differs);
         self.values.retain(|(path, name, _)| *path != element || *name != attribute);
-        self.values.push((element, attribute, value));
+        self.values.push((element, attribute, if is_open { Value::Unreadable } else { value }));
     }
 
     /// Whether it leaves open if a module has to run.
@@ -229,8 +234,8 @@ impl ServerConf {
         self.values.iter().any(|(_, _, value)| *value == Value::Unreadable)
     }
 
-    /// How many values could not be read: the ones below in the overlay, or the defaults, hold in their place, and nothing in
-    /// that of a flag.
+    /// How many values could not be read (the ones below in the overlay, or the defaults, hold in their place, and nothing in
+    /// that of a flag), and how many elements occur once more.
     #[must_use]
     pub fn invalid_values(&self) -> usize {
         self.invalid
@@ -367,7 +372,12 @@ impl Reader<'_> {
             }
             let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
             let Some(known) = element(&path) else { continue };
-            self.conf.elements.insert(known);
+            if !self.conf.elements.insert(known) {
+                self.conf.invalid += 1;
+                self.warn(node.range().start, || {
+                    format!("a second <{known}>; what both of them set holds as it is here")
+                });
+            }
             self.attributes_of(node, known);
             if depth < DEPTH {
                 self.children(node, known, depth + 1);
@@ -749,14 +759,36 @@ mod tests {
     }
 
     #[test]
-    fn of_elements_that_occur_twice_the_later_attribute_holds() {
-        let settings = settings(
-            "<serverconf><mta args='a' autoStart='1'><child maxAgeSec='1'/></mta><web/><mta args='b'><child extraArgs='c'/></mta></serverconf>",
-            "",
-        );
+    fn of_elements_that_occur_twice_the_later_attribute_holds_and_they_are_told_and_counted() {
+        let xml = "<serverconf><mta args='a' autoStart='1'><child maxAgeSec='1'/></mta><web/>\n\
+            <mta args='b'>\n<child extraArgs='c'/></mta><shared/><shared/></serverconf>";
+        let settings = settings(xml, "");
         let mta = settings.module("mta");
         assert_eq!((mta.args, mta.auto_start), ("b", Some(true)));
         assert_eq!((settings.number(&MTA_CHILD_AGE), settings.text(&MTA_CHILD_ARGS)), (Some(1), "c"));
+        let conf = parsed(xml);
+        let expected = [
+            "line 2: a second <mta>; what both of them set holds as it is here",
+            "line 3: a second <mta/child>; what both of them set holds as it is here",
+        ];
+        assert_eq!(warnings(&conf), expected);
+        assert_eq!((conf.invalid_values(), conf.leaves_open()), (2, false));
+    }
+
+    #[test]
+    fn whether_a_module_runs_that_two_elements_both_start_and_do_not_start_is_open() {
+        for (xml, expected) in [
+            ("<mta autoStart='1'/><mta autoStart='0'/>", None),
+            ("<mta autoStart='0'/><mta autoStart='1'/><mta autoStart='1'/>", None),
+            ("<mta autoStart='1'/><mta _autoStart='1'/>", None),
+            ("<mta autoStart='1'/><mta autoStart=''/>", None),
+            ("<mta autoStart='1'/><mta autoStart='true'/>", Some(true)),
+            ("<mta/><mta autoStart='true'/>", Some(true)),
+        ] {
+            let xml = format!("<serverconf>{xml}</serverconf>");
+            assert_eq!(settings(&xml, "").auto_start("mta"), expected, "{xml}");
+            assert_eq!(parsed(&xml).leaves_open(), expected.is_none(), "{xml}");
+        }
     }
 
     #[test]
@@ -774,7 +806,11 @@ mod tests {
         assert_eq!((conf.values.len(), conf.invalid_values()), (1, 1));
         let many = "<mta autoStart='x'/>".repeat(MAX_WARNINGS + 3);
         let conf = parsed(&format!("<serverconf>{many}</serverconf>"));
-        assert_eq!((conf.warnings().len(), conf.more_warnings()), (MAX_WARNINGS, 3));
+        assert_eq!(
+            (conf.warnings().len(), conf.more_warnings()),
+            (MAX_WARNINGS, MAX_WARNINGS + 5),
+            "twice each but one"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `customer.sh`, a script of the shell that Campaign's programs read at their start -> the variables that it exports.
 //!
-//! Follows assignments, `export`, quotes, comments and here-documents, and which commands are executed in any case. What a
-//! condition or an expansion evaluates to is unknown, and so is what other scripts do.
+//! Follows assignments, `export`, quotes, comments, here-documents and scripts that are read with `.` or `source`, and which
+//! commands are executed in any case. What a condition or an expansion evaluates to is unknown.
 
 /// What the script makes of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,19 +12,49 @@ pub enum Exported {
     Conditional(Vec<u8>),
     /// A value that only the shell can tell: it expands another variable or the output of a command.
     Expanded,
+    /// This value, or none, or what another script sets.
+    Elsewhere {
+        /// The value without that script.
+        value: Option<Vec<u8>>,
+        /// The script as it is named, which is not followed.
+        script: Vec<u8>,
+    },
 }
 
-/// What `script` exports as `name`; none where it does not. The last assignment holds.
+/// A script that another one reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sourced {
+    /// Its content.
+    Script(Vec<u8>),
+    /// There is none: the shell goes on without it.
+    Missing,
+    /// It can't be followed.
+    Unknown,
+}
+
+/// How deep scripts that read others are followed.
+const MAX_DEPTH: usize = 5;
+
+/// The most scripts that are followed.
+const MAX_SCRIPTS: usize = 20;
+
+/// What `script` exports as `name`; none where it does not. The last assignment holds. `source` is called with the absolute
+/// path of each script that it reads.
 #[must_use]
-pub fn exported(script: &[u8], name: &str) -> Option<Exported> {
-    let mut shell = Shell { name: name.as_bytes(), ..Shell::default() };
-    let mut reader = Reader { rest: script, documents: Vec::new() };
-    while let Some((words, end)) = reader.command() {
-        shell.command(&words, end);
-        if shell.has_ended {
-            break;
-        }
-    }
+pub fn exported(script: &[u8], name: &str, source: &mut dyn FnMut(&[u8]) -> Sourced) -> Option<Exported> {
+    let mut shell = Shell {
+        name: name.as_bytes(),
+        source,
+        value: None,
+        is_exported: false,
+        exports_all: false,
+        around: Vec::new(),
+        returned: None,
+        exited: None,
+        depth: 0,
+        scripts: 0,
+    };
+    shell.run(script);
     shell.value.filter(|_| shell.is_exported)
 }
 
@@ -71,37 +101,55 @@ struct Block {
     reached: Reached,
 }
 
-/// What is known of the variable, and where in the script that is.
-#[derive(Default)]
+/// What is known of the variable, and where in the scripts that is.
 struct Shell<'a> {
     name: &'a [u8],
+    source: &'a mut dyn FnMut(&[u8]) -> Sourced,
     value: Option<Exported>,
     is_exported: bool,
     /// Whether every assignment exports (`set -a`).
     exports_all: bool,
     /// What is open around the next command, the innermost last.
     around: Vec<Block>,
+    /// Whether a command before has ended this script, or all of them.
+    returned: Option<Reached>,
+    exited: Option<Reached>,
+    depth: usize,
+    scripts: usize,
+}
+
+/// What came before the next command of a script.
+#[derive(Default)]
+struct Before {
     /// What the command before ended with, and whether it would be a function's name.
-    before: End,
+    end: End,
     may_name: bool,
     /// Whether the next block is a function's.
     is_function: bool,
-    /// Whether a command before may have ended the script.
-    may_have_ended: bool,
-    has_ended: bool,
 }
 
 impl Shell<'_> {
-    fn command(&mut self, words: &[Word], end: End) {
-        let is_named = self.may_name && end == End::Close && words.is_empty();
-        self.may_name = end == End::Open && matches!(words, [name] if !name.bytes.contains(&b'='));
-        let words = self.without_keywords(words);
-        let mut reached = self.around().max(match (self.before, end) {
+    fn run(&mut self, script: &[u8]) {
+        let mut reader = Reader { rest: script, documents: Vec::new() };
+        let mut before = Before::default();
+        while let Some((words, end)) = reader.command() {
+            self.command(&words, end, &mut before);
+            if [self.returned, self.exited].contains(&Some(Reached::Always)) {
+                break;
+            }
+        }
+    }
+
+    fn command(&mut self, words: &[Word], end: End, before: &mut Before) {
+        let is_named = before.may_name && end == End::Close && words.is_empty();
+        before.may_name = end == End::Open && matches!(words, [name] if !name.bytes.contains(&b'='));
+        let words = self.without_keywords(words, before);
+        let mut reached = self.around().max(match (before.end, end) {
             (End::Pipe, _) | (_, End::Pipe | End::Background) => Reached::Elsewhere,
             (End::Condition, _) => Reached::Maybe,
             _ => Reached::Always,
         });
-        if self.may_have_ended {
+        if self.returned.or(self.exited).is_some() {
             reached = reached.max(Reached::Maybe);
         }
         if reached < Reached::Elsewhere {
@@ -111,11 +159,11 @@ impl Shell<'_> {
             End::Open => self.around.push(Block { is_subshell: true, reached: Reached::Elsewhere }),
             End::Close if self.around.last().is_some_and(|block| block.is_subshell) => {
                 self.around.pop();
-                self.is_function |= is_named;
+                before.is_function |= is_named;
             }
             _ => {}
         }
-        self.before = if end == End::Close { End::Line } else { end };
+        before.end = if end == End::Close { End::Line } else { end };
     }
 
     fn around(&self) -> Reached {
@@ -128,7 +176,7 @@ impl Shell<'_> {
     }
 
     /// What is left of a command without the words that open and close blocks.
-    fn without_keywords<'w>(&mut self, words: &'w [Word]) -> &'w [Word] {
+    fn without_keywords<'w>(&mut self, words: &'w [Word], before: &mut Before) -> &'w [Word] {
         let mut words = words;
         while let Some(first) = words.first().filter(|first| !first.is_quoted) {
             let skipped = match first.bytes.as_slice() {
@@ -141,7 +189,7 @@ impl Shell<'_> {
                     words.len()
                 }
                 b"{" => {
-                    let is_function = std::mem::take(&mut self.is_function);
+                    let is_function = std::mem::take(&mut before.is_function);
                     self.open(if is_function { Reached::Maybe } else { Reached::Always });
                     1
                 }
@@ -150,10 +198,10 @@ impl Shell<'_> {
                     1
                 }
                 b"function" => {
-                    self.is_function = true;
+                    before.is_function = true;
                     2
                 }
-                b"then" | b"else" | b"elif" | b"do" | b"!" | b"time" => 1,
+                b"then" | b"else" | b"elif" | b"do" | b"!" | b"time" | b"builtin" | b"command" => 1,
                 _ => break,
             };
             words = words.get(skipped..).unwrap_or_default();
@@ -172,16 +220,48 @@ impl Shell<'_> {
             b"export" => self.assign(arguments, true, reached),
             b"declare" | b"typeset" | b"readonly" => self.assign(arguments, has(b'x'), reached),
             b"read" if is_named => self.set(Some(Exported::Expanded), reached),
+            b"printf" if is_named && has(b'v') => self.set(Some(Exported::Expanded), reached),
+            b"." | b"source" => self.read_another(arguments, reached),
             b"eval" if arguments.iter().any(|word| contains(&word.bytes, self.name)) => {
                 self.set(Some(Exported::Expanded), reached);
                 self.is_exported = true;
             }
             b"set" => self.set_options(arguments),
-            b"exit" | b"return" if reached == Reached::Always => self.has_ended = true,
-            b"exit" | b"return" => self.may_have_ended = true,
+            b"exit" => self.exited = Some(reached),
+            b"return" => self.returned = Some(reached),
             // Variables before a command are the command's alone.
             _ if words.iter().all(|word| word.bytes.contains(&b'=')) => self.assign(words, false, reached),
             _ => {}
+        }
+    }
+
+    /// `. /path/to/script`: its commands are executed here.
+    fn read_another(&mut self, arguments: &[Word], reached: Reached) {
+        let Some(script) = arguments.iter().find(|word| word.bytes != b"--") else { return };
+        self.scripts += 1;
+        let is_plain = !script.is_expanded && !script.bytes.iter().any(|byte| b"*?[".contains(byte));
+        let is_followed = is_plain && script.bytes.starts_with(b"/");
+        let is_within = self.depth < MAX_DEPTH && self.scripts <= MAX_SCRIPTS;
+        let content = if is_followed && is_within { (self.source)(&script.bytes) } else { Sourced::Unknown };
+        match content {
+            Sourced::Missing => {}
+            Sourced::Script(content) => {
+                let around = std::mem::replace(&mut self.around, vec![Block { is_subshell: false, reached }]);
+                let returned = self.returned.take();
+                self.depth += 1;
+                self.run(&content);
+                self.depth -= 1;
+                (self.around, self.returned) = (around, returned);
+            }
+            Sourced::Unknown => {
+                let value = match self.value.take().filter(|_| self.is_exported) {
+                    Some(Exported::Value(value) | Exported::Conditional(value)) => Some(value),
+                    Some(Exported::Elsewhere { value, .. }) => value,
+                    Some(Exported::Expanded) | None => None,
+                };
+                self.value = Some(Exported::Elsewhere { value, script: script.bytes.clone() });
+                self.is_exported = true;
+            }
         }
     }
 
@@ -414,13 +494,27 @@ mod tests {
 
     use super::*;
 
-    fn value(script: &str) -> Option<String> {
-        match exported(script.as_bytes(), "XTK_VAR_DIR") {
-            Some(Exported::Value(value)) => Some(String::from_utf8(value).unwrap()),
-            Some(Exported::Conditional(value)) => Some(format!("{}?", String::from_utf8(value).unwrap())),
+    /// With other scripts, each with its path.
+    fn value_with(script: &str, others: &[(&str, &str)]) -> Option<String> {
+        let mut source = |path: &[u8]| match others.iter().find(|(other, _)| other.as_bytes() == path) {
+            Some((_, "unreadable")) => Sourced::Unknown,
+            Some((_, content)) => Sourced::Script(content.as_bytes().to_vec()),
+            None => Sourced::Missing,
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        match exported(script.as_bytes(), "XTK_VAR_DIR", &mut source) {
+            Some(Exported::Value(value)) => Some(text(value)),
+            Some(Exported::Conditional(value)) => Some(format!("{}?", text(value))),
             Some(Exported::Expanded) => Some("?".to_owned()),
+            Some(Exported::Elsewhere { value, script }) => {
+                Some(format!("{} or by {}", value.map(text).unwrap_or_default(), text(script)))
+            }
             None => None,
         }
+    }
+
+    fn value(script: &str) -> Option<String> {
+        value_with(script, &[])
     }
 
     #[test]
@@ -491,10 +585,63 @@ mod tests {
         }
     }
 
+    #[test]
+    fn scripts_that_it_reads_are_followed() {
+        let others = [
+            ("/x.sh", "export XTK_VAR_DIR=/x"),
+            ("/return.sh", "export XTK_VAR_DIR=/x\nreturn\nexport XTK_VAR_DIR=/y"),
+            ("/maybe.sh", "[ $A ] && return\nexport XTK_VAR_DIR=/x"),
+            ("/exit.sh", "export XTK_VAR_DIR=/x; exit"),
+            ("/open.sh", "if true; then export XTK_VAR_DIR=/x"),
+            ("/plain.sh", "XTK_VAR_DIR=/x"),
+            ("/deep.sh", ". /x.sh\nexport XTK_VAR_DIR=${XTK_VAR_DIR}/y"),
+            ("/through.sh", "source '/x.sh'"),
+            ("/itself.sh", ". /itself.sh"),
+            ("/denied.sh", "unreadable"),
+        ];
+        for (script, expected) in [
+            (". /x.sh", Some("/x")),
+            ("source /x.sh arguments >/dev/null", Some("/x")),
+            ("builtin source -- \"/x.sh\"", Some("/x")),
+            ("command export XTK_VAR_DIR=/z", Some("/z")),
+            (". /through.sh", Some("/x")),
+            (". /x.sh\nexport XTK_VAR_DIR=/z", Some("/z")),
+            ("export XTK_VAR_DIR=/z\n. /x.sh", Some("/x")),
+            (". /plain.sh", None),
+            ("export XTK_VAR_DIR; . /plain.sh", Some("/x")),
+            (". /deep.sh", Some("?")),
+            ("[ -f /x.sh ] && . /x.sh", Some("/x?")),
+            ("if [ -f /x.sh ]; then . /x.sh; fi", Some("/x?")),
+            ("f() {\n  . /x.sh\n}", Some("/x?")),
+            ("(. /x.sh)", None),
+            ("{ . /x.sh; }; A=1", Some("/x")),
+            (". /return.sh; export A=1", Some("/x")),
+            (". /return.sh; export XTK_VAR_DIR=/z", Some("/z")),
+            (". /maybe.sh", Some("/x?")),
+            (". /maybe.sh; export XTK_VAR_DIR=/z", Some("/z")),
+            (". /exit.sh; export XTK_VAR_DIR=/z", Some("/x")),
+            (". /open.sh; export XTK_VAR_DIR=/z", Some("/z")),
+            (". /gone.sh", None),
+            ("export XTK_VAR_DIR=/z; . /gone.sh", Some("/z")),
+            (". /denied.sh", Some(" or by /denied.sh")),
+            ("export XTK_VAR_DIR=/z; . /denied.sh; . /denied.sh", Some("/z or by /denied.sh")),
+            (". /denied.sh; export XTK_VAR_DIR=/z", Some("/z")),
+            (". $HOME/x.sh", Some(" or by $HOME/x.sh")),
+            (". x.sh", Some(" or by x.sh")),
+            (". ~/x.sh", Some(" or by ~/x.sh")),
+            (". /*.sh", Some(" or by /*.sh")),
+            (". /itself.sh", Some(" or by /itself.sh")),
+            ("unset XTK_VAR_DIR; printf -v XTK_VAR_DIR %s /x; export XTK_VAR_DIR", Some("?")),
+            ("# . /denied.sh\necho . /denied.sh", None),
+        ] {
+            assert_eq!(value_with(script, &others).as_deref(), expected, "{script:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_break_it(script in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = exported(&script, "XTK_VAR_DIR");
+            let _ = exported(&script, "XTK_VAR_DIR", &mut |path| Sourced::Script(path.to_vec()));
         }
     }
 }

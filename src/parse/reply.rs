@@ -73,12 +73,20 @@ pub struct MessageCenter {
     pub full: bool,
     /// Pending events and how many the queue may hold, where the answer has them.
     pub queue: Option<(u64, u64)>,
+    /// Whether it has more lines than the two that are always there, and no such numbers in them.
+    pub is_unreadable: bool,
     /// What the server said, for the log: its first lines, bounded.
     pub said: String,
 }
 
-/// The indicators of the pipelined status page, by their documented key.
-pub type Pipelined = BTreeMap<&'static str, f64>;
+/// The indicators of the pipelined status page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pipelined {
+    /// The values, by their documented key.
+    pub values: BTreeMap<&'static str, f64>,
+    /// The keys that have something that is no value, each with the first of it.
+    pub unreadable: BTreeMap<&'static str, String>,
+}
 
 /// One custom indicator.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,10 +167,13 @@ pub fn message_center(body: &[u8], charset: Option<&str>) -> Result<MessageCente
         return Err(ReplyError::Missing { what: "line Ok or Error", begins: bounded(text.trim()) });
     }
     let rest = text.trim_start().get(word.len()..).unwrap_or_default();
+    let queue = rest.lines().take(20).find_map(queue_of);
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(3).count();
     Ok(MessageCenter {
         ok,
         full: !ok && rest.to_ascii_lowercase().contains("queue is full"),
-        queue: rest.lines().take(20).find_map(queue_of),
+        queue,
+        is_unreadable: ok && queue.is_none() && lines > 2,
         said: bounded(text.trim()),
     })
 }
@@ -181,10 +192,11 @@ fn queue_of(line: &str) -> Option<(u64, u64)> {
 /// Reads the status page of pipelined: the documented indicators, wherever they are; unknown keys are ignored.
 ///
 /// The page documents totals below `stats` and the same keys again for each thread: a total is taken as it is, threads
-/// are added up where there is no total. An answer that is nearly JSON is searched for `key: number` instead.
+/// are added up where there is no total; not where one of them can't be read. An answer that is nearly JSON is searched for
+/// `key: number` instead.
 ///
 /// # Errors
-/// When none of the documented indicators is there.
+/// When none of the documented indicators has a value.
 pub fn pipelined(body: &[u8], charset: Option<&str>) -> Result<Pipelined, ReplyError> {
     let text = decode(body, charset);
     if text.trim().is_empty() {
@@ -196,7 +208,7 @@ pub fn pipelined(body: &[u8], charset: Option<&str>) -> Result<Pipelined, ReplyE
         Err(_) => found.scan(&text),
     }
     let indicators = found.merged();
-    if indicators.is_empty() {
+    if indicators.values.is_empty() {
         return Err(ReplyError::Missing { what: "documented indicator", begins: bounded(text.trim()) });
     }
     Ok(indicators)
@@ -206,15 +218,18 @@ pub fn pipelined(body: &[u8], charset: Option<&str>) -> Result<Pipelined, ReplyE
 #[derive(Debug, Default)]
 struct Found {
     values: BTreeMap<(&'static str, bool), Vec<f64>>,
+    unreadable: BTreeMap<(&'static str, bool), String>,
 }
 
 impl Found {
-    fn add(&mut self, key: &str, in_stats: bool, value: f64) {
-        if let Some(known) = PIPELINED_INDICATORS.iter().find(|known| known.key == key)
-            && value.is_finite()
-            && value >= 0.0
-        {
-            self.values.entry((known.key, in_stats)).or_default().push(value);
+    /// A key and what stands there, as a number where it is one.
+    fn add(&mut self, key: &str, in_stats: bool, value: Option<f64>, written: impl FnOnce() -> String) {
+        let Some(known) = PIPELINED_INDICATORS.iter().find(|known| known.key == key) else { return };
+        match value.filter(|value| value.is_finite() && *value >= 0.0) {
+            Some(value) => self.values.entry((known.key, in_stats)).or_default().push(value),
+            None => {
+                self.unreadable.entry((known.key, in_stats)).or_insert_with(|| bounded(&written()));
+            }
         }
     }
 
@@ -223,19 +238,18 @@ impl Found {
         match value {
             serde_json::Value::Object(fields) => {
                 for (key, value) in fields {
-                    match value {
-                        serde_json::Value::Number(number) => {
-                            if let Some(number) = number.as_f64() {
-                                self.add(key, in_stats, number);
-                            }
+                    let number = match value {
+                        serde_json::Value::Object(_) | serde_json::Value::Array(_) => {
+                            self.walk(value, key == "stats");
+                            continue;
                         }
-                        serde_json::Value::String(text) => {
-                            if let Ok(number) = text.trim().parse() {
-                                self.add(key, in_stats, number);
-                            }
-                        }
-                        nested => self.walk(nested, key == "stats"),
-                    }
+                        // Without a value.
+                        serde_json::Value::Null => continue,
+                        serde_json::Value::Number(number) => number.as_f64(),
+                        serde_json::Value::String(text) => text.trim().parse().ok(),
+                        serde_json::Value::Bool(_) => None,
+                    };
+                    self.add(key, in_stats, number, || value.to_string());
                 }
             }
             serde_json::Value::Array(items) => items.iter().for_each(|item| self.walk(item, in_stats)),
@@ -257,23 +271,32 @@ impl Found {
                 // The whole word: 1e400 is not the number 1.
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-._".contains(c)).unwrap_or(rest.len());
                 let (number, behind) = rest.split_at(end);
-                if let (false, true, Ok(number)) = (part_of_a_word, is_whole(behind, is_cut), number.parse()) {
-                    self.add(known.key, false, number);
+                if !part_of_a_word && number != "null" {
+                    let value = number.parse().ok().filter(|_| is_whole(behind, is_cut));
+                    self.add(known.key, false, value, || number.to_owned());
                 }
             }
         }
     }
 
     fn merged(&self) -> Pipelined {
-        let mut merged = Pipelined::new();
+        let mut merged = Pipelined::default();
         for known in PIPELINED_INDICATORS {
-            let total = self.values.get(&(known.key, true));
-            let Some(values) = total.or_else(|| self.values.get(&(known.key, false))) else { continue };
+            let of = |in_stats| (self.values.get(&(known.key, in_stats)), self.unreadable.get(&(known.key, in_stats)));
+            let (values, unreadable) = match of(true) {
+                (None, None) => of(false),
+                total => total,
+            };
+            if let Some(written) = unreadable {
+                merged.unreadable.insert(known.key, written.clone());
+                continue;
+            }
+            let Some(values) = values else { continue };
             let value = match known.merge {
                 Merge::Sum => values.iter().sum(),
                 Merge::Max => values.iter().copied().fold(0.0, f64::max),
             };
-            merged.insert(known.key, value);
+            merged.values.insert(known.key, value);
         }
         merged
     }
@@ -463,7 +486,7 @@ mod tests {
             ("current-messages: 12", 12.0),
             ("{current-messages: 4 , x: 1", 4.0),
         ] {
-            assert_eq!(pipelined(text.as_bytes(), None).unwrap()["current-messages"], value, "{text}");
+            assert_eq!(pipelined(text.as_bytes(), None).unwrap().values["current-messages"], value, "{text}");
         }
     }
 
@@ -517,6 +540,14 @@ mod tests {
         let bare = message_center(b"OK\n", None).unwrap();
         assert_eq!((bare.ok, bare.full, bare.queue), (true, false, None));
         assert!(matches!(message_center(b"<html/>", None), Err(ReplyError::Missing { .. })));
+        for (text, is_unreadable) in [
+            ("Ok\n2021-08-27 15:48:07.893Z\n", false),
+            ("Ok\n2021-08-27 15:48:07.893Z\nmany/400 pending events\n", true),
+            ("Ok\n2021-08-27 15:48:07.893Z\n99999999999999999999/400 pending events\n", true),
+            ("Ok\n2021-08-27 15:48:07.893Z\n7/400 pending events\nmore\n", false),
+        ] {
+            assert_eq!(message_center(text.as_bytes(), None).unwrap().is_unreadable, is_unreadable, "{text:?}");
+        }
         assert_eq!(queue_of("é7/400é"), Some((7, 400)));
         assert_eq!(queue_of("a/b 99999999999999999999/1 3/4"), Some((3, 4)));
         assert_eq!(queue_of("/"), None);
@@ -525,7 +556,7 @@ mod tests {
     #[test]
     fn pipelined_totals_are_taken_and_threads_added_up() {
         let indicators = pipelined(PIPELINED, None).unwrap();
-        let expected: Pipelined = [
+        let expected = [
             ("bytes-read", 52_428_800.0),
             ("current-messages", 3.0),
             ("current-retries", 1.0),
@@ -538,18 +569,45 @@ mod tests {
             ("trigger-received", 1207.0),
         ]
         .into();
-        assert_eq!(indicators, expected);
+        assert_eq!(indicators, Pipelined { values: expected, unreadable: BTreeMap::new() });
     }
 
     #[test]
     fn pipelined_indicators_are_found_anywhere_and_as_strings() {
         let nested = br#"[{"x":[{"y":{"current-messages":"12","unknown":{"a":1}}}]}, {"bytes-read": 1e3, "current-retries": null}]"#;
-        assert_eq!(pipelined(nested, None).unwrap(), [("bytes-read", 1000.0), ("current-messages", 12.0)].into());
+        let found = |text: &[u8]| pipelined(text, None).unwrap();
+        assert_eq!(found(nested).values, [("bytes-read", 1000.0), ("current-messages", 12.0)].into());
+        assert!(found(nested).unreadable.is_empty());
         let nearly = b"{ current-messages: 4, 'trigger-received' : '9', xtrigger-failures: 3, bytes-read: none, }";
-        assert_eq!(pipelined(nearly, None).unwrap(), [("current-messages", 4.0), ("trigger-received", 9.0)].into());
+        assert_eq!(found(nearly).values, [("current-messages", 4.0), ("trigger-received", 9.0)].into());
+        assert_eq!(found(nearly).unreadable, [("bytes-read", "none".to_owned())].into());
         assert!(matches!(pipelined(b"{\"other\": 1}", None), Err(ReplyError::Missing { .. })));
         assert!(matches!(pipelined(b"{\"bytes-read\": -1}", None), Err(ReplyError::Missing { .. })));
         assert_eq!(pipelined(b" ", None), Err(ReplyError::Empty));
+    }
+
+    #[test]
+    fn an_indicator_with_something_that_is_no_value_is_absent_and_told() {
+        for (text, expected) in [
+            (r#"{"bytes-read": 1, "current-messages": "many"}"#, Some("\"many\"")),
+            (r#"{"bytes-read": 1, "current-messages": -1}"#, Some("-1")),
+            (r#"{"bytes-read": 1, "current-messages": true}"#, Some("true")),
+            (r#"{"bytes-read": 1, "current-messages": null}"#, None),
+            (r#"{"bytes-read": 1, "current-messages": {"a": 1}}"#, None),
+            (r#"{"bytes-read": 1, "a": {"current-messages": 1}, "b": {"current-messages": "x"}}"#, Some("\"x\"")),
+            (r#"{"bytes-read": 1, "stats": {"current-messages": "x"}, "b": {"current-messages": 1}}"#, Some("\"x\"")),
+            ("bytes-read: 1\ncurrent-messages: 12abc", Some("12abc")),
+            ("bytes-read: 1\ncurrent-messages: 1 234", Some("1")),
+            ("bytes-read: 1\ncurrent-messages: null", None),
+            ("bytes-read: 1\nnot-current-messages: x", None),
+        ] {
+            let found = pipelined(text.as_bytes(), None).unwrap();
+            assert_eq!(found.values, [("bytes-read", 1.0)].into(), "{text}");
+            let unreadable = expected.map(|written| ("current-messages", written.to_owned()));
+            assert_eq!(found.unreadable, unreadable.into_iter().collect(), "{text}");
+        }
+        let well_below = r#"{"stats": {"current-messages": 3}, "a": {"current-messages": "x"}}"#;
+        assert_eq!(pipelined(well_below.as_bytes(), None).unwrap().values["current-messages"], 3.0);
     }
 
     #[test]
@@ -707,7 +765,7 @@ mod tests {
             let _ = ping(&bytes, charset);
             let _ = message_center(&bytes, charset);
             if let Ok(found) = pipelined(&bytes, charset) {
-                prop_assert!(found.values().all(|value| value.is_finite()));
+                prop_assert!(found.values.values().all(|value| value.is_finite()));
             }
             if let Ok(found) = indicators(&bytes, charset) {
                 prop_assert!(found.list.len() <= MAX_INDICATORS);

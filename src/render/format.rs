@@ -126,10 +126,14 @@ pub fn full_moment(seconds: f64, lang: Lang) -> String {
     format!("{}, {hour:02.0}:{minute:02.0}:{second:02.0} UTC", day(date, lang))
 }
 
-/// How long ago a moment was, with the moment: `06:00 UTC (10 h)`.
+/// How long ago a moment was, with the moment: `06:00 UTC (10 h)`. The moment alone where it lies ahead, which is so when the
+/// clock was set back.
 #[must_use]
 pub fn since(seconds: f64, now: f64, lang: Lang) -> String {
     let ago = now - seconds;
+    if ago < -MINUTE {
+        return moment(seconds, now, lang);
+    }
     let ago = if ago < 1.0 { JUST_NOW.get(lang).to_owned() } else { duration(ago, lang) };
     format!("{} ({ago})", moment(seconds, now, lang))
 }
@@ -216,6 +220,7 @@ mod tests {
         assert_eq!(full_moment(now, Lang::PtBr), "25 de nov. de 2026, 16:36:40 UTC");
         assert_eq!(since(now - 7200.0, now, Lang::En), "14:36 UTC (2 h)");
         assert_eq!(since(now, now, Lang::PtBr), "16:36 UTC (agora)");
+        assert_eq!(since(now + 3600.0, now, Lang::En), "17:36 UTC", "no age where the clock was set back");
     }
 
     #[test]

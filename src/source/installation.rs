@@ -90,6 +90,8 @@ pub struct Installation {
     pub home: Option<PathBuf>,
     /// The folder that has a folder for each instance (`…/nl6/var`, or where `XTK_VAR_DIR` moves it).
     pub var: Option<PathBuf>,
+    /// Where running modules have that folder that have another one, and whose logs are not read.
+    pub elsewhere: Vec<PathBuf>,
     /// The settings in force by instance: `default`, and one for each `config-<instance>.xml`.
     pub instances: BTreeMap<String, Settings>,
     /// Every configuration file that is or was there, by file name, with how its last reading went; `customer.sh` only

@@ -14,11 +14,8 @@ use procfs::process::Process;
 use rustix::process::{Resource, getrlimit};
 
 use super::kit::proc_root::Abilities;
-use super::kit::{ProcRoot, files};
+use super::kit::{BootTime, ProcRoot, files};
 use crate::sync::locked;
-
-/// How often the moment of the host's start is read again: it moves when the clock is set.
-const REREAD: Duration = Duration::from_secs(300);
 
 /// The file in the storage's folder that says since when the exporter has been used here: seconds since 1970-01-01 UTC.
 const FIRST_START: &str = "first-start";
@@ -57,8 +54,7 @@ pub struct OwnError(#[from] ProcError);
 pub struct OwnSource {
     proc: Arc<ProcRoot>,
     abilities: Abilities,
-    /// When the host started, and when that was read.
-    boot: Mutex<Option<(Instant, Duration)>>,
+    boot: Mutex<BootTime>,
 }
 
 impl OwnSource {
@@ -96,19 +92,10 @@ impl OwnSource {
         folder.unwrap_or_else(|_| "/proc/self".into())
     }
 
-    /// When the host started, since 1970-01-01 UTC; none where `/proc/stat` does not say so. Read rarely, because it is
-    /// long.
+    /// When the host started, since 1970-01-01 UTC; none where `/proc/stat` does not say so.
     #[must_use]
     pub fn boot(&self) -> Option<Duration> {
-        let mut boot = locked(&self.boot);
-        if boot.is_none_or(|(at, _)| at.elapsed() >= REREAD)
-            && let Some(read) = self.proc.boot_time()
-        {
-            // It varies by a second.
-            let known = boot.map(|(_, known)| known).filter(|known| known.abs_diff(read) <= Duration::from_secs(1));
-            *boot = Some((Instant::now(), known.unwrap_or(read)));
-        }
-        boot.map(|(_, boot)| boot)
+        locked(&self.boot).refresh(&self.proc, Instant::now(), SystemTime::now())
     }
 }
 

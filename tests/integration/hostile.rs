@@ -43,7 +43,7 @@ const PARSERS: [Parser; 19] = [
             used(path.names.iter().filter(|name| name.matches(bytes, b"nlserver")).count());
         }
     }),
-    ("customer.sh", |bytes| used(customer::exported(bytes, "XTK_VAR_DIR"))),
+    ("customer.sh", |bytes| used(customer::exported(bytes, "XTK_VAR_DIR", &mut |_| customer::Sourced::Unknown))),
     ("netlink", |bytes| used(diag::listeners(bytes, Protocol::Tcp, 1, &[8080], &mut Vec::new()))),
     ("log line", |bytes| {
         let mut reader = LineReader::new(Memory::default());

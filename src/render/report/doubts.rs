@@ -50,6 +50,16 @@ const fn texts(reason: DoubtReason) -> [Text; 2] {
                         exportador.",
             },
         ],
+        DoubtReason::EnvironmentsDiffer => [
+            Text {
+                en: "running modules have another XTK_VAR_DIR than the watchdog ({}), and what they write there is not read",
+                pt_br: "módulos em execução têm outro XTK_VAR_DIR que o do watchdog ({}), e o que gravam lá não é lido",
+            },
+            Text {
+                en: "Restart those modules, so that all have the environment of the watchdog.",
+                pt_br: "Reinicie esses módulos, para que todos tenham o ambiente do watchdog.",
+            },
+        ],
         DoubtReason::ProcessesHidden => [
             Text {
                 en: "/proc hides the processes of other users (hidepid), or the exporter is alone in a container",

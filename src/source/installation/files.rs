@@ -93,6 +93,7 @@ impl Files {
         let mut installation = Installation {
             home: self.home.clone(),
             var: self.var.place().map(Path::to_owned),
+            elsewhere: self.var.elsewhere().to_vec(),
             shared: Settings::overlay(server.clone(), None),
             trouble: self.trouble.clone(),
             left_out: self.left_out,

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::source::processes::RunningModules;
+use crate::source::processes::{RunningModules, RunningWatchdog};
 
 /// The folder of logs, below that of the instance, and how their names end.
 const LOGS: &str = "log";
@@ -22,7 +22,7 @@ const MAX_LOGS: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Life {
     running: BTreeSet<Arc<str>>,
-    watchdog_start: Option<Duration>,
+    watchdog: Option<RunningWatchdog>,
     /// Those that were in use: once an instance, always one.
     lived: BTreeSet<String>,
 }
@@ -32,13 +32,17 @@ impl Life {
     pub(super) fn learn(&mut self, running: &RunningModules) {
         if let Some(instances) = &running.instances {
             self.running.clone_from(instances);
-            self.watchdog_start = running.watchdog_start;
+            // By the clock as it was when it was seen first, which is that of the files' times.
+            let is_same = |known: &RunningWatchdog| {
+                running.watchdog.is_some_and(|watchdog| watchdog.start_ticks == known.start_ticks)
+            };
+            self.watchdog = self.watchdog.filter(is_same).or(running.watchdog);
         }
     }
 
     /// When the running watchdog started, since 1970-01-01 UTC.
     pub(super) fn watchdog_start(&self) -> Option<Duration> {
-        self.watchdog_start
+        self.watchdog.map(|watchdog| watchdog.start)
     }
 
     /// Whether the instance that is called `name` below `var` was in use. Of its logs those count that were written

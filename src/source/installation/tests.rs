@@ -15,6 +15,7 @@ use super::file::Seen;
 use super::*;
 use crate::logging::Page;
 use crate::source::as_plain_user;
+use crate::source::processes::RunningWatchdog;
 use crate::stamp::FileStamp;
 
 const SERVER: &str = "<serverconf><mta args='-shared'/></serverconf>";
@@ -640,7 +641,7 @@ fn what_is_reported_reaches_the_log() {
 fn running(instances: &[&str], watchdog_start: u64) -> RunningModules {
     RunningModules {
         instances: Some(instances.iter().map(|instance| Arc::from(*instance)).collect()),
-        watchdog_start: Some(Duration::from_secs(watchdog_start)),
+        watchdog: Some(RunningWatchdog { start_ticks: watchdog_start, start: Duration::from_secs(watchdog_start) }),
         ..RunningModules::default()
     }
 }
@@ -693,6 +694,23 @@ fn an_instance_that_becomes_a_copy_of_a_new_one_goes_away() {
     fs::remove_file(host.conf("config-stage.bak.xml")).unwrap();
     host.looks();
     assert!(host.source.current().copies.is_empty());
+}
+
+#[test]
+fn what_was_loaded_stays_so_when_the_clock_is_set() {
+    let mut host = Host::new();
+    let expects = |host: &Host| host.source.current().expected()[&("prod", "mta")];
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for (before, after) in [(now + 60, now - 3600), (now - 60, now + 1500)] {
+        host.running = running(&[], before);
+        host.looks();
+        let known = expects(&host);
+        assert_eq!(known, (before > now).then_some(true));
+        let watchdog = host.running.watchdog.as_mut().unwrap();
+        watchdog.start = Duration::from_secs(after);
+        host.looks();
+        assert_eq!(expects(&host), known, "it is the same watchdog");
+    }
 }
 
 #[test]

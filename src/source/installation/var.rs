@@ -1,11 +1,11 @@
 //! The folder `var` of an installation: where logs, tracking logs and mails are.
 //!
 //! `XTK_VAR_DIR` moves it: the environment of a running module decides, else `customer.sh`, else it is `var` in the
-//! installation's folder, which may be a symbolic link.
+//! installation's folder, which may be a symbolic link. Of running modules that have different folders the watchdog's holds.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,24 +14,30 @@ use tracing::Level;
 use super::file::{FileError, MAX_FILE_BYTES};
 use super::{FileState, Notice};
 use crate::catalog::attributes::{CUSTOMER_SCRIPT, VAR_DIRECTORY};
-use crate::parse::customer::{Exported, exported};
+use crate::label::label_of;
+use crate::parse::customer::{Exported, Sourced, exported};
 use crate::source::kit::files::read_regular;
-use crate::source::processes::Variable;
-use crate::stamp::ReadStamp;
+use crate::source::processes::{Variable, VariableValues};
+use crate::stamp::{FileStamp, ReadStamp};
 
 const FOLDER: &str = "var";
+
+/// The most bytes of a script that `customer.sh` reads.
+const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
 
 /// What is known of the folder.
 #[derive(Default)]
 pub(super) struct VarFolder {
-    /// How the script looked when it was read last.
-    script: Option<ReadStamp>,
-    /// What its last good content exported, and when that was read.
+    /// The script and those that it reads, as they looked when they were read last; none of one that was not there.
+    scripts: Vec<(PathBuf, Option<ReadStamp>)>,
+    /// What their last good content exported, and when that was read.
     exported: Option<Exported>,
     last_success: Option<SystemTime>,
     /// What is wrong with it, while it decides.
     state: Option<FileState>,
     place: Option<PathBuf>,
+    /// Where other running modules have it.
+    elsewhere: Vec<PathBuf>,
     told: Option<String>,
 }
 
@@ -39,6 +45,11 @@ impl VarFolder {
     /// The folder.
     pub(super) fn place(&self) -> Option<&Path> {
         self.place.as_deref()
+    }
+
+    /// The folders of running modules that have another one.
+    pub(super) fn elsewhere(&self) -> &[PathBuf] {
+        &self.elsewhere
     }
 
     /// How the last reading of the script went, where it decides and does not tell.
@@ -50,14 +61,13 @@ impl VarFolder {
     pub(super) fn look(
         &mut self,
         home: Option<&Path>,
-        environment: &Variable,
+        environment: &VariableValues,
         now: SystemTime,
         notices: &mut Vec<Notice>,
     ) -> bool {
         let Some(home) = home else { return self.place.take().is_some() };
-        let (source, set, failure) = match environment {
-            Variable::Set(value) => ("a running module", Some(Exported::Value(value.clone().into_vec())), None),
-            Variable::Unset => ("a running module", None, None),
+        let (source, set, failure) = match &environment.first {
+            known @ (Variable::Set(_) | Variable::Unset) => ("a running module", set_by(known), None),
             Variable::Unknown => {
                 let failure = self.read_script(home, now).err();
                 (CUSTOMER_SCRIPT, self.exported.clone(), failure)
@@ -87,38 +97,92 @@ impl VarFolder {
             invalid_values: usize::from(failure.is_none()),
             leaves_open: false,
         });
-        let is_new = self.place.as_ref() != Some(&place) || self.state != state;
-        (self.place, self.state) = (Some(place), state);
+        let elsewhere = elsewhere(&environment.others, &place, home);
+        if elsewhere != self.elsewhere && !elsewhere.is_empty() {
+            let message = format!(
+                "running modules have another {VAR_DIRECTORY} than the one that holds, and what they write is not read: \
+                 {elsewhere:?}; restart them with the environment of the others"
+            );
+            notices.push(Notice { level: Level::WARN, path: place.clone(), message });
+        }
+        let is_new = self.place.as_ref() != Some(&place) || self.state != state || self.elsewhere != elsewhere;
+        (self.place, self.state, self.elsewhere) = (Some(place), state, elsewhere);
         is_new
     }
 
     /// Reads what the script exports, where it may have changed. What can't be read now says what it said before.
     fn read_script(&mut self, home: &Path, now: SystemTime) -> Result<(), FileError> {
         let path = home.join(CUSTOMER_SCRIPT);
-        if self.script.as_ref().is_some_and(|seen| seen.holds_at(&path)) {
+        if self.scripts.first().is_some_and(|(known, _)| *known == path) && self.scripts.iter().all(is_unchanged) {
             return Ok(());
         }
-        self.script = None;
-        if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        self.scripts.clear();
+        if is_missing(&path) {
             self.exported = None;
             return Ok(());
         }
         let stamp = ReadStamp::at(&path)?;
-        self.exported = exported(&read_regular(&path, MAX_FILE_BYTES)?, VAR_DIRECTORY);
-        (self.script, self.last_success) = (Some(stamp), Some(now));
+        let script = read_regular(&path, MAX_FILE_BYTES)?;
+        let mut scripts = vec![(path, Some(stamp))];
+        self.exported = exported(&script, VAR_DIRECTORY, &mut |name| {
+            let path = PathBuf::from(OsStr::from_bytes(name));
+            let stamp = ReadStamp::at(&path).ok();
+            let content = read_regular(&path, MAX_SCRIPT_BYTES);
+            let is_missing = content.is_err() && is_missing(&path);
+            scripts.push((path, stamp));
+            match content {
+                Ok(content) => Sourced::Script(content),
+                Err(_) if is_missing => Sourced::Missing,
+                Err(_) => Sourced::Unknown,
+            }
+        });
+        (self.scripts, self.last_success) = (scripts, Some(now));
         Ok(())
+    }
+}
+
+/// What a process's environment sets.
+fn set_by(variable: &Variable) -> Option<Exported> {
+    match variable {
+        Variable::Set(value) => Some(Exported::Value(value.clone().into_vec())),
+        Variable::Unset | Variable::Unknown => None,
+    }
+}
+
+/// The folders by `variables` that are another one than `place`.
+fn elsewhere(variables: &[Variable], place: &Path, home: &Path) -> Vec<PathBuf> {
+    let identity = |path: &Path| FileStamp::at(path).ok().map(|stamp| stamp.identity());
+    let here = identity(place);
+    let places = variables.iter().map(|variable| place_of(set_by(variable), home.join(FOLDER)).0);
+    places.filter(|other| other != place && (here.is_none() || identity(other) != here)).collect()
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn is_unchanged((path, seen): &(PathBuf, Option<ReadStamp>)) -> bool {
+    match seen {
+        Some(seen) => seen.holds_at(path),
+        None => is_missing(path),
     }
 }
 
 /// Where the folder is by the value `set`, and what is wrong with that; `usual` where it does not tell.
 fn place_of(set: Option<Exported>, usual: PathBuf) -> (PathBuf, Option<String>) {
     let path = |value: Vec<u8>| PathBuf::from(OsString::from_vec(value));
+    let likely = |value: Option<Vec<u8>>| {
+        value.map(path).filter(|path| path.is_absolute() && path.is_dir()).unwrap_or_else(|| usual.clone())
+    };
     match set {
         None => (usual, None),
         Some(Exported::Expanded) => (usual, Some("holds what only the shell can tell".to_owned())),
         Some(Exported::Conditional(value)) => {
-            let path = Some(path(value)).filter(|path| path.is_absolute() && path.is_dir()).unwrap_or(usual);
-            (path, Some("depends on a condition that only the shell can tell".to_owned()))
+            (likely(Some(value)), Some("depends on a condition that only the shell can tell".to_owned()))
+        }
+        Some(Exported::Elsewhere { value, script }) => {
+            let script = label_of(&script);
+            (likely(value), Some(format!("may be set by the script {script:?}, which can't be followed")))
         }
         Some(Exported::Value(value)) => {
             let path = path(value);
@@ -139,8 +203,18 @@ mod tests {
     use super::*;
 
     fn look(var: &mut VarFolder, home: &Path, environment: &Variable) -> (PathBuf, Vec<String>) {
+        look_beside(var, home, environment, &[])
+    }
+
+    fn look_beside(
+        var: &mut VarFolder,
+        home: &Path,
+        environment: &Variable,
+        others: &[Variable],
+    ) -> (PathBuf, Vec<String>) {
         let mut notices = Vec::new();
-        var.look(Some(home), environment, SystemTime::now(), &mut notices);
+        let environment = VariableValues { first: environment.clone(), others: others.to_vec() };
+        var.look(Some(home), &environment, SystemTime::now(), &mut notices);
         let told = notices.into_iter().map(|notice| format!("{} {}", notice.level, notice.message)).collect();
         (var.place().unwrap().to_owned(), told)
     }
@@ -164,6 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn running_modules_with_another_folder_are_told_and_those_with_another_name_of_it_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let [elsewhere, link] = ["elsewhere", "link"].map(|name| home.join(name));
+        create_dir_all(home.join("var")).unwrap();
+        create_dir_all(&elsewhere).unwrap();
+        symlink("var", &link).unwrap();
+        let set = |path: &Path| Variable::Set(path.into());
+        let mut var = VarFolder::default();
+        let same = [set(&link), set(&home.join("var/")), set(&home.join("var"))];
+        let (place, told) = look_beside(&mut var, home, &Variable::Unset, &same);
+        assert_eq!((place, told, var.elsewhere()), (home.join("var"), vec![], [].as_slice()));
+        let (place, told) = look_beside(&mut var, home, &Variable::Unset, &[set(&elsewhere)]);
+        assert_eq!((place, var.elsewhere()), (home.join("var"), [elsewhere.clone()].as_slice()));
+        assert!(told.len() == 1 && told[0].starts_with("WARN running modules have another XTK_VAR_DIR"), "{told:?}");
+        assert!(look_beside(&mut var, home, &Variable::Unset, &[set(&elsewhere)]).1.is_empty(), "once");
+        let gone = home.join("gone");
+        look_beside(&mut var, home, &set(&gone), &[Variable::Unset]);
+        assert_eq!(var.elsewhere(), [home.join("var")], "one that is not there is another");
+        look_beside(&mut var, home, &set(&gone), &[]);
+        assert!(var.elsewhere().is_empty());
+    }
+
+    #[test]
     fn a_value_that_can_not_be_followed_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
@@ -178,6 +276,35 @@ mod tests {
         assert!(told[0].contains("no absolute path"), "{told:?}");
         write(home.join(CUSTOMER_SCRIPT), "export XTK_VAR_DIR=$HOME/x\n").unwrap();
         assert!(look(&mut var, home, &Variable::Unknown).1[0].contains("only the shell"));
+    }
+
+    #[test]
+    fn scripts_that_the_script_reads_are_followed_and_what_can_not_be_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let (elsewhere, other) = (home.join("elsewhere"), home.join("other.sh"));
+        create_dir_all(&elsewhere).unwrap();
+        let mut var = VarFolder::default();
+        let export = format!("export XTK_VAR_DIR={}\n", elsewhere.display());
+        write(home.join(CUSTOMER_SCRIPT), format!(". {}\n", other.display())).unwrap();
+        assert_eq!(look(&mut var, home, &Variable::Unknown), (home.join("var"), vec![]), "there is none");
+        write(&other, &export).unwrap();
+        assert_eq!(look(&mut var, home, &Variable::Unknown).0, elsewhere, "it came");
+        assert_eq!(var.script_state(), None);
+        write(&other, "A=1\n").unwrap();
+        assert_eq!(look(&mut var, home, &Variable::Unknown).0, home.join("var"), "it was changed");
+        remove_file(&other).unwrap();
+        create_dir_all(&other).unwrap();
+        let (place, told) = look(&mut var, home, &Variable::Unknown);
+        assert_eq!((place, told.len()), (home.join("var"), 1));
+        assert!(told[0].contains("other.sh") && told[0].contains("can't be followed"), "{told:?}");
+        assert_eq!(var.script_state().map(|state| (state.successful, state.invalid_values)), Some((true, 1)));
+        assert!(look(&mut var, home, &Variable::Unknown).1.is_empty(), "once");
+        write(home.join(CUSTOMER_SCRIPT), format!("{export}. $HOME/x\n")).unwrap();
+        let (place, told) = look(&mut var, home, &Variable::Unknown);
+        assert_eq!(place, elsewhere, "what it would be without that script");
+        assert!(told[0].contains("$HOME/x"), "{told:?}");
+        assert_eq!((look(&mut var, home, &Variable::Unset).0, var.script_state()), (home.join("var"), None));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! Depends on the operating system, not on Campaign, and imports no other source.
 
 pub mod background;
+mod boot;
 pub(in crate::source) mod files;
 pub mod log_on_change;
 mod miss;
 pub mod proc_root;
 
+pub(in crate::source) use boot::BootTime;
 pub use log_on_change::LogOnChange;
 pub use miss::Miss;
 pub use proc_root::ProcRoot;

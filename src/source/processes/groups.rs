@@ -33,7 +33,7 @@ const IDLE_TIME: Duration = Duration::from_secs(600);
 const MAX_COMMAND_LINES: usize = 16;
 
 /// The name of whatever is beyond the bounds.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Which group: a place in the list, used again once the group is forgotten.
 pub(super) type GroupId = usize;

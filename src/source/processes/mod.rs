@@ -35,7 +35,8 @@ use crate::source::kit::ProcRoot;
 use crate::source::limits::DescriptorBudget;
 use crate::sync::locked;
 use environment::KnownVariable;
-pub use environment::{RunningModules, Variable};
+pub use environment::{RunningModules, RunningWatchdog, Variable, VariableValues};
+use groups::OTHER;
 pub use owner::NotOurs;
 use tracker::Tracker;
 
@@ -54,6 +55,8 @@ pub struct ProcessTable {
     pub ignored: [u64; NotOurs::ALL.len()],
     /// The modules and instances of processes of which it is undecided whose they are.
     pub undecided: Vec<(Box<str>, Box<str>)>,
+    /// How many more of those there are, of any module.
+    pub undecided_beyond: u64,
     /// What could not be read in this walk.
     pub losses: ReadLosses,
     /// Why the process ids could not be listed; the rest is what was known before.
@@ -68,11 +71,12 @@ impl ProcessTable {
         self.failure.is_none() && (self.seen || !self.hidden)
     }
 
-    /// The same of one module and instance: not while a process that may be one of it is undecided.
+    /// The same of one module and instance: not while a process that may be one of it is undecided, or counts as `other`.
     #[must_use]
     pub fn can_tell_of(&self, module: &str, instance: &str) -> bool {
         let is_it = |(of, at): &(Box<str>, Box<str>)| **of == *module && **at == *instance;
-        self.can_tell() && !self.undecided.iter().any(is_it)
+        let has_all = self.undecided_beyond == 0 && self.group(OTHER, OTHER).is_none_or(|other| other.now.live() == 0);
+        self.can_tell() && has_all && !self.undecided.iter().any(is_it)
     }
 
     /// The group of a module and an instance.

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::ancestry::{Seclusion, is_about_to_execute, is_below, seclusion};
 use super::ending::{CpuTicks, Ended};
+use super::environment::RunningWatchdog;
 use super::groups::Groups;
 use super::kept::KeptFiles;
 use super::owner::{NamedProcess, NotOurs, Ownership};
@@ -35,12 +36,13 @@ use super::thread::LivingThread;
 use super::ticks::Ticks;
 use super::tracked::{Tracked, hash, is_bare, name};
 use super::{ListingFailure, ReadLosses};
-use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG};
+use crate::catalog::Kind;
+use crate::catalog::modules::{DEFAULT_INSTANCE, WATCHDOG, residents};
 use crate::parse::cmdline::{self, CommandLine};
 use crate::parse::process::{self as parse, Stat};
 use crate::source::installation::Installation;
 use crate::source::kit::proc_root::{Abilities, last_pid};
-use crate::source::kit::{Miss, ProcRoot};
+use crate::source::kit::{BootTime, Miss, ProcRoot};
 
 /// The name of Campaign's processes.
 const EXECUTABLE: &[u8] = b"nlserver";
@@ -120,6 +122,15 @@ struct Born {
     last: u32,
 }
 
+/// A process that shows what others have too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Representative {
+    pub(super) pid: u32,
+    pub(super) start_ticks: u64,
+    /// Whether its module runs all the time.
+    pub(super) is_resident: bool,
+}
+
 /// Why a process is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -188,8 +199,7 @@ impl Tracker {
             ticks: Ticks {
                 ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
-                boot: None,
-                due: None,
+                boot: BootTime::default(),
             },
             born: loadavg.map(|loadavg| Born { loadavg, last: 0 }),
             listed: None,
@@ -653,15 +663,18 @@ impl Tracker {
         self.changes
     }
 
-    /// A few processes that represent all, by id and start: the watchdog's first.
-    pub(super) fn representatives(&self, most: usize) -> Vec<(u32, u64)> {
-        let is_watchdog = |process: &Tracked| {
-            let group = process.group.and_then(|group| self.groups.get(group));
-            group.is_some_and(|group| *group.module == *WATCHDOG.name)
-        };
-        let (first, rest): (Vec<_>, Vec<_>) =
-            self.campaign.iter().filter(|(_, process)| process.group.is_some()).partition(|(_, one)| is_watchdog(one));
-        first.into_iter().chain(rest).take(most).map(|(pid, process)| (*pid, process.start_ticks)).collect()
+    /// At most `most` processes that represent all: the watchdog's first, then those of modules that run all the time.
+    pub(super) fn representatives(&self, most: usize) -> Vec<Representative> {
+        let mut ranked = Vec::new();
+        for (pid, process) in &self.campaign {
+            let Some(group) = process.group.and_then(|group| self.groups.get(group)) else { continue };
+            let kind = residents().find(|(name, _)| *name == &*group.module).map(|(_, kind)| kind);
+            let start_ticks = process.start_ticks;
+            let one = Representative { pid: *pid, start_ticks, is_resident: kind.is_some() };
+            ranked.push((kind != Some(Kind::Watchdog), !one.is_resident, one));
+        }
+        ranked.sort_by_key(|(is_after, is_last, _)| (*is_after, *is_last));
+        ranked.into_iter().map(|(_, _, one)| one).take(most).collect()
     }
 
     /// The instances of which a process was seen.
@@ -669,14 +682,14 @@ impl Tracker {
         self.groups.instances()
     }
 
-    /// When the running watchdog started, since 1970-01-01 UTC.
-    pub(super) fn watchdog_start(&self) -> Option<Duration> {
+    /// The running watchdog: the one that started first.
+    pub(super) fn watchdog(&self) -> Option<RunningWatchdog> {
         let of_watchdog = |process: &&Tracked| {
             let group = process.group.and_then(|group| self.groups.get(group));
             group.is_some_and(|group| *group.module == *WATCHDOG.name)
         };
-        let start = self.campaign.values().filter(of_watchdog).map(|process| process.start_ticks).min()?;
-        Some(self.ticks.boot? + self.ticks.duration(start))
+        let start_ticks = self.campaign.values().filter(of_watchdog).map(|process| process.start_ticks).min()?;
+        Some(RunningWatchdog { start_ticks, start: self.ticks.moment(start_ticks)? })
     }
 
     fn forget_other(&mut self, pid: u32) {

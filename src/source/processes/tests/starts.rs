@@ -88,10 +88,11 @@ fn when_a_live_process_was_seen_last_is_remembered() {
 fn a_variable_is_the_watchdogs_else_another_processs() {
     let mut host = Host::new();
     let source = source_of(&host);
-    let variable = |source: &ProcessSource| {
+    let all = |source: &ProcessSource| {
         let _ = source.walk();
         source.variable(b"XTK_VAR_DIR")
     };
+    let variable = |source: &ProcessSource| all(source).first;
     assert_eq!(variable(&source), Variable::Unknown);
     host.put(10, &Fake::new("nlserver web"));
     assert_eq!(variable(&source), Variable::Unknown, "it may not be read");
@@ -100,9 +101,13 @@ fn a_variable_is_the_watchdogs_else_another_processs() {
     host.put(11, &Fake::new("nlserver watchdog"));
     fs::write(host.dir.path().join("11/environ"), "HOME=/x\0XTK_VAR_DIR=/data/var\0").unwrap();
     let set = |value: &str| Variable::Set(value.into());
-    assert_eq!(variable(&source), Variable::Unset, "one process told, and still lives");
+    let differing = VariableValues { first: set("/data/var"), others: vec![Variable::Unset] };
+    assert_eq!(all(&source), differing, "what others have is told too");
+    host.put(12, &Fake::new("nlserver import -instance:prod"));
+    fs::write(host.dir.path().join("12/environ"), "XTK_VAR_DIR=/tmp\0").unwrap();
+    assert_eq!(all(&source), differing, "a utility that somebody has started says nothing of the modules");
     host.end(10);
-    assert_eq!(variable(&source), set("/data/var"));
+    assert_eq!(all(&source), VariableValues { first: set("/data/var"), others: Vec::new() });
     fs::write(host.dir.path().join("11/environ"), "XTK_VAR_DIR=/elsewhere\0").unwrap();
     assert_eq!(variable(&source), set("/data/var"), "an environment is read once a process");
     host.put(11, &Fake { start: 900, ..Fake::new("nlserver watchdog") });

@@ -54,7 +54,8 @@ impl Tracker {
     pub(in crate::source::processes) fn walk(&mut self, root: &ProcRoot, now: Instant) -> ProcessTable {
         self.sample(root, now);
         self.rejudge(root, now);
-        if !self.ticks.refresh(root, now) {
+        let wall = SystemTime::now();
+        if self.ticks.boot.refresh(root, now, wall).is_none() {
             self.losses.broken += 1;
         }
         self.groups.begin_walk();
@@ -79,7 +80,7 @@ impl Tracker {
                 self.ticks.add(&mut group.totals, ticks);
             }
         }
-        self.groups.note_seen(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.groups.note_seen(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
         self.groups.forget_idle(now);
         let (groups, places) = self.groups.in_order();
         for process in &mut processes {
@@ -92,6 +93,7 @@ impl Tracker {
             seen: self.seen,
             ignored: self.strangers.counts,
             undecided: self.strangers.undecided.values().cloned().collect(),
+            undecided_beyond: self.strangers.beyond,
             losses: std::mem::take(&mut self.losses),
             failure: self.failure.clone(),
         }
@@ -147,7 +149,7 @@ impl Tracker {
         let group = process.group?;
         let moment = ProcessMoment {
             state,
-            start: self.ticks.boot.and_then(|boot| boot.checked_add(self.ticks.duration(stat.start_ticks))),
+            start: self.ticks.moment(stat.start_ticks),
             resident_bytes: shown.resident_pages.saturating_mul(self.ticks.page_bytes),
             virtual_bytes: shown.virtual_bytes,
             threads: stat.threads,
