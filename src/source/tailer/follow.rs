@@ -246,6 +246,7 @@ impl LogFollower {
                 self.missing.extend(generation.saw(&meta));
             }
         }
+        self.release_replaced();
         for generation in &mut self.generations {
             if let ReadProgress::Failed(failed) = generation.progress {
                 self.trouble = Some(failed);
@@ -259,6 +260,12 @@ impl LogFollower {
         self.has_more()
     }
 
+    /// A file under an earlier name that was written anew is looked at like one that was not there before: it may be a copy.
+    fn release_replaced(&mut self) {
+        let has_another = self.generations.iter().any(|generation| generation.current);
+        self.generations.retain_mut(|generation| !std::mem::take(&mut generation.is_replaced) || !has_another);
+    }
+
     /// The last file has no name any more and there is no other: it was deleted, not rotated.
     fn note_removal(&mut self) {
         let is_unlinked = self.is_last_unlinked();
@@ -270,8 +277,8 @@ impl LogFollower {
     /// The generation at `place` has the log's own name: it is the last, also when it was moved away and back.
     fn has_current_name(&mut self, place: usize, meta: &Metadata) {
         let generation = &mut self.generations[place];
-        self.missing.extend(generation.saw(meta));
         generation.current = true;
+        self.missing.extend(generation.saw(meta));
         if place + 1 < self.generations.len()
             && let Some(back_again) = self.generations.remove(place)
         {
@@ -315,6 +322,7 @@ impl LogFollower {
                 }
                 Ok(ReadOnce::Truncated(before)) => {
                     self.missing.push(before);
+                    self.release_replaced();
                     self.advance();
                     // A copy of it may come first now.
                     place = 0;

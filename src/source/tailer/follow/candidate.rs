@@ -39,6 +39,13 @@ impl FileCandidate {
         !matches!(self.handle, Handle::Denied) && stored.is_copied_in(&self.beginning)
     }
 
+    /// Whether it holds no more than the beginning of a file that is being read.
+    fn begins_as(&self, open: &Generation) -> bool {
+        let Some(file) = open.handle.file().filter(|_| self.beginning.len() < FINGERPRINT_BYTES) else { return false };
+        let mut beginning = [0; FINGERPRINT_BYTES];
+        read_at(file, &mut beginning, 0).is_ok_and(|count| beginning[..count].starts_with(&self.beginning))
+    }
+
     /// As it is, with nothing of it left to be read.
     pub(super) fn as_read(&self) -> StoredFile {
         let print = Fingerprint::of(&self.beginning);
@@ -82,6 +89,8 @@ impl FileCandidate {
             current: self.is_current,
             follows: self.known.map_or(follows, |known| known.follows),
             was_removed: false,
+            before: None,
+            is_replaced: false,
             handle: self.handle,
         }
     }
@@ -252,6 +261,10 @@ impl LogFollower {
     /// None of a file that holds what another one does that is being read: that one is read on.
     fn unless_copy(&mut self, mut candidate: FileCandidate, resumed: &[StoredFile]) -> Option<FileCandidate> {
         let twin = self.generations.iter().position(|open| candidate.copies(&open.stored()));
+        if !candidate.is_current && self.generations.iter().any(|open| candidate.begins_as(open)) {
+            // It is being copied: what is left of the one that is read is found in it when that is truncated.
+            return None;
+        }
         if candidate.is_current {
             // It has taken the other one's place.
             if let Some(place) = twin.filter(|place| !self.has_a_name(self.generations[*place].identity)) {
@@ -262,6 +275,11 @@ impl LogFollower {
         if twin.is_some() || resumed.iter().any(|stored| candidate.copies(stored)) {
             self.remember(candidate.as_read());
             return None;
+        }
+        let mut before = self.generations.iter().filter_map(|open| open.before);
+        if let Some((_, offset)) = before.rfind(|(print, _)| print.matches(&candidate.beginning)) {
+            candidate.known = Some(StoredFile { offset, ..candidate.as_read() });
+            return Some(candidate);
         }
         self.unless_finished(candidate, |candidate, stored| candidate.copies(stored))
     }

@@ -58,6 +58,11 @@ pub(super) struct Generation {
     pub(super) follows: bool,
     /// Whether it was deleted while nothing took its place: the time of that says nothing about what comes after it.
     pub(super) was_removed: bool,
+    /// The whole fingerprint of what was in it before it was truncated, and how far that was read: a file that is cut at its
+    /// end, or written anew in place, begins with the same again.
+    pub(super) before: Option<(Fingerprint, u64)>,
+    /// Whether it was truncated while another file had the log's own name.
+    pub(super) is_replaced: bool,
 }
 
 impl Generation {
@@ -78,7 +83,11 @@ impl Generation {
     /// The file was truncated: what is in it now is new. What was in it before, as far as that was seen.
     pub(super) fn restart(&mut self) -> StoredFile {
         let before = StoredFile { size: self.grown_to, current: false, ..self.stored() };
+        if self.print.length == FINGERPRINT_BYTES {
+            self.before = Some((self.print, self.position.offset));
+        }
         self.follows = true;
+        self.is_replaced = !self.current;
         self.position = Position::default();
         self.print = Fingerprint::default();
         self.grown_to = 0;
@@ -133,6 +142,11 @@ impl Generation {
         }
         if self.print.length < FINGERPRINT_BYTES {
             self.print = Fingerprint::of(beginning);
+            if let Some((_, offset)) = self.before.take_if(|(print, _)| *print == self.print) {
+                self.position = resume(file, offset, self.position)?;
+                self.follows = false;
+                return Ok(ReadOnce::Consumed(0));
+            }
         }
         if self.follows && count > 0 {
             self.follows = false;
@@ -176,6 +190,18 @@ impl Generation {
         tally.generations_missed += u64::from(self.handle.file().is_none());
         self.stored()
     }
+}
+
+/// The place in a file that begins with what was read up to `offset`, and has been read up to `position` again. It may end
+/// before that; where no line begins there it was written anew, and the rest of the line is none.
+fn resume(file: &File, offset: u64, position: Position) -> io::Result<Position> {
+    let size = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if offset <= size {
+        read_at(file, &mut last, offset.saturating_sub(1))?;
+    }
+    let resumed = Position { offset: offset.min(size), skipping: last != [b'\n'], after_nul: false };
+    Ok(if resumed.offset > position.offset { resumed } else { position })
 }
 
 /// What one reading of a generation came to.

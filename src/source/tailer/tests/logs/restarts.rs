@@ -178,6 +178,73 @@ fn a_log_that_is_written_anew_in_place_goes_on() {
 }
 
 #[test]
+fn a_log_that_is_cut_at_its_end_or_written_anew_under_its_inode_goes_on() {
+    let mut host = Host::running();
+    host.write("x.log", errors(20));
+    host.poll();
+    let cut = |host: &Host, bytes: u64| {
+        let file = fs::File::options().write(true).open(host.path("x.log")).unwrap();
+        file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
+    };
+    cut(&host, 1);
+    host.poll();
+    host.write("x.log", "\n");
+    host.write("x.log", errors(1));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (21, 0), "its last line feed was taken");
+    let text = fs::read_to_string(host.path("x.log")).unwrap();
+    let last = text.trim_end().rfind('\n').unwrap() + 1;
+    cut(&host, (text.len() - last) as u64);
+    host.poll();
+    host.surveys(2);
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!((host.errors(), host.skipped()), (23, 0), "its last line was taken");
+    for sees_it_empty in [true, false] {
+        let before = host.errors();
+        let text = fs::read_to_string(host.path("x.log")).unwrap();
+        fs::write(host.path("x.log"), "").unwrap();
+        if sees_it_empty {
+            host.poll();
+        }
+        host.write("x.log", text + &errors(1));
+        host.poll();
+        assert_eq!((host.errors(), host.skipped()), (before + 1, 0), "{sees_it_empty}");
+    }
+    assert_eq!(host.log("x").tally.rotations, 0);
+    fs::write(host.path("x.log"), errors(2)).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.log("x").tally.rotations), (27, 1), "what begins otherwise is new");
+}
+
+#[test]
+fn a_log_that_is_copied_and_truncated_again_and_again_is_counted_once() {
+    let mut host = Host::running();
+    host.write("x.log", errors(20));
+    host.poll();
+    let mut written = 20;
+    for round in 0..6 {
+        let text = fs::read(host.path("x.log")).unwrap();
+        for part in [0, 100, text.len()] {
+            fs::write(host.path("x_2.log"), &text[..part]).unwrap();
+            if round % 2 == 0 {
+                host.poll();
+            }
+        }
+        fs::write(host.path("x.log"), "").unwrap();
+        if round % 3 == 0 {
+            host.poll();
+        }
+        host.write("x.log", errors(20));
+        written += 20;
+        host.poll();
+        host.surveys(if round < 3 { 1 } else { 4 });
+        assert_eq!((host.errors(), host.skipped()), (written, 0), "{round}");
+    }
+    assert_eq!((host.log("x").tally.rotations, host.log("x").tally.generations_missed), (6, 0));
+}
+
+#[test]
 fn a_log_that_is_copied_and_truncated_is_counted_once() {
     let mut host = Host::running();
     host.write("x.log", errors(20));
