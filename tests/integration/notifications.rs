@@ -555,7 +555,12 @@ fn every_fault_is_as_many_notifications_as_it_is_worth() {
     let (long_reboot, others): (Vec<_>, Vec<_>) = lived.into_iter().partition(|(name, ..)| *name == LONG_REBOOT.name);
     let expected: Vec<_> = ROWS.iter().map(|row| (row.name, names(row.fires), names(row.told))).collect();
     let wrong: Vec<_> = others.iter().zip(&expected).filter(|(is, should)| is != should).collect();
-    assert!(wrong.is_empty(), "what fired and what was told, and what should have been: {wrong:#?}");
+    let mails: Vec<_> = wrong.iter().flat_map(|((name, ..), _)| stage.mails(name)).map(|mail| mail.text).collect();
+    assert!(
+        wrong.is_empty(),
+        "what fired and what was told, and what should have been: {wrong:#?}\n{}",
+        mails.join("\n")
+    );
     let told = &long_reboot[0].2;
     assert!(told.len() <= 2 && told.iter().all(|one| one.ends_with("CampaignExporterDown")), "{told:?}");
     let fleet = stage.mails("fleet");

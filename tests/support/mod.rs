@@ -15,9 +15,11 @@ pub(crate) mod stack;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -72,9 +74,22 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; `make test` installs it (Debian package {package})"))
 }
 
-/// A TCP port of the loopback interface that was free a moment ago.
+/// A port of the loopback interface, for TCP and UDP, that is given to nobody else here: the one who asked may listen at it
+/// much later. No outgoing connection gets it either.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    /// Below the range that the system gives to outgoing connections.
+    const PORTS: Range<u32> = 10_000..32_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(101);
+    let is_free = |port: u16| {
+        let here = (Ipv4Addr::LOCALHOST, port);
+        TcpListener::bind(here).is_ok() && UdpSocket::bind(here).is_ok()
+    };
+    let mut ports = PORTS.map(|_| {
+        let place = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        u16::try_from(PORTS.start + place).expect("a port")
+    });
+    ports.find(|port| is_free(*port)).expect("a free port")
 }
 
 /// The body of `GET url` with query `parameters`.

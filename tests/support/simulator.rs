@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{built, run, try_run};
+use super::{built, free_port, run, try_run};
 
 /// An installation with its processes; shut down when dropped. Its processes also end by themselves when this one does.
 pub(crate) struct Simulator {
@@ -14,12 +14,16 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// Lays out an installation in `folder`, on free ports; `options` as `campaign-simulator create` takes them.
+    /// Lays out an installation in `folder`, on ports of its own; `options` as `campaign-simulator create` takes them.
     pub(crate) fn create(folder: &Path, options: &[&str]) -> Self {
         let home = folder.join("nl6");
         let owner = std::process::id().to_string();
         let mut command = Command::new(built("campaign-simulator"));
-        command.arg("create").arg(&home).args(["--ports", "0", "--owner-pid", &owner]).args(options);
+        command.arg("create").arg(&home).args(["--owner-pid", &owner]);
+        for port in ["web", "control", "stat", "syslog", "pipelined"] {
+            command.arg(format!("--{port}-port={}", free_port()));
+        }
+        command.args(options);
         output(&mut command);
         Self { home }
     }

@@ -371,9 +371,11 @@ impl<K: LogKind> Tailer<K> {
         }
     }
 
-    /// Keeps what is to be stored of a log that is not followed any more; beyond the most, what was kept longest is dropped.
+    /// Keeps what is to be stored of a log that is not followed any more. There may be as many as had files at once, as when a
+    /// volume is not mounted, and a few more; beyond it, what was kept longest is dropped.
     fn keep(&mut self, key: (OsString, OsString), record: K::Record, now: Instant) {
-        if self.stored.len() >= self.max_logs
+        let most = self.max_logs.min(self.most_at_once + self.max_logs / GONE_SHARE);
+        if self.stored.len() >= most
             && let Some(oldest) = self.stored.iter().min_by_key(|(_, (_, since))| *since).map(|(key, _)| key.clone())
         {
             self.stored.remove(&oldest);
@@ -387,6 +389,7 @@ impl<K: LogKind> Tailer<K> {
         let full = self.logs.len() >= self.max_logs && self.folders.iter().any(|folder| folder.beyond > 0);
         let room = if full { 0 } else { self.max_logs / GONE_SHARE };
         let mut gone: Vec<Instant> = self.logs.iter().filter_map(|log| log.gone_since).collect();
+        self.most_at_once = self.most_at_once.max(self.logs.len() - gone.len());
         gone.sort_unstable_by(|one, other| other.cmp(one));
         let too_many = gone.get(room).copied();
         let is_over = |log: &Log<K>| match (K::GONE, log.gone_since) {

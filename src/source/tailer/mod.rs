@@ -123,6 +123,8 @@ pub struct Tailer<K: LogKind> {
     folders: Vec<Folder>,
     places: HashMap<PathBuf, usize>,
     logs: Vec<Log<K>>,
+    /// The most logs that had files at once, or that were stored at the start.
+    most_at_once: usize,
     /// Logs of before a restart that have not been found yet, and those that are gone for long.
     stored: BTreeMap<(OsString, OsString), (K::Record, Instant)>,
     /// Logs of which nothing is to be stored any more.
@@ -159,6 +161,7 @@ impl<K: LogKind> Tailer<K> {
             folders: Vec::new(),
             places: HashMap::new(),
             logs: Vec::new(),
+            most_at_once: 0,
             stored: BTreeMap::new(),
             dropped: Vec::new(),
             moved: false,
@@ -196,6 +199,7 @@ impl<K: LogKind> Tailer<K> {
             self.first_survey = FirstSurvey::BeforeRestart;
         }
         self.stored = restored.logs.into_iter().map(|(key, record)| (key, (record, now))).collect();
+        self.most_at_once = self.stored.len();
     }
 
     /// Everything that must be kept to go on.
