@@ -15,7 +15,7 @@ use crate::source::kit::Miss;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// After so many surveys that is known.
-const IDLE_SURVEYS: usize = 6;
+const IDLE_SURVEYS: usize = 2;
 
 /// One survey in so many looks at it all the same: with hints and without.
 const IDLE_ROUNDS: (usize, usize) = (12, 3);

@@ -28,6 +28,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Modules that are killed in turn.
 const VICTIMS: [(&str, &str); 4] = [("mta", "prod"), ("wfserver", "test"), ("stat", "prod"), ("web", "default")];
 
+/// How many instances come at once at first: of logs that are gone the exporter keeps 200, and records of as many as were
+/// there at once and 200 more.
+const CROWDS: [u64; 3] = [110; 3];
+
 /// Clients that read a byte at a time.
 const SLOW_READERS: usize = 10;
 
@@ -164,28 +168,40 @@ impl Stage {
         }
     }
 
-    /// An instance with a log of its own, and a log of another instance, that come, are counted and go.
+    /// Instances with a log of their own, and logs of another instance, that come, are counted and go: crowds first, until
+    /// as much is kept of what is gone as ever is, then one at a time.
     fn come_and_go(&self) {
-        for number in 0.. {
+        let mut number = 0;
+        for crowd in CROWDS.into_iter().chain(std::iter::repeat(1)) {
             if !self.bell.pause(Duration::from_secs(2)) {
                 return;
             }
-            let name = format!("extra{number}");
-            self.instances.fetch_add(1, Ordering::Relaxed);
-            let folder = self.path(&format!("var/{name}/log"));
-            fs::create_dir_all(&folder).unwrap();
-            let files = [folder.join("mta.log"), self.path(&format!("var/prod/log/{name}.log"))];
-            let conf = format!("conf/config-{name}.xml");
+            let names: Vec<String> = (number..number + crowd).map(|number| format!("extra{number}")).collect();
+            number += crowd;
+            self.instances.fetch_add(crowd, Ordering::Relaxed);
+            let conf = |name: &str| format!("conf/config-{name}.xml");
+            let folder = |name: &str| self.path(&format!("var/{name}/log"));
+            let log_of_prod = |name: &str| self.path(&format!("var/prod/log/{name}.log"));
             let turn = || self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
             let held = turn();
-            self.replace(&conf, b"<serverconf><mta autoStart='false'/></serverconf>");
+            for name in &names {
+                fs::create_dir_all(folder(name)).unwrap();
+                self.replace(&conf(name), b"<serverconf><mta autoStart='false'/></serverconf>");
+            }
             drop(held);
             let line = "2021-05-31T08:42:18.124Z\t66462\t66501\t1\terror\tlog\tINT-150012 here for a moment\n";
-            for file in &files {
-                fs::write(file, line.repeat(1_000)).unwrap();
+            for name in &names {
+                for file in [folder(name).join("mta.log"), log_of_prod(name)] {
+                    fs::write(file, line.repeat(1_000)).unwrap();
+                }
             }
-            let labels =
-                [[("campaign_instance", &*name), ("log", "mta")], [("campaign_instance", "prod"), ("log", &*name)]];
+            // Of the last one and the first all labels are asked for: the sum of many is as dear as a look at each.
+            let labels: Vec<_> = [&names[0], &names[names.len() - 1]]
+                .into_iter()
+                .flat_map(|name| {
+                    [[("campaign_instance", &**name), ("log", "mta")], [("campaign_instance", "prod"), ("log", name)]]
+                })
+                .collect();
             let errors = |metrics: &Metrics, of: &[(&str, &str)]| {
                 sum(metrics, "campaign_log_messages_total", &[of, &[("level", "error")]].concat())
             };
@@ -193,10 +209,12 @@ impl Stage {
                 labels.iter().all(|of| errors(metrics, of) == Some(1_000.0))
             });
             let held = turn();
-            fs::remove_file(self.path(&conf)).unwrap();
+            for name in &names {
+                fs::remove_file(self.path(&conf(name))).unwrap();
+                fs::remove_file(log_of_prod(name)).unwrap();
+                fs::remove_dir_all(self.path(&format!("var/{name}"))).unwrap();
+            }
             drop(held);
-            fs::remove_file(&files[1]).unwrap();
-            fs::remove_dir_all(self.path(&format!("var/{name}"))).unwrap();
             self.until("end of a log that went", |metrics| labels.iter().all(|of| errors(metrics, of).is_none()));
         }
     }
