@@ -399,6 +399,9 @@ impl<K: LogKind> Tailer<K> {
             (None, Some(_)) => !log.is_listed,
             (_, None) => false,
         };
+        if !self.logs.iter().any(is_over) && !self.folders.iter().any(|folder| folder.gone) {
+            return;
+        }
         let (over, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.logs).into_iter().partition(is_over);
         let differs = !over.is_empty();
         for log in over {
