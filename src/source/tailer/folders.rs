@@ -12,7 +12,7 @@ use super::follow::Begin;
 use super::kind::{ListedFile, LogKind, Names};
 use super::log::{Log, Stage};
 use super::watch::Hinted;
-use super::{Difference, FirstSurvey, Tailer, TailerPhase};
+use super::{Difference, FirstSurvey, Tailer, TailerPhase, Unsure};
 use crate::source::kit::Miss;
 use crate::source::positions::{Name, Record};
 use crate::stamp::{FileStamp, ReadStamp};
@@ -116,9 +116,9 @@ impl<K: LogKind> Tailer<K> {
         self.differs(Difference::Some);
     }
 
-    /// Marks what the hints are about. Whether folders of logs come or go by them.
-    pub(super) fn hear(&mut self, hinted: Hinted, now: Instant) -> bool {
-        let mut above = hinted.everything;
+    /// Marks what the hints are about. What else may be different by them.
+    pub(super) fn hear(&mut self, hinted: Hinted, now: Instant) -> Unsure {
+        let mut above = false;
         let mut events: HashMap<usize, u32> = HashMap::new();
         for (path, touch) in hinted.touched {
             let place = path.parent().and_then(|parent| self.places.get(parent));
@@ -149,7 +149,11 @@ impl<K: LogKind> Tailer<K> {
                 self.watch.remove(&folder.path);
             }
         }
-        above
+        match (hinted.everything, above) {
+            (true, _) => Unsure::Everything,
+            (false, true) => Unsure::Folders,
+            (false, false) => Unsure::Nothing,
+        }
     }
 
     /// Watches `var`, and again when another folder has its name now.

@@ -105,6 +105,16 @@ enum FirstSurvey {
     Done,
 }
 
+/// What may be different without a hint of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unsure {
+    Nothing,
+    /// Folders: they may have come, gone or been replaced.
+    Folders,
+    /// Logs too: hints were lost, or the operator asks.
+    Everything,
+}
+
 /// Reads logs, a turn at a time. It does nothing by itself: [`TailerThread`] gives it a thread.
 pub struct Tailer<K: LogKind> {
     kind: K,
@@ -136,6 +146,8 @@ pub struct Tailer<K: LogKind> {
     surveys: usize,
     next_survey: Option<Instant>,
     surveyed_at: Option<Instant>,
+    /// What the next survey must look at, however silent it was.
+    unsure: Unsure,
     next_settle: Option<Instant>,
     cursor: usize,
     open: usize,
@@ -170,6 +182,7 @@ impl<K: LogKind> Tailer<K> {
             surveys: 0,
             next_survey: None,
             surveyed_at: None,
+            unsure: Unsure::Nothing,
             next_settle: None,
             cursor: 0,
             open: 0,
@@ -277,7 +290,9 @@ impl<K: LogKind> Tailer<K> {
         }
         let hinted = self.wake.take();
         let was_hinted = !hinted.touched.is_empty();
-        if self.hear(hinted, now) {
+        let unsure = self.hear(hinted, now);
+        if unsure > Unsure::Nothing {
+            self.unsure = self.unsure.max(unsure);
             let soon = self.surveyed_at.map_or(now, |last| last + SURVEY_HINTED);
             self.next_survey = self.next_survey.map(|next| next.min(soon));
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::folders::Hints;
 use super::kind::LogKind;
 use super::log::{Log, Stage};
-use super::{BUFFER, Difference, FirstSurvey, GATHER, Tailer, TurnRest};
+use super::{BUFFER, Difference, FirstSurvey, GATHER, Tailer, TurnRest, Unsure};
 use crate::parse::tail::RawLine;
 use crate::source::kit::Miss;
 
@@ -19,6 +19,9 @@ const IDLE_SURVEYS: usize = 2;
 
 /// One survey in so many looks at it all the same: with hints and without.
 const IDLE_ROUNDS: (usize, usize) = (12, 3);
+
+/// One survey in so many looks at a folder that hints come of: nothing hints that another volume was mounted there.
+const FOLDER_ROUND: usize = 3;
 
 /// One survey in so many lists every folder, whatever it looks like.
 const FULL_ROUND: usize = 6;
@@ -95,6 +98,13 @@ impl<K: LogKind> Tailer<K> {
         hints && silent && settled && place % round != self.surveys % round
     }
 
+    /// Whether a folder need not be looked at in this survey.
+    fn folder_rests(&self, place: usize) -> bool {
+        let folder = &self.folders[place];
+        let unsure = folder.stale || folder.is_polled() || folder.trouble.is_some() || folder.beyond > 0;
+        K::HAS_HINTS && !unsure && self.surveys > IDLE_SURVEYS && place % FOLDER_ROUND != self.surveys % FOLDER_ROUND
+    }
+
     /// Looks at what is hinted, and at what gives no hints.
     pub(super) fn look_where_due(&mut self, now: Instant) {
         for place in 0..self.folders.len() {
@@ -161,7 +171,11 @@ impl<K: LogKind> Tailer<K> {
                 }
             }
         }
+        let unsure = std::mem::replace(&mut self.unsure, Unsure::Nothing);
         for place in 0..self.folders.len() {
+            if unsure == Unsure::Nothing && self.folder_rests(place) {
+                continue;
+            }
             let stamp = self.folders[place].stamp();
             self.renew_watch(place, stamp.as_ref(), now);
             let folder = &self.folders[place];
@@ -171,7 +185,7 @@ impl<K: LogKind> Tailer<K> {
             }
         }
         for place in 0..self.logs.len() {
-            if self.rests(place, now) {
+            if unsure < Unsure::Everything && self.rests(place, now) {
                 continue;
             }
             self.look(place, now);

@@ -469,6 +469,38 @@ fn lost_hints_and_floods_of_hints_lose_no_line() {
     assert!(host.turn().at_most > Duration::from_secs(3), "{rest:?}");
 }
 
+/// What has rested for long is looked at all the same when hints say so.
+#[test]
+fn what_rests_is_looked_at_when_hints_were_lost_or_its_folder_may_be_another() {
+    let mut host = Host::with(Start::End, Watch::Test);
+    host.write("x.log", errors(1));
+    host.write("y.log", errors(1));
+    host.surveys(20);
+    host.write("x.log", errors(1));
+    host.write("y.log", errors(1));
+    host.now += Duration::from_secs(2);
+    host.wake.touch_everything();
+    host.turn();
+    assert_eq!((host.errors(), host.log("y").counts.levels[0]), (1, 1), "the queue of hints has overflowed");
+
+    for instances in 0..3 {
+        let mut host = Host::with(Start::End, Watch::Test);
+        for number in 0..instances {
+            fs::create_dir_all(host.var().join(format!("a{number}/log"))).unwrap();
+        }
+        host.write("x.log", errors(1));
+        host.surveys(20);
+        let folder = host.path("");
+        fs::rename(&folder, host.var().join("prod/aside")).unwrap();
+        fs::create_dir(&folder).unwrap();
+        host.write("x.log", errors(2));
+        host.now += Duration::from_secs(2);
+        host.wake.touch(&host.var().join("prod/log"), true);
+        host.turn();
+        assert_eq!(host.errors(), 2, "another folder has the name");
+    }
+}
+
 #[test]
 fn without_watches_directories_are_polled() {
     let mut host = Host::running();
