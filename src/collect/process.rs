@@ -92,6 +92,9 @@ impl Collector for ProcessCollector {
         for (module, instance) in &table.undecided {
             out.doubt(DoubtReason::ProcessesUndecided, format!("{module}@{instance}"));
         }
+        if table.has_unnamed() {
+            out.doubt(DoubtReason::ProcessesUndecided, "");
+        }
         // A counter that is 0 before the first start is what makes the first start visible.
         for instance in cx.installation.instances.keys().filter(|instance| *instance != DEFAULT_INSTANCE) {
             for utility in MODULES.iter().filter(|module| !module.kind.is_resident()) {
@@ -442,8 +445,10 @@ mod tests {
     fn where_any_module_may_be_among_what_is_not_told_apart_none_is_down() {
         let beyond = ProcessTable { undecided_beyond: 1, ..table(vec![group("stat", "prod", sleeping(1))]) };
         let other = table(vec![group("other", "other", sleeping(1)), group("stat", "prod", sleeping(1))]);
-        for table in [beyond, other] {
+        let bare = table(vec![group("stat", "prod", sleeping(1)), group("unknown", "default", sleeping(1))]);
+        for table in [beyond, other, bare] {
             let (_, snapshot) = collected(installation(""), table);
+            assert_eq!(snapshot.doubts().len(), 1);
             assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), None);
             assert_eq!(snapshot.value(&MODULE_UP, &["watchdog", "default"]), None);
             assert_eq!(snapshot.value(&MODULE_UP, &["stat", "prod"]), Some(1.0));

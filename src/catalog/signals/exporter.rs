@@ -71,7 +71,7 @@ pub enum DoubtReason {
     ProcessesHidden,
     /// The processes can't be listed.
     ProcessesUnlisted,
-    /// It is unknown whose some processes are, and whether their modules run.
+    /// It is unknown whose some processes are, or of which module, and whether their modules run.
     ProcessesUndecided,
     /// A collector failed.
     CollectorFailed,

@@ -81,12 +81,12 @@ const fn texts(reason: DoubtReason) -> [Text; 2] {
         ],
         DoubtReason::ProcessesUndecided => [
             Text {
-                en: "it can't be decided whose some processes are",
-                pt_br: "não é possível decidir de quem são alguns processos",
+                en: "it can't be decided whose some processes called nlserver are, or of which module",
+                pt_br: "não é possível decidir de quem são alguns processos chamados nlserver, ou de qual módulo",
             },
             Text {
-                en: "Run the exporter as Campaign's user.",
-                pt_br: "Execute o exportador com o usuário do Campaign.",
+                en: "Run the exporter as Campaign's user; look for nlserver processes without arguments in ps -ef.",
+                pt_br: "Execute o exportador com o usuário do Campaign; procure processos nlserver sem argumentos em ps -ef.",
             },
         ],
         DoubtReason::CollectorFailed => [

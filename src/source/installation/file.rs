@@ -179,7 +179,7 @@ impl FileError {
 
     /// Whether it may pass without the file itself looking different.
     fn is_of_the_surroundings(&self) -> bool {
-        matches!(self, FileError::Gone | FileError::Permission | FileError::Io(_))
+        matches!(self, FileError::Gone | FileError::Permission | FileError::NotRegular | FileError::Io(_))
     }
 }
 

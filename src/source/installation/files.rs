@@ -168,7 +168,11 @@ impl Files {
             Err(error) => {
                 let error = FileError::from(error);
                 let failure = error.failure();
-                let message = format!("the configuration files can't be listed: {error}");
+                let reason = match error {
+                    FileError::NotRegular => "not a folder: put the one with the files back".to_owned(),
+                    error => error.to_string(),
+                };
+                let message = format!("the configuration files can't be listed: {reason}");
                 // A folder that is gone shows in each of its files, once that is sure.
                 let trouble = (failure != Failure::Gone).then_some(Trouble {
                     failure,

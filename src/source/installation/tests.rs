@@ -697,6 +697,25 @@ fn an_instance_that_becomes_a_copy_of_a_new_one_goes_away() {
 }
 
 #[test]
+fn a_folder_that_was_something_else_for_a_while_is_in_force_again_as_it_was() {
+    let host = Host::new();
+    host.looks();
+    let (conf, aside) = (host.path("nl6/conf"), host.path("aside"));
+    for _ in 0..2 {
+        fs::rename(&conf, &aside).unwrap();
+        fs::write(&conf, "").unwrap();
+        let told = host.looks();
+        assert!(told.iter().any(|line| line.contains("not a folder")), "{told:?}");
+        assert!(host.source.current().files.values().all(|file| !file.successful));
+        fs::remove_file(&conf).unwrap();
+        fs::rename(&aside, &conf).unwrap();
+        host.looks();
+        assert!(host.source.current().files.values().all(|file| file.successful), "nothing looks different");
+        assert_eq!(host.source.current().trouble, None);
+    }
+}
+
+#[test]
 fn what_was_loaded_stays_so_when_the_clock_is_set() {
     let mut host = Host::new();
     let expects = |host: &Host| host.source.current().expected()[&("prod", "mta")];

@@ -28,6 +28,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
 use crate::source::installation::Installation;
@@ -38,7 +39,7 @@ use environment::KnownVariable;
 pub use environment::{RunningModules, RunningWatchdog, Variable, VariableValues};
 use groups::OTHER;
 pub use owner::NotOurs;
-use tracker::Tracker;
+use tracker::{Tracker, UNKNOWN};
 
 /// What one walk of `/proc` found.
 #[derive(Clone, Debug, Default)]
@@ -71,12 +72,19 @@ impl ProcessTable {
         self.failure.is_none() && (self.seen || !self.hidden)
     }
 
-    /// The same of one module and instance: not while a process that may be one of it is undecided, or counts as `other`.
+    /// The same of one module and instance: not while a process that may be one of it is undecided, counts as `other` or shows
+    /// no arguments.
     #[must_use]
     pub fn can_tell_of(&self, module: &str, instance: &str) -> bool {
         let is_it = |(of, at): &(Box<str>, Box<str>)| **of == *module && **at == *instance;
-        let has_all = self.undecided_beyond == 0 && self.group(OTHER, OTHER).is_none_or(|other| other.now.live() == 0);
-        self.can_tell() && has_all && !self.undecided.iter().any(is_it)
+        self.can_tell() && !self.has_unnamed() && !self.undecided.iter().any(is_it)
+    }
+
+    /// Whether processes run that may be of any module.
+    #[must_use]
+    pub fn has_unnamed(&self) -> bool {
+        let runs = |module, instance| self.group(module, instance).is_some_and(|group| group.now.live() > 0);
+        self.undecided_beyond > 0 || runs(OTHER, OTHER) || runs(UNKNOWN, DEFAULT_INSTANCE)
     }
 
     /// The group of a module and an instance.
