@@ -180,12 +180,13 @@ async fn keep_alive(interval: Duration) {
 }
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
+    // The first line of the log may be beyond a limit already, and a SIGHUP may come at once.
+    let signals = Signals::listen()?;
     tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
     let DescriptorBudget { connections, silent, .. } = DescriptorBudget::current();
     let limits = web::Limits { connections, silent, ..web::Limits::default() };
     let config = web.config_file.as_deref().map(ConfigFile::load).transpose()?;
     let listeners = if web.systemd_socket { service::sockets()? } else { web::bind(&web.listen_addresses)? };
-    let signals = Signals::listen()?;
     let host = Arc::new(CampaignHost::open(host)?);
     let options = serve::ServeOptions {
         telemetry_path: web.telemetry_path,

@@ -3,16 +3,38 @@
 use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::stack::Exporter;
-use crate::support::{get, run, wait_for};
+use crate::support::stack::{Exporter, concat_os};
+use crate::support::{Running, built, get, run, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// More than the exporter may hold, and fewer than wait in the queue of a listener.
 const IDLE: usize = 120;
+
+#[test]
+fn a_limit_of_file_sizes_ends_it_at_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its own log is a file, and beyond the limit from the first line on.
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--fsize=0:0", "--"])
+        .arg(built("campaign_exporter"))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .arg(concat_os("--campaign.home=", &folder.path().join("nl6")))
+        .arg(concat_os("--storage.path=", &folder.path().join("state")))
+        .env("NOTIFY_SOCKET", folder.path().join("notify"));
+    let mut exporter = Running::start(&mut command, &folder.path().join("exporter.log"));
+    let mut told = [0; 256];
+    let length = socket.recv(&mut told).unwrap();
+    assert!(told[..length].starts_with(b"READY=1"), "{:?} {:?}", &told[..length], exporter.ended());
+    assert!(exporter.terminate().success());
+}
 
 #[test]
 fn without_descriptors_for_new_connections_the_oldest_idle_ones_make_room() {

@@ -132,9 +132,14 @@ pub enum Watch {
 }
 
 impl Watch {
-    /// Asks the kernel for hints. Without the means (the limit of inotify instances is reached) there are none.
+    /// Asks the kernel for hints. Without the means (the limit of inotify instances or of threads is reached) there are none.
     #[must_use]
     pub fn kernel(wake: Arc<Wake>) -> Self {
+        // The watcher starts a thread of its own, and does not look whether there is one.
+        if let Err(error) = std::thread::Builder::new().spawn(|| {}) {
+            tracing::warn!(%error, "no hints of changes from the kernel: log files are polled; raise the limit of threads");
+            return Watch::Nobody;
+        }
         match notify::recommended_watcher(move |event: notify::Result<Event>| heard(&wake, event)) {
             Ok(watcher) => Watch::Kernel(watcher),
             Err(error) => {
