@@ -89,6 +89,7 @@ impl FileCandidate {
             current: self.is_current,
             follows: self.known.map_or(follows, |known| known.follows),
             was_removed: false,
+            goes_on: true,
             before: None,
             is_replaced: false,
             handle: self.handle,
@@ -136,7 +137,7 @@ impl LogFollower {
         }
         for candidate in found {
             let is_current = candidate.is_current;
-            let generation = candidate.into_generation(self.begin, follows);
+            let generation = Generation { goes_on: !self.is_alone, ..candidate.into_generation(self.begin, follows) };
             follows = true;
             // What was before the current file stands before it.
             let before_current = (!is_current).then(|| self.generations.iter().position(|open| open.current)).flatten();

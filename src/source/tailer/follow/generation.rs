@@ -58,6 +58,8 @@ pub(super) struct Generation {
     pub(super) follows: bool,
     /// Whether it was deleted while nothing took its place: the time of that says nothing about what comes after it.
     pub(super) was_removed: bool,
+    /// Whether what begins like it did before it was truncated is the same.
+    pub(super) goes_on: bool,
     /// The whole fingerprint of what was in it before it was truncated, and how far that was read: a file that is cut at its
     /// end, or written anew in place, begins with the same again.
     pub(super) before: Option<(Fingerprint, u64)>,
@@ -83,7 +85,7 @@ impl Generation {
     /// The file was truncated: what is in it now is new. What was in it before, as far as that was seen.
     pub(super) fn restart(&mut self) -> StoredFile {
         let before = StoredFile { size: self.grown_to, current: false, ..self.stored() };
-        if self.print.length == FINGERPRINT_BYTES {
+        if self.goes_on && self.print.length == FINGERPRINT_BYTES {
             self.before = Some((self.print, self.position.offset));
         }
         self.follows = true;

@@ -217,6 +217,10 @@ fn a_mended_file_is_judged_anew() {
     assert_eq!(host.prod().corrupt_files, 1);
     fs::write(host.path("0x1.log"), "").unwrap();
     assert_eq!(host.prod().corrupt_files, 0, "an empty file has no corrupt line");
+    host.write("0x1.log", [&GOOD.repeat(9), CORRUPT].concat());
+    assert_eq!(host.prod().corrupt_files, 1);
+    fs::write(host.path("0x1.log"), GOOD.repeat(5)).unwrap();
+    assert_eq!(host.prod().corrupt_files, 0, "it begins as before, and all of it is judged");
 }
 
 #[test]
