@@ -1,7 +1,7 @@
 //! Files under one of the log's names that are not being followed: which of them is new, which is known under another name or
 //! inode number, and where each is read from.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::file::{identity, look, modified, open, read_at};
 use super::generation::{Generation, Handle, ReadProgress};
 use super::stored::StoredFile;
 use super::{Begin, LogFollower, MAX_GENERATIONS};
-use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, Position};
+use crate::parse::tail::{FINGERPRINT_BYTES, Fingerprint, MAX_LINE_BYTES, Position};
 use crate::source::kit::Miss;
 
 /// A file under one of the log's names that is not being followed.
@@ -96,16 +96,23 @@ impl FileCandidate {
         }
     }
 
-    /// The place where `known` was left. In a file that was written anew that may be within a line: its rest is no line.
+    /// The place where `known` was left. In a file that was written anew that may be within a line: its rest is no line. In one
+    /// that was being written, and was cut and has grown since, that line is new.
     pub(super) fn resume(&self, known: &StoredFile) -> Position {
         let position = known.position();
-        let is_same = known.identity() == self.identity() || position.offset == 0 || position.skipping;
-        let is_line = |file: &File| {
-            let mut before = [0];
-            position.after_nul || matches!(read_at(file, &mut before, position.offset - 1), Ok(1) if before[0] == b'\n')
-        };
-        let within = !is_same && self.handle.file().is_some_and(|file| !is_line(file));
-        Position { skipping: position.skipping || within, ..position }
+        let is_same = known.identity() == self.identity();
+        let Some(file) = self.handle.file().filter(|_| !is_same || known.current) else { return position };
+        if position.offset == 0 || position.skipping || position.after_nul {
+            return position;
+        }
+        let begin = position.offset.saturating_sub(MAX_LINE_BYTES as u64);
+        let mut before = vec![0; usize::try_from(position.offset - begin).unwrap_or(0)];
+        let count = read_at(file, &mut before, begin).unwrap_or(0);
+        let line = before[..count].iter().rposition(|byte| *byte == b'\n').map_or(begin, |end| begin + end as u64 + 1);
+        match is_same {
+            true => Position { offset: line, ..position },
+            false => Position { skipping: line != position.offset, ..position },
+        }
     }
 }
 

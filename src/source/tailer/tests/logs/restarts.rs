@@ -211,10 +211,19 @@ fn a_log_that_is_cut_at_its_end_or_written_anew_under_its_inode_goes_on() {
         host.poll();
         assert_eq!((host.errors(), host.skipped()), (before + 1, 0), "{sees_it_empty}");
     }
+    // While the exporter is down: the last line is taken, and a longer one is written.
+    let rests = host.log("x").counts.continuations;
+    host.restart();
+    let text = fs::read_to_string(host.path("x.log")).unwrap();
+    let last = text.trim_end().rfind('\n').unwrap() + 1;
+    let longer = errors(1).replace("Number", "A longer Number");
+    fs::write(host.path("x.log"), text[..last].to_owned() + &longer).unwrap();
+    host.poll();
+    assert_eq!((host.errors(), host.skipped(), host.log("x").counts.continuations), (26, 0, rests));
     assert_eq!(host.log("x").tally.rotations, 0);
     fs::write(host.path("x.log"), errors(2)).unwrap();
     host.poll();
-    assert_eq!((host.errors(), host.log("x").tally.rotations), (27, 1), "what begins otherwise is new");
+    assert_eq!((host.errors(), host.log("x").tally.rotations), (28, 1), "what begins otherwise is new");
 }
 
 #[test]
