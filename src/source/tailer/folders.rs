@@ -162,6 +162,8 @@ impl<K: LogKind> Tailer<K> {
         if !K::HAS_HINTS || identity.is_some() && self.watched_var == identity {
             return;
         }
+        // The folders in it are others, too.
+        self.unsure = self.unsure.max(Unsure::Folders);
         self.watch.remove(var);
         self.watched_var = identity.filter(|_| self.watch.add(var));
     }

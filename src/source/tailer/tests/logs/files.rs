@@ -507,6 +507,17 @@ fn what_rests_is_looked_at_when_hints_were_lost_or_its_folder_may_be_another() {
         host.wake.touch(&host.var().join("prod/log"), true);
         host.turn();
         assert_eq!(host.errors(), 2, "another folder has the name");
+
+        let (one, two) = (host.root.path().join("one"), host.root.path().join("two"));
+        fs::rename(host.var(), &one).unwrap();
+        symlink(&one, host.var()).unwrap();
+        host.surveys(20);
+        fs::create_dir_all(two.join("prod/log")).unwrap();
+        append(&two.join("prod/log/x.log"), errors(4));
+        fs::remove_file(host.var()).unwrap();
+        symlink(&two, host.var()).unwrap();
+        host.surveys(1);
+        assert_eq!(host.errors(), 6, "another volume has the name of var");
     }
 }
 
