@@ -12,7 +12,7 @@ use crate::parse::tail::RawLine;
 use crate::source::kit::Miss;
 
 /// A log that was not written to for so long is not looked at in every survey where hints come.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(30);
 
 /// After so many surveys that is known.
 const IDLE_SURVEYS: usize = 2;
