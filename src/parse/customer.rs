@@ -130,7 +130,7 @@ struct Before {
 
 impl Shell<'_> {
     fn run(&mut self, script: &[u8]) {
-        let mut reader = Reader { rest: script, documents: Vec::new() };
+        let mut reader = ScriptReader { rest: script, documents: Vec::new() };
         let mut before = Before::default();
         while let Some((words, end)) = reader.command() {
             self.command(&words, end, &mut before);
@@ -318,13 +318,13 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// The script, from the next byte on.
-struct Reader<'a> {
+struct ScriptReader<'a> {
     rest: &'a [u8],
     /// The ends of the here-documents that begin with the next line.
     documents: Vec<Vec<u8>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ScriptReader<'a> {
     fn next(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;

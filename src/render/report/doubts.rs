@@ -14,89 +14,81 @@ pub struct DoubtText {
     pub remedy: &'static str,
 }
 
-/// The clause for `reason`, in which `{}` stands for what it is about, and a remedy.
-const fn texts(reason: DoubtReason) -> [Text; 2] {
+/// What is unknown, as a clause in which `{}` stands for what it is about.
+const fn clause(reason: DoubtReason) -> Text {
     match reason {
-        DoubtReason::NoInstallation => [
-            Text {
-                en: "no Campaign installation found ({})", pt_br: "nenhuma instalação do Campaign encontrada ({})"
-            },
-            Text {
-                en: "Name the folder that has conf/serverConf.xml, the one called nl6, with --campaign.home=PATH.",
-                pt_br: "Informe a pasta que contém conf/serverConf.xml, a que se chama nl6, com --campaign.home=CAMINHO.",
-            },
-        ],
-        DoubtReason::InstallationUnreadable => [
-            Text {
-                en: "the Campaign installation can't be read ({})",
-                pt_br: "a instalação do Campaign não pode ser lida ({})",
-            },
-            Text {
-                en: "Let the exporter's user read the folder and its conf/, or run the exporter as Campaign's user.",
-                pt_br: "Permita que o usuário do exportador leia a pasta e conf/, ou execute o exportador com o usuário \
-                        do Campaign.",
-            },
-        ],
-        DoubtReason::ConfigurationUnreadable => [
-            Text {
-                en: "the configuration file {}, or a value in it, can't be read as it is now; what was read of it before \
+        DoubtReason::NoInstallation => Text {
+            en: "no Campaign installation found ({})",
+            pt_br: "nenhuma instalação do Campaign encontrada ({})",
+        },
+        DoubtReason::InstallationUnreadable => Text {
+            en: "the Campaign installation can't be read ({})",
+            pt_br: "a instalação do Campaign não pode ser lida ({})",
+        },
+        DoubtReason::ConfigurationUnreadable => Text {
+            en: "the configuration file {}, or a value in it, can't be read as it is now; what was read of it before \
                      stays in force",
-                pt_br: "o arquivo de configuração {}, ou um valor nele, não pode ser lido como está agora; o que foi lido \
+            pt_br: "o arquivo de configuração {}, ou um valor nele, não pode ser lido como está agora; o que foi lido \
                         dele antes continua em vigor",
-            },
-            Text {
-                en: "campaign_exporter check --log.level=warn says why and names the line, and so does the exporter's log.",
-                pt_br: "campaign_exporter check --log.level=warn diz por quê e indica a linha, assim como o log do \
-                        exportador.",
-            },
-        ],
-        DoubtReason::EnvironmentsDiffer => [
-            Text {
-                en: "running modules have another XTK_VAR_DIR than the watchdog ({}), and what they write there is not read",
-                pt_br: "módulos em execução têm outro XTK_VAR_DIR que o do watchdog ({}), e o que gravam lá não é lido",
-            },
-            Text {
-                en: "Restart those modules, so that all have the environment of the watchdog.",
-                pt_br: "Reinicie esses módulos, para que todos tenham o ambiente do watchdog.",
-            },
-        ],
-        DoubtReason::ProcessesHidden => [
-            Text {
-                en: "/proc hides the processes of other users (hidepid), or the exporter is alone in a container",
-                pt_br: "o /proc oculta os processos de outros usuários (hidepid), ou o exportador está sozinho em um \
+        },
+        DoubtReason::EnvironmentsDiffer => Text {
+            en: "the XTK_VAR_DIR of running modules is not the watchdog's ({}); what they write there is not read",
+            pt_br: "o XTK_VAR_DIR de módulos em execução não é o do watchdog ({}); o que gravam lá não é lido",
+        },
+        DoubtReason::ProcessesHidden => Text {
+            en: "/proc hides the processes of other users (hidepid), or the exporter is alone in a container",
+            pt_br: "o /proc oculta os processos de outros usuários (hidepid), ou o exportador está sozinho em um \
                         contêiner",
-            },
-            Text {
-                en: "Run the exporter as Campaign's user, or put its user into the group of the mount option gid.",
-                pt_br: "Execute o exportador com o usuário do Campaign, ou inclua o usuário dele no grupo da opção de \
-                        montagem gid.",
-            },
-        ],
-        DoubtReason::ProcessesUnlisted => [
-            Text {
-                en: "the processes of this host can't be listed",
-                pt_br: "os processos deste servidor não podem ser listados",
-            },
-            LOG_SAYS_WHY,
-        ],
-        DoubtReason::ProcessesUndecided => [
-            Text {
-                en: "it can't be decided whose some processes called nlserver are, or of which module",
-                pt_br: "não é possível decidir de quem são alguns processos chamados nlserver, ou de qual módulo",
-            },
-            Text {
-                en: "Run the exporter as Campaign's user; look for nlserver processes without arguments in ps -ef.",
-                pt_br: "Execute o exportador com o usuário do Campaign; procure processos nlserver sem argumentos em ps -ef.",
-            },
-        ],
-        DoubtReason::CollectorFailed => [
-            Text { en: "the collector {} did not do its work", pt_br: "o coletor {} não fez o seu trabalho" },
-            LOG_SAYS_WHY,
-        ],
+        },
+        DoubtReason::ProcessesUnlisted => Text {
+            en: "the processes of this host can't be listed",
+            pt_br: "os processos deste servidor não podem ser listados",
+        },
+        DoubtReason::ProcessesUndecided => Text {
+            en: "it can't be decided whose some processes called nlserver are, or of which module",
+            pt_br: "não é possível decidir de quem são alguns processos chamados nlserver, ou de qual módulo",
+        },
+        DoubtReason::CollectorFailed => {
+            Text { en: "the collector {} did not do its work", pt_br: "o coletor {} não fez o seu trabalho" }
+        }
     }
 }
 
-const LOG_SAYS_WHY: Text = Text { en: "The exporter's log says why.", pt_br: "O log do exportador diz por quê." };
+/// What to do about it.
+const fn remedy(reason: DoubtReason) -> Text {
+    match reason {
+        DoubtReason::NoInstallation => Text {
+            en: "Name the folder that has conf/serverConf.xml, the one called nl6, with --campaign.home=PATH.",
+            pt_br: "Informe a pasta que contém conf/serverConf.xml, a que se chama nl6, com --campaign.home=CAMINHO.",
+        },
+        DoubtReason::InstallationUnreadable => Text {
+            en: "Let the exporter's user read the folder and its conf/, or run the exporter as Campaign's user.",
+            pt_br: "Permita que o usuário do exportador leia a pasta e conf/, ou execute o exportador com o usuário \
+                        do Campaign.",
+        },
+        DoubtReason::ConfigurationUnreadable => Text {
+            en: "campaign_exporter check --log.level=warn says why and names the line, and so does the exporter's log.",
+            pt_br: "campaign_exporter check --log.level=warn diz por quê e indica a linha, assim como o log do \
+                        exportador.",
+        },
+        DoubtReason::EnvironmentsDiffer => Text {
+            en: "Restart those modules with the watchdog's environment.",
+            pt_br: "Reinicie esses módulos com o ambiente do watchdog.",
+        },
+        DoubtReason::ProcessesHidden => Text {
+            en: "Run the exporter as Campaign's user, or put its user into the group of the mount option gid.",
+            pt_br: "Execute o exportador com o usuário do Campaign, ou inclua o usuário dele no grupo da opção de \
+                        montagem gid.",
+        },
+        DoubtReason::ProcessesUndecided => Text {
+            en: "Run the exporter as Campaign's user; look for nlserver processes without arguments in ps -ef.",
+            pt_br: "Execute o exportador com o usuário do Campaign; procure processos nlserver sem argumentos em ps -ef.",
+        },
+        DoubtReason::ProcessesUnlisted | DoubtReason::CollectorFailed => {
+            Text { en: "The exporter's log says why.", pt_br: "O log do exportador diz por quê." }
+        }
+    }
+}
 
 /// The folder of the installation that is in force.
 pub(super) fn home(snapshot: &Snapshot) -> Option<&str> {
@@ -109,12 +101,12 @@ pub(super) fn doubts(look: &HostLook, lang: Lang) -> Vec<DoubtText> {
     let nothing_is_known = all.iter().any(|doubt| doubt.reason.is_of_everything());
     let news = all.iter().filter(|doubt| !(nothing_is_known && doubt.reason == DoubtReason::CollectorFailed));
     let worded = news.map(|doubt| {
-        let [clause, remedy] = texts(doubt.reason);
+        let clause = clause(doubt.reason).get(lang);
         let clause = match doubt.detail.as_str() {
-            "" => clause.get(lang).replace(" ({})", ""),
-            detail => clause.get(lang).replace("{}", detail),
+            "" => clause.replace(" ({})", ""),
+            detail => clause.replace("{}", detail),
         };
-        DoubtText { clause, remedy: remedy.get(lang) }
+        DoubtText { clause, remedy: remedy(doubt.reason).get(lang) }
     });
     let mut texts: Vec<DoubtText> = worded.collect();
     // Doubts of several modules may have the same text.
