@@ -445,8 +445,7 @@ mod tests {
     fn where_any_module_may_be_among_what_is_not_told_apart_none_is_down() {
         let beyond = ProcessTable { undecided_beyond: 1, ..table(vec![group("stat", "prod", sleeping(1))]) };
         let other = table(vec![group("other", "other", sleeping(1)), group("stat", "prod", sleeping(1))]);
-        let bare = table(vec![group("stat", "prod", sleeping(1)), group("unknown", "default", sleeping(1))]);
-        for table in [beyond, other, bare] {
+        for table in [beyond, other] {
             let (_, snapshot) = collected(installation(""), table);
             assert_eq!(snapshot.doubts().len(), 1);
             assert_eq!(snapshot.value(&MODULE_UP, &["mta", "prod"]), None);

@@ -301,7 +301,13 @@ fn what_is_accepted_is_served_so() {
     for (yaml, scheme, arguments, expected) in cases {
         let server = Server::start(&folder.configure(&yaml));
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let got = server.curl(&folder, scheme, &arguments);
+        let mut got = server.curl(&folder, scheme, &arguments);
+        // Over HTTP/2 an answer may come before the request's body was sent; then curl 7.88 may miss it (RFC 9113, 8.1).
+        for _ in 0..5 {
+            if expected.is_some() && got.as_ref().is_err_and(|error| error.starts_with("curl: (92)")) {
+                got = server.curl(&folder, scheme, &arguments);
+            }
+        }
         match expected {
             Some(expected) => assert_eq!(got.as_deref(), Ok(expected), "{yaml}\n{arguments:?}"),
             None => assert!(got.is_err(), "{yaml}\n{arguments:?}: {got:?}"),

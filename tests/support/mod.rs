@@ -74,22 +74,25 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; `make test` installs it (Debian package {package})"))
 }
 
-/// A port of the loopback interface, for TCP and UDP, that is given to nobody else here: the one who asked may listen at it
-/// much later. No outgoing connection gets it either.
-pub(crate) fn free_port() -> u16 {
+/// So many ports that are given to nobody else here, in a row: who asked may listen at them much later. No outgoing
+/// connection gets them either.
+pub(crate) fn free_ports(count: u16) -> Range<u16> {
     /// Below the range that the system gives to outgoing connections.
-    const PORTS: Range<u32> = 10_000..32_000;
+    const PORTS: Range<u16> = 10_000..32_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(101);
-    let is_free = |port: u16| {
-        let here = (Ipv4Addr::LOCALHOST, port);
+    let first = std::process::id().wrapping_mul(101).wrapping_add(GIVEN.fetch_add(count.into(), Ordering::Relaxed));
+    let place = first % u32::from(PORTS.end - PORTS.start - count);
+    let first = PORTS.start + u16::try_from(place).expect("a port");
+    first..first + count
+}
+
+/// One such port of the loopback interface that nobody listens at, for TCP and UDP.
+pub(crate) fn free_port() -> u16 {
+    let is_free = |port: &u16| {
+        let here = (Ipv4Addr::LOCALHOST, *port);
         TcpListener::bind(here).is_ok() && UdpSocket::bind(here).is_ok()
     };
-    let mut ports = PORTS.map(|_| {
-        let place = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
-        u16::try_from(PORTS.start + place).expect("a port")
-    });
-    ports.find(|port| is_free(*port)).expect("a free port")
+    (0..10_000).map(|_| free_ports(1).start).find(is_free).expect("a free port")
 }
 
 /// The body of `GET url` with query `parameters`.

@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{built, free_port, run, try_run};
+use super::{built, free_ports, run, try_run};
+
+/// How many ports a host has to choose from: it needs four, and one for each instance.
+const PORTS: u16 = 50;
 
 /// An installation with its processes; shut down when dropped. Its processes also end by themselves when this one does.
 pub(crate) struct Simulator {
@@ -19,11 +22,9 @@ impl Simulator {
         let home = folder.join("nl6");
         let owner = std::process::id().to_string();
         let mut command = Command::new(built("campaign-simulator"));
-        command.arg("create").arg(&home).args(["--owner-pid", &owner]);
-        for port in ["web", "control", "stat", "syslog", "pipelined"] {
-            command.arg(format!("--{port}-port={}", free_port()));
-        }
-        command.args(options);
+        let ports = free_ports(PORTS);
+        let ports = format!("{}-{}", ports.start, ports.end);
+        command.arg("create").arg(&home).args(["--ports", &ports, "--owner-pid", &owner]).args(options);
         output(&mut command);
         Self { home }
     }

@@ -45,8 +45,8 @@ const fn clause(reason: DoubtReason) -> Text {
             pt_br: "os processos deste servidor não podem ser listados",
         },
         DoubtReason::ProcessesUndecided => Text {
-            en: "it can't be decided whose some processes called nlserver are, or of which module",
-            pt_br: "não é possível decidir de quem são alguns processos chamados nlserver, ou de qual módulo",
+            en: "it can't be decided whose some processes called nlserver are",
+            pt_br: "não é possível decidir de quem são alguns processos chamados nlserver",
         },
         DoubtReason::CollectorFailed => {
             Text { en: "the collector {} did not do its work", pt_br: "o coletor {} não fez o seu trabalho" }
@@ -81,8 +81,8 @@ const fn remedy(reason: DoubtReason) -> Text {
                         montagem gid.",
         },
         DoubtReason::ProcessesUndecided => Text {
-            en: "Run the exporter as Campaign's user; look for nlserver processes without arguments in ps -ef.",
-            pt_br: "Execute o exportador com o usuário do Campaign; procure processos nlserver sem argumentos em ps -ef.",
+            en: "Run the exporter as Campaign's user.",
+            pt_br: "Execute o exportador com o usuário do Campaign.",
         },
         DoubtReason::ProcessesUnlisted | DoubtReason::CollectorFailed => {
             Text { en: "The exporter's log says why.", pt_br: "O log do exportador diz por quê." }

@@ -28,7 +28,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::parse::cmdline::CommandLine;
 use crate::parse::process::Io;
 use crate::source::installation::Installation;
@@ -39,7 +38,7 @@ use environment::KnownVariable;
 pub use environment::{RunningModules, RunningWatchdog, Variable, VariableValues};
 use groups::OTHER;
 pub use owner::NotOurs;
-use tracker::{Tracker, UNKNOWN};
+use tracker::Tracker;
 
 /// What one walk of `/proc` found.
 #[derive(Clone, Debug, Default)]
@@ -72,8 +71,7 @@ impl ProcessTable {
         self.failure.is_none() && (self.seen || !self.hidden)
     }
 
-    /// The same of one module and instance: not while a process that may be one of it is undecided, counts as `other` or shows
-    /// no arguments.
+    /// The same of one module and instance: not while a process that may be one of it is undecided, or counts as `other`.
     #[must_use]
     pub fn can_tell_of(&self, module: &str, instance: &str) -> bool {
         let is_it = |(of, at): &(Box<str>, Box<str>)| **of == *module && **at == *instance;
@@ -83,8 +81,7 @@ impl ProcessTable {
     /// Whether processes run that may be of any module.
     #[must_use]
     pub fn has_unnamed(&self) -> bool {
-        let runs = |module, instance| self.group(module, instance).is_some_and(|group| group.now.live() > 0);
-        self.undecided_beyond > 0 || runs(OTHER, OTHER) || runs(UNKNOWN, DEFAULT_INSTANCE)
+        self.undecided_beyond > 0 || self.group(OTHER, OTHER).is_some_and(|other| other.now.live() > 0)
     }
 
     /// The group of a module and an instance.

@@ -48,7 +48,7 @@ use crate::source::kit::{BootTime, Miss, ProcRoot};
 const EXECUTABLE: &[u8] = b"nlserver";
 
 /// The module of a process that shows no arguments.
-pub(super) const UNKNOWN: &str = "unknown";
+const UNKNOWN: &str = "unknown";
 
 /// The most bytes of `stat`, of `io`, of the first look at the arguments, and of all arguments.
 pub(super) const STAT_BYTES: usize = 2048;

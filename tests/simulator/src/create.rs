@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::Path;
 
 use crate::catalogue::{RESIDENTS, Scope};
@@ -14,7 +15,7 @@ use crate::home::{Home, VAR_DIR};
 use crate::memory;
 
 /// Free ports are looked for here: below the range that the system gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 10_000..32_000;
+const PORTS: Range<u16> = 10_000..32_000;
 
 /// The options of `create`.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) stat: u16,
     pub(crate) syslog: u16,
     pub(crate) pipelined: u16,
+    /// Where free ports are looked for.
+    pub(crate) among: Range<u16>,
     /// Where `XTK_VAR_DIR` moves `var`.
     pub(crate) var: Option<String>,
     /// Lines of `simulator.conf`.
@@ -43,6 +46,7 @@ impl Default for Plan {
             stat: 7777,
             syslog: 6666,
             pipelined: 7781,
+            among: PORTS,
             var: None,
             settings: Vec::new(),
         }
@@ -73,7 +77,13 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
             "--stat-port" => plan.stat = port()?,
             "--syslog-port" => plan.syslog = port()?,
             "--pipelined-port" => plan.pipelined = port()?,
-            "--ports" if value == "0" => {
+            "--ports" => {
+                if value != "0" {
+                    let range =
+                        value.split_once('-').and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+                    let range = range.filter(|range: &Range<u16>| !range.is_empty());
+                    plan.among = range.ok_or_else(|| Error::Usage("--ports 0, or --ports FIRST-END".to_owned()))?;
+                }
                 (plan.web, plan.control, plan.stat, plan.syslog, plan.pipelined) = (0, 0, 0, 0, 0);
             }
             "--var-dir" => plan.var = Some(value),
@@ -95,6 +105,7 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
 /// Ports that are chosen for one installation.
 #[derive(Debug, Default)]
 struct Chosen {
+    among: Range<u16>,
     taken: BTreeSet<u16>,
     file: String,
 }
@@ -112,8 +123,8 @@ impl Chosen {
     fn free(&self) -> Result<u16> {
         let random = RandomState::new();
         for attempt in 0..10_000_u32 {
-            let width = u64::from(PORTS.end - PORTS.start);
-            let port = PORTS.start + u16::try_from(random.hash_one(attempt) % width).unwrap_or(0);
+            let width = u64::from(self.among.end - self.among.start);
+            let port = self.among.start + u16::try_from(random.hash_one(attempt) % width).unwrap_or(0);
             let here = (Ipv4Addr::LOCALHOST, port);
             if !self.taken.contains(&port) && TcpListener::bind(here).is_ok() && UdpSocket::bind(here).is_ok() {
                 return Ok(port);
@@ -145,7 +156,7 @@ pub(crate) fn create(home: &Home, plan: &Plan) -> Result<String> {
         link_or_copy(&exe, &link)?;
     }
 
-    let mut ports = Chosen::default();
+    let mut ports = Chosen { among: plan.among.clone(), ..Chosen::default() };
     let (web, control) = (ports.port("web.httpPort", plan.web)?, ports.port("web.controlPort", plan.control)?);
     let syslog = ports.port("syslogd.port", plan.syslog)?;
     write(&home.conf().join("serverConf.xml"), server_conf(web, control, plan.var.is_none()))?;
