@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = ping(body, charset);
     let _ = message_center(body, charset);
     if let Ok(found) = pipelined(body, charset) {
-        assert!(found.values().all(|value| value.is_finite()));
+        assert!(found.values.values().all(|value| value.is_finite()));
     }
     if let Ok(found) = indicators(body, charset) {
         assert!(found.list.len() <= MAX_INDICATORS);

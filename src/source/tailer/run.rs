@@ -444,6 +444,8 @@ struct QueueState<K: LogKind> {
     failed: bool,
     wants_all: bool,
     end: bool,
+    /// Whether everything is stored, and another may have the storage.
+    has_ended: bool,
 }
 
 struct Work<K: LogKind> {
@@ -462,7 +464,8 @@ struct QueueLook {
 
 impl<K: LogKind> StoreThread<K> {
     fn start(storage: Storage, readings: Readings<K::View>) -> Result<Self, StartError> {
-        let state = QueueState { next: None, busy_since: None, failed: false, wants_all: true, end: false };
+        let state =
+            QueueState { next: None, busy_since: None, failed: false, wants_all: true, end: false, has_ended: false };
         let queue = Arc::new(StoreQueue { state: Mutex::new(state), signal: Condvar::new() });
         let theirs = Arc::clone(&queue);
         let name = format!("{} state", K::NAME);
@@ -492,7 +495,7 @@ impl<K: LogKind> StoreThread<K> {
         self.queue.signal.notify_one();
     }
 
-    /// Stores a last state. A disk that hangs is not waited for.
+    /// Stores a last state and gives the storage back. A disk that hangs is not waited for.
     fn end(self, moment: ViewAt<K::View>, update: Update<K::Record>) {
         let mut state = locked(&self.queue.state);
         state.next = Some(Work { moment, update, durable: true });
@@ -501,7 +504,7 @@ impl<K: LogKind> StoreThread<K> {
         self.queue.signal.notify_one();
         let limit = Instant::now() + STORE_PATIENCE;
         let mut state = locked(&self.queue.state);
-        while (state.next.is_some() || state.busy_since.is_some()) && !self.thread.is_finished() {
+        while !state.has_ended && !self.thread.is_finished() {
             let Some(left) = limit.checked_duration_since(Instant::now()) else { return };
             state = self.queue.signal.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -528,6 +531,10 @@ fn store<K: LogKind>(queue: &StoreQueue<K>, mut storage: Storage, readings: &Rea
             state.busy_since = None;
             queue.signal.notify_all();
         } else if state.end {
+            drop(state);
+            drop(storage);
+            locked(&queue.state).has_ended = true;
+            queue.signal.notify_all();
             return;
         } else {
             state = queue.signal.wait(state).unwrap_or_else(PoisonError::into_inner);

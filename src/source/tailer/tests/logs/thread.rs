@@ -68,6 +68,22 @@ fn a_reader_goes_on_where_the_last_one_ended_and_stores_a_rotation_before_it_sho
 }
 
 #[test]
+fn the_next_reader_has_the_storage_as_soon_as_the_last_one_has_ended() {
+    let host = Host::new();
+    let storage = host.root.path().join("state");
+    let reader = start(&host, Start::End, &storage);
+    wait_for(&reader, "a first look", |_, stored| stored == Some(true));
+    host.write("x.log", errors(3));
+    wait_for(&reader, "three", |logs, _| total(logs) == 3);
+    reader.stop();
+    for _ in 0..50 {
+        let reader = start(&host, Start::End, &storage);
+        wait_for(&reader, "the same", |logs, _| total(logs) == 3);
+        reader.stop();
+    }
+}
+
+#[test]
 fn a_storage_that_is_removed_is_made_again() {
     let host = Host::new();
     let storage = host.root.path().join("state");
