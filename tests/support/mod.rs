@@ -14,11 +14,13 @@ pub(crate) mod stack;
 
 use std::fmt::Debug;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -77,11 +79,12 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
 /// So many ports that are given to nobody else here, in a row: who asked may listen at them much later. No outgoing
 /// connection gets them either.
 pub(crate) fn free_ports(count: u16) -> Range<u16> {
-    /// Below the range that the system gives to outgoing connections.
+    /// Where they begin: below the range that the system gives to outgoing connections, which begins at 32,768.
     const PORTS: Range<u16> = 10_000..32_000;
+    /// Two demos have the same process id, each in a namespace of its own, and the network of the host.
+    static FIRST: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(0) as u32 / 2);
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(101).wrapping_add(GIVEN.fetch_add(count.into(), Ordering::Relaxed));
-    let place = first % u32::from(PORTS.end - PORTS.start - count);
+    let place = (*FIRST + GIVEN.fetch_add(count.into(), Ordering::Relaxed)) % u32::from(PORTS.end - PORTS.start);
     let first = PORTS.start + u16::try_from(place).expect("a port");
     first..first + count
 }
