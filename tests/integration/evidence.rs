@@ -75,7 +75,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     assert_ne!(metrics.value(&port_check), Some(1.0), "what is not known yet does not pass");
     wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(0.0)), (&port_check, Some(0.0))]);
     let named = format!("port {number}/udp of syslogd@default is held by PID {}", std::process::id());
-    wait_for_log(&exporter, &named);
+    exporter.wait_for_log(&[&named]);
     // People read it on the page and in the terminal; in a label it would be a series without bound.
     let holder = format!("{number}/udp, PID {} ({})", std::process::id(), own_name());
     for (lang, text) in [(Lang::En, HELD_BY_ANOTHER.en), (Lang::PtBr, HELD_BY_ANOTHER.pt_br)] {
@@ -93,15 +93,6 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     simulator.fault(&["open-port", "syslogd"]);
     wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(1.0)), (&port_check, Some(1.0))]);
     assert!(!get(&exporter.url("/status"), &[]).unwrap().contains("class=\"remark\""));
-}
-
-/// Waits until the exporter's log holds `text`: a thread of its own writes it.
-#[track_caller]
-fn wait_for_log(exporter: &Exporter, text: &str) {
-    wait_for("line in the log", Duration::from_secs(90), || {
-        let log = exporter.process.output();
-        if log.contains(text) { Ok(()) } else { Err(log) }
-    });
 }
 
 fn capital(text: &str) -> String {
@@ -136,7 +127,7 @@ fn mails_that_wait_and_a_core_file_are_seen_and_gone_again() {
     assert!(metrics.value("campaign_mta_spool_oldest_timestamp_seconds{campaign_instance=\"prod\"}").unwrap() > 1e9);
     let metrics = wait_for_value(&exporter, "campaign_core_files", 1.0);
     assert!(metrics.value("campaign_core_newest_timestamp_seconds").unwrap() > 1e9);
-    wait_for_log(&exporter, "core.4711");
+    exporter.wait_for_log(&["core.4711"]);
 
     simulator.fault(&["children", "mta@prod", "1"]);
     wait_for_value(&exporter, &children, 1.0);

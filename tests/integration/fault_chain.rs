@@ -260,17 +260,9 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         process::id(),
         program.trim_end_matches('\n')
     );
-    wait_for("program that holds the port, in the log", LIMIT, || {
-        let log = exporter.process.output();
-        if log.contains(&held) { Ok(()) } else { Err(log) }
-    });
-
+    exporter.wait_for_log(&[&held]);
     let place = format!("{} line=", tracking_log.file_name().unwrap().display());
-    let log = exporter.process.output();
-    assert!(
-        log.lines().any(|line| line.contains("a tracking line is corrupt") && line.contains(&place)),
-        "{place} {log}"
-    );
+    exporter.wait_for_log(&["a tracking line is corrupt", &place]);
 
     // Undelivered emails pile up.
     simulator.fault(&["spool", "prod", "40"]);

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::stack::{Exporter, concat_os};
-use crate::support::{Running, built, get, run, wait_for};
+use crate::support::{Running, built, get, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -56,8 +56,5 @@ fn without_descriptors_for_new_connections_the_oldest_idle_ones_make_room() {
         let end = connection.read(&mut [0]);
         assert!(matches!(&end, Ok(0)) || end.as_ref().is_err_and(|error| error.raw_os_error() == Some(104)), "{end:?}");
     }
-    wait_for("line in the log", LIMIT, || {
-        let log = exporter.process.output();
-        if log.contains("cannot accept connections") { Ok(()) } else { Err(log) }
-    });
+    exporter.wait_for_log(&["cannot accept connections"]);
 }

@@ -1,9 +1,9 @@
 //! How many notifications a fault makes: real processes of simulated hosts, the exporter, Prometheus with the rules,
 //! Alertmanager with the kit's configuration and templates, and a mail server that counts.
 //!
-//! Time is shortened by one factor for everything that waits: rules, ranges, graces, grouping. Prometheus scrapes each
-//! second. What takes hours of the real time is played by `scenarios`. Every host is a job of its own, so that none is a
-//! part of another one's fleet, and all of them go through their fault at the same time.
+//! Time is shortened by one factor for everything that waits: rules, ranges, graces, grouping, scrapes. What takes hours
+//! of the real time is played by `scenarios`. Every host is a job of its own, so that none is a part of another one's
+//! fleet, and all of them go through their fault at the same time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,8 +22,12 @@ use crate::support::simulator::Simulator;
 use crate::support::stack::{Alertmanager, Exporter, Prometheus, concat_os};
 use crate::support::wait_for;
 
-/// How many seconds of the rules pass in one of the test: a scrape is made every 30 seconds.
-const PACE: f64 = 30.0;
+/// How many seconds of the real time pass in one of the test. A higher pace makes notifications of answers that are late
+/// on a busy machine.
+const PACE: f64 = 15.0;
+
+/// Seconds of the test between two scrapes: half a minute of the real time.
+const SCRAPE_INTERVAL: f64 = 30.0 / PACE;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -93,7 +97,7 @@ impl Host<'_> {
         let file = self.folder.join("probes.yml");
         let text = format!(
             "targets:\n  - name: localhost\n    url: http://127.0.0.1:{}\n    probes: [redirection]\n    \
-             intervals: {{redirection: 1s}}\n    timeout: 1s\n",
+             intervals: {{redirection: 2s}}\n    timeout: 2s\n",
             self.simulator.port("web.httpPort")
         );
         fs::write(&file, text).unwrap();
@@ -193,7 +197,7 @@ impl Stage {
 /// Waits until `prometheus` has scraped the host `name` for so many minutes of the real time.
 #[track_caller]
 fn let_pass(prometheus: &Prometheus, name: &str, minutes: u32) {
-    let scrapes = f64::from(minutes) * 60.0 / PACE;
+    let scrapes = f64::from(minutes) * 60.0 / PACE / SCRAPE_INTERVAL;
     let count = || -> Result<f64, String> {
         let series = prometheus.query(&format!("max(count_over_time(up{{job=\"{name}\"}}[1h]))"))?;
         let value = series.first().and_then(|one| one["value"][1].as_str()?.parse().ok());
@@ -472,8 +476,9 @@ fn prometheus_configuration(rules: &Path, jobs: &[&str], relay: &Relay, alertman
         })
         .collect();
     format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\n\
+        "global: {{scrape_interval: {0}s, scrape_timeout: {0}s, evaluation_interval: {0}s}}\nrule_files: ['{1}']\n\
          alerting:\n  alertmanagers:\n    - static_configs: [{{targets: ['{alertmanager}']}}]\nscrape_configs:\n{jobs}",
+        SCRAPE_INTERVAL,
         rules.display()
     )
 }

@@ -71,6 +71,23 @@ impl Exporter {
         format!("http://{}{path}", self.address)
     }
 
+    /// Waits until its log has a line that holds each of `texts`. A thread of its own writes the log: a line may come
+    /// after the answer that it is about.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, texts: &[&str]) {
+        wait_for("line in the log", Duration::from_secs(90), || {
+            let log = self.process.output();
+            let told = log.lines().any(|line| texts.iter().all(|text| line.contains(text)));
+            if told { Ok(()) } else { Err(log) }
+        });
+    }
+
+    /// Ends it; its whole log.
+    pub(crate) fn end(mut self) -> String {
+        assert!(self.process.terminate().success());
+        self.process.output()
+    }
+
     /// One scrape.
     #[track_caller]
     pub(crate) fn metrics(&self) -> Metrics {

@@ -145,7 +145,7 @@ async fn a_server_that_repeats_the_token_does_not_bring_it_into_the_log() {
             assert!(!answer.contains("s3cret"), "{answer}");
             assert!(answer.contains("reason=\"body\""), "{answer}");
         }
-        exporter.process.output()
+        exporter.end()
     })
     .await
     .unwrap();
