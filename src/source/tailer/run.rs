@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 
 use super::watch::Wake;
 use super::{Difference, LogKind, Scope, Tailer, TailerPhase};
-use crate::source::positions::{Storage, StorageError, Update};
+use crate::source::positions::{Storage, Update};
+use crate::source::storage::StorageError;
 use crate::sync::locked;
 
 /// How often the folder of the logs is looked up, while it is not known.

@@ -93,7 +93,8 @@ impl<K: LogKind> Tailer<K> {
         let hints = !K::HAS_HINTS || !log.link && !self.folders[log.folder].is_polled();
         let silent =
             log.grew.is_none_or(|grew| now.saturating_duration_since(grew) > IDLE) && self.surveys > IDLE_SURVEYS;
-        let settled = log.stage == Stage::Followed && !log.dirty && log.gone_since.is_none() && log.told.is_none();
+        let is_there = log.is_listed && log.gone_since.is_none();
+        let settled = log.stage == Stage::Followed && !log.dirty && is_there && log.told.is_none();
         let round = if K::HAS_HINTS { IDLE_ROUNDS.0 } else { IDLE_ROUNDS.1 };
         hints && silent && settled && place % round != self.surveys % round
     }

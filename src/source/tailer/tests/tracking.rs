@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use crate::parse::tail::MAX_LINE_BYTES;
 use crate::source::kit::Miss;
 use crate::source::tailer::tracking::{
-    CorruptLine, FOLDER, InstanceTracking, MAX_INSTANCES, MAX_PLACES, TrackingKind, TrackingTotals, TrackingView,
+    CorruptLine, FOLDER, InstanceTracking, MAX_INSTANCES, MAX_PLACES, TrackingKind, TrackingRecord, TrackingTotals,
+    TrackingView,
 };
 use crate::source::tailer::watch::{Wake, Watch};
 use crate::source::tailer::{LogKind, Tailer, TailerPhase, TurnRest};
@@ -345,6 +346,23 @@ fn only_so_many_files_are_followed_and_places_told() {
     let view = host.prod();
     assert_eq!((view.files, host.troubles().len()), (MAX_FILES as u64 - 8, 0), "there is room again");
     assert_eq!(view.totals.lines, MAX_FILES as u64 + 2);
+}
+
+#[test]
+fn a_deleted_file_is_given_up_however_long_it_was_silent() {
+    let mut host = Host::new();
+    let names = ["0x1.log", "0x2.log", "0x3.log"];
+    names.iter().for_each(|name| host.write(name, GOOD));
+    (0..20).for_each(|_| host.look());
+    for (deleted, name) in names.iter().enumerate() {
+        fs::remove_file(host.path(name)).unwrap();
+        host.settle();
+        let stored = host.tailer.records().into_iter();
+        let files = stored.filter(|record| matches!(record, TrackingRecord::File(_))).count();
+        // Else one that is made under its name later, and happens to get its inode, is taken for it after a restart.
+        assert_eq!(files, names.len() - deleted - 1, "{name}");
+    }
+    assert_eq!(host.prod().totals, totals(3, 0));
 }
 
 #[test]
