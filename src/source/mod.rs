@@ -12,6 +12,7 @@ pub mod probes;
 pub mod processes;
 pub mod sockets;
 pub mod spool;
+pub mod storage;
 pub mod tailer;
 
 use kit::files::without_waiting;

@@ -2,9 +2,6 @@
 //!
 //! Campaign's processes are read in `processes`.
 
-use std::fs::{OpenOptions, remove_file, rename};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,7 +11,8 @@ use procfs::process::Process;
 use rustix::process::{Resource, getrlimit};
 
 use super::kit::proc_root::Abilities;
-use super::kit::{BootTime, ProcRoot, files};
+use super::kit::{BootTime, ProcRoot};
+use super::storage::{StorageError, StorageFolder};
 use crate::sync::locked;
 
 /// The file in the storage's folder that says since when the exporter has been used here: seconds since 1970-01-01 UTC.
@@ -104,36 +102,25 @@ impl OwnSource {
 /// it. None, and a line in the log, where it can't be remembered.
 #[must_use]
 pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
-    let path = directory.join(FIRST_START);
-    let read = || files::read_regular(&path, MAX_FIRST_START).ok().and_then(|text| seconds(&text));
-    if let Some(seconds) = read() {
-        return Some(seconds);
-    }
-    let first = oldest_in(directory).map_or(now, |oldest| oldest.min(now));
-    let first = first.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let write = || -> io::Result<()> {
-        std::fs::create_dir_all(directory)?;
-        let new = directory.join(FIRST_START_NEW);
-        // A new file, never through a link that somebody put there; and whole before it has its name.
-        let _ = remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        let written = file.write_all(format!("{first}\n").as_bytes());
-        let placed = written.and_then(|()| rename(&new, &path));
-        if placed.is_err() {
-            let _ = remove_file(&new);
+    let remembered = StorageFolder::open(directory, true).and_then(|folder| {
+        let read = || folder.read(FIRST_START, MAX_FIRST_START).ok().flatten().and_then(|text| seconds(&text));
+        if let Some(seconds) = read() {
+            return Ok(seconds);
         }
-        placed
-    };
-    match write() {
-        Ok(()) => seconds(first.to_string().as_bytes()),
-        Err(error) => {
+        let first = oldest_in(directory).map_or(now, |oldest| oldest.min(now));
+        let first = first.duration_since(UNIX_EPOCH).unwrap_or_default();
+        match folder.replace(FIRST_START, FIRST_START_NEW, format!("{}\n", first.as_secs()).as_bytes()) {
+            Ok(()) => Ok(first.as_secs_f64().floor()),
             // Another process may have been quicker.
-            read().or_else(|| {
-                tracing::warn!(path = %path.display(), %error, "the time of the first start can't be stored; check --storage.path, and remove what is there if it is no file");
-                None
-            })
+            Err(error) => read().ok_or(error),
         }
-    }
+    });
+    let warn = |error: &StorageError| {
+        tracing::warn!(
+            "the time of the first start can't be stored: {error}; remove {FIRST_START} there if it is no file"
+        );
+    };
+    remembered.inspect_err(warn).ok()
 }
 
 fn seconds(text: &[u8]) -> Option<f64> {
@@ -209,12 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_start_is_not_written_to_the_directory_of_another_user() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let storage = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(storage.path(), Some(4711), None).unwrap();
+        assert_eq!(first_start(storage.path(), SystemTime::now()), None);
+        assert_eq!(storage.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_first_start_that_says_nothing_is_written_anew_and_what_can_not_be_replaced_is_told() {
         for content in ["", "yesterday", "-1", "1e9"] {
             let storage = tempfile::tempdir().unwrap();
             let path = storage.path().join(FIRST_START);
             std::fs::write(&path, content).unwrap();
-            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(1_600_000_000)).unwrap();
             for _ in 0..2 {
                 assert_eq!(first_start(storage.path(), SystemTime::now()), Some(1_600_000_000.0), "{content:?}");

@@ -17,23 +17,20 @@
 //! and with that checksum. It is read, and replaced by the next version when something is stored.
 //!
 //! Names are byte strings, written with each byte as the character of that number.
-//!
-//! # Whose files
-//! The directory must belong to the exporter's user or to root, and no symbolic link below it is followed: another user
-//! who could write there could make the exporter overwrite another file.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::storage::{StorageError, StorageFolder};
 
 const STATE: &str = ".json";
 const DAMAGED: &str = ".json.damaged";
@@ -47,9 +44,6 @@ const MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// A file may grow by so many times what a whole state takes, and by so many bytes, until it is written anew.
 const GROWTH: u64 = 3;
 const GROWTH_BYTES: u64 = 512 * 1024;
-
-/// How files here are opened: at once, and never through a symbolic link.
-const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// What is stored of one thing, by its key.
 pub trait Record: Clone + Serialize + DeserializeOwned + Send + 'static {
@@ -140,50 +134,6 @@ impl TryFrom<String> for Name {
     }
 }
 
-/// Why the state can't be kept or was not taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// An operation on a file failed.
-    #[error("{path}: {source}; check --storage.path")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The OS error.
-        source: io::Error,
-    },
-    /// It belongs to another user.
-    #[error(
-        "{path} belongs to user {owner}, and the exporter runs as user {user}: run it as that user, or change the owner \
-         (chown -R {user} {directory})"
-    )]
-    NotOurs {
-        /// The file or directory.
-        path: PathBuf,
-        /// The directory of the state files.
-        directory: PathBuf,
-        /// Its owner.
-        owner: u32,
-        /// The exporter's user.
-        user: u32,
-    },
-    /// Another exporter keeps its state here.
-    #[error("{path}: another process holds the lock; give each exporter its own --storage.path")]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// The file is not what was written.
-    #[error("{path}: {reason}; it was set aside as {aside}, positions and counters start afresh")]
-    Damaged {
-        /// The state file.
-        path: PathBuf,
-        /// What it is called now.
-        aside: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -247,9 +197,9 @@ impl Storage {
     /// # Errors
     /// The file can't be read, or is damaged or foreign. Damaged, it has been set aside if that was possible.
     pub fn load<R: Record>(&mut self) -> Result<Vec<R>, StorageError> {
-        let directory = self.open_directory(true)?;
-        self.lock(&directory)?;
-        let Some(bytes) = self.read(&directory)? else {
+        let folder = StorageFolder::open(&self.directory, true)?;
+        self.lock(&folder)?;
+        let Some(bytes) = self.read(&folder)? else {
             self.content = OnDisk::Ours;
             return Ok(Vec::new());
         };
@@ -260,7 +210,7 @@ impl Storage {
             }
             Err(reason) => {
                 let aside = self.path(DAMAGED);
-                self.rename(&directory, STATE, DAMAGED)?;
+                folder.rename(&self.file(STATE), &self.file(DAMAGED))?;
                 self.content = OnDisk::Ours;
                 Err(StorageError::Damaged { path: self.path(STATE), aside, reason })
             }
@@ -272,8 +222,8 @@ impl Storage {
     /// # Errors
     /// The file can't be read or understood.
     pub fn look<R: Record>(&self) -> Result<Vec<R>, StorageError> {
-        let directory = self.open_directory(false)?;
-        let Some(bytes) = self.read(&directory)? else { return Ok(Vec::new()) };
+        let folder = StorageFolder::open(&self.directory, false)?;
+        let Some(bytes) = self.read(&folder)? else { return Ok(Vec::new()) };
         parse(&bytes, self.name)
             .map_err(|reason| StorageError::Io { path: self.path(STATE), source: io::Error::other(reason) })
     }
@@ -298,15 +248,15 @@ impl Storage {
         if before != OnDisk::Unknown {
             self.content = OnDisk::Ours;
         }
-        let directory = self.open_directory(true)?;
-        self.lock(&directory)?;
+        let folder = StorageFolder::open(&self.directory, true)?;
+        self.lock(&folder)?;
         self.content = match update {
             Update::All(put) => {
-                if before == OnDisk::Unknown && self.has_state(&directory) {
-                    self.rename(&directory, STATE, EARLIER)?;
+                if before == OnDisk::Unknown && folder.has(&self.file(STATE)) {
+                    folder.rename(&self.file(STATE), &self.file(EARLIER))?;
                     tracing::warn!(path = %self.path(EARLIER).display(), "positions and counters that could not be taken over were set aside");
                 }
-                let whole = self.write_all(&directory, &Batch { put, gone: Vec::new() })?;
+                let whole = self.write_all(&folder, &Batch { put, gone: Vec::new() })?;
                 OnDisk::Appendable { size: whole, whole }
             }
             Update::Changed { put, gone } => {
@@ -314,56 +264,34 @@ impl Storage {
                     let source = io::Error::other("there is no whole state to add to");
                     return Err(StorageError::Io { path: self.path(STATE), source });
                 };
-                let added = self.append(&directory, size, &Batch { put, gone }, durable)?;
+                let added = self.append(&folder, size, &Batch { put, gone }, durable)?;
                 OnDisk::Appendable { size: size + added, whole }
             }
         };
         Ok(())
     }
 
-    fn write_all<R: Record>(&self, directory: &OwnedFd, line: &Batch<R>) -> Result<u64, StorageError> {
-        let write = || -> io::Result<u64> {
+    fn write_all<R: Record>(&self, folder: &StorageFolder, line: &Batch<R>) -> Result<u64, StorageError> {
+        let render = || -> io::Result<Vec<u8>> {
             let mut bytes = serde_json::to_vec(&header_of(self.name))?;
             bytes.push(b'\n');
             bytes.extend(render(line)?);
-            let temporary = self.file(TEMPORARY);
-            // What an exporter left behind that ended while it wrote; or a link that was put there.
-            match rustix::fs::unlinkat(directory, &temporary, rustix::fs::AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-            let file = rustix::fs::openat(directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
-            let mut file = File::from(file);
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            rustix::fs::renameat(directory, &temporary, directory, self.file(STATE))?;
-            // Else a machine that loses its power may show what was stored before.
-            rustix::fs::fsync(directory)?;
-            Ok(bytes.len() as u64)
+            Ok(bytes)
         };
-        write().map_err(|source| {
-            // On a full disk it would take room from others.
-            let _ = rustix::fs::unlinkat(directory, self.file(TEMPORARY), rustix::fs::AtFlags::empty());
-            self.failed(TEMPORARY, source)
-        })
+        let bytes = render().map_err(|source| folder.failed(&self.file(TEMPORARY), source))?;
+        folder.replace(&self.file(STATE), &self.file(TEMPORARY), &bytes)?;
+        Ok(bytes.len() as u64)
     }
 
     fn append<R: Record>(
         &self,
-        directory: &OwnedFd,
+        folder: &StorageFolder,
         size: u64,
         line: &Batch<R>,
         durable: bool,
     ) -> Result<u64, StorageError> {
         let write = || -> io::Result<u64> {
-            let file = rustix::fs::openat(
-                directory,
-                self.file(STATE),
-                PLAIN | OFlags::WRONLY | OFlags::APPEND,
-                Mode::empty(),
-            )?;
-            let mut file = File::from(file);
+            let mut file = folder.open_file(&self.file(STATE), OFlags::WRONLY | OFlags::APPEND)?;
             let meta = file.metadata()?;
             if !meta.is_file() || meta.len() != size {
                 return Err(io::Error::other("it is not as it was left"));
@@ -375,89 +303,35 @@ impl Storage {
             }
             Ok(bytes.len() as u64)
         };
-        write().map_err(|source| self.failed(STATE, source))
+        write().map_err(|source| folder.failed(&self.file(STATE), source))
     }
 
-    fn has_state(&self, directory: &OwnedFd) -> bool {
-        rustix::fs::statat(directory, self.file(STATE), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
-    }
-
-    fn rename(&self, directory: &OwnedFd, from: &str, to: &str) -> Result<(), StorageError> {
-        let renamed = rustix::fs::renameat(directory, self.file(from), directory, self.file(to));
-        renamed.map_err(|error| self.failed(from, error.into()))
-    }
-
-    fn read(&self, directory: &OwnedFd) -> Result<Option<Vec<u8>>, StorageError> {
-        let read = || -> io::Result<Option<Vec<u8>>> {
-            let file = match rustix::fs::openat(directory, self.file(STATE), PLAIN | OFlags::RDONLY, Mode::empty()) {
-                Ok(file) => File::from(file),
-                Err(Errno::NOENT) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let mut bytes = Vec::new();
-            file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-            Ok(Some(bytes))
-        };
-        read().map_err(|source| self.failed(STATE, source))
-    }
-
-    /// An error about a file of ours; one of another user's is reported as such.
-    fn failed(&self, ending: &str, source: io::Error) -> StorageError {
-        let path = self.path(ending);
-        let owner = rustix::fs::lstat(&path).ok().map(|stat| stat.st_uid);
-        let user = rustix::process::geteuid().as_raw();
-        match owner {
-            Some(owner) if source.kind() == io::ErrorKind::PermissionDenied && owner != user => {
-                StorageError::NotOurs { path, directory: self.directory.clone(), owner, user }
-            }
-            _ => StorageError::Io { path, source },
-        }
-    }
-
-    /// The directory, which is made when it is not there and `create` is set.
-    fn open_directory(&self, create: bool) -> Result<OwnedFd, StorageError> {
-        let failed = |source| StorageError::Io { path: self.directory.clone(), source };
-        if create {
-            match std::fs::create_dir_all(&self.directory) {
-                // Of something else in its place, opening it tells what is wrong.
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory =
-            rustix::fs::open(&self.directory, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        let owner = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?.st_uid;
-        let user = rustix::process::geteuid().as_raw();
-        if create && owner != user && owner != 0 {
-            let path = self.directory.clone();
-            return Err(StorageError::NotOurs { directory: path.clone(), path, owner, user });
-        }
-        Ok(directory)
+    fn read(&self, folder: &StorageFolder) -> Result<Option<Vec<u8>>, StorageError> {
+        folder.read(&self.file(STATE), MAX_BYTES + 1)
     }
 
     /// Takes the lock, again when its file was removed.
-    fn lock(&mut self, directory: &OwnedFd) -> Result<(), StorageError> {
+    fn lock(&mut self, folder: &StorageFolder) -> Result<(), StorageError> {
         use std::os::unix::fs::MetadataExt;
         if self.lock.as_ref().and_then(|lock| lock.0.metadata().ok()).is_some_and(|meta| meta.nlink() > 0) {
             return Ok(());
         }
         self.lock = None;
-        let open = |how| rustix::fs::openat(directory, self.file(LOCK), PLAIN | how, Mode::RUSR | Mode::WUSR);
+        let open = |how| folder.open_file(&self.file(LOCK), how);
         // What is on a file system that can't be written now is taken over all the same. Network file systems lock only
         // what is open for writing.
         let file = match open(OFlags::WRONLY | OFlags::CREATE) {
             Err(Errno::ROFS) => open(OFlags::RDONLY),
             opened => opened,
         };
-        let file = File::from(file.map_err(|error| self.failed(LOCK, error.into()))?);
+        let file = file.map_err(|error| folder.failed(&self.file(LOCK), error.into()))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 self.lock = Some(LockFile(file));
                 Ok(())
             }
             Err(Errno::WOULDBLOCK) => Err(StorageError::Locked { path: self.path(LOCK) }),
-            Err(error) => Err(self.failed(LOCK, error.into())),
+            Err(error) => Err(folder.failed(&self.file(LOCK), error.into())),
         }
     }
 }
@@ -878,7 +752,7 @@ mod tests {
         for (file, loads) in [("logs.lock", false), ("logs.json", false), ("logs.json.new", true)] {
             let directory = tempfile::tempdir().unwrap();
             let fifo = directory.path().join(file);
-            rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
             let mut storage = Storage::new(directory.path().to_owned(), NAME);
             assert_eq!(storage.load::<LogRecord>().is_ok(), loads, "{file}");
             let saved = storage.save(all(&[record()]), true);
