@@ -153,20 +153,7 @@ impl CampaignHost {
             installation.poll();
         }
 
-        let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
-        let var = || {
-            let whereabouts = Arc::clone(&installation);
-            move || whereabouts.current().var_folder()
-        };
-        let access = if options.storage_is_read_only { StorageAccess::ReadOnly } else { StorageAccess::ReadWrite };
-        let storage = || access(options.storage.clone());
-        let procfs = options.procfs.clone();
-        let follow_logs = move |wake: Arc<Wake>| {
-            Tailer::new(LogsKind::new(start, procfs, tells_runs), Watch::kernel(Arc::clone(&wake)), wake)
-        };
-        let logs = runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
-        let follow_tracking = |wake| Tailer::new(TrackingKind::default(), Watch::Nobody, wake);
-        let tracking = runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
+        let (logs, tracking) = follow_files(options, &installation)?;
         let pipelined = Arc::new(Mutex::default());
         let probes = runs(PROBES).then(|| probes(options, &installation, &pipelined)).transpose()?;
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
@@ -277,6 +264,30 @@ impl CampaignHost {
     pub async fn look_at_all(&self) -> Findings {
         self.look(self.engine.all(), PAGE_BUDGET).await
     }
+}
+
+/// Follows the logs and the tracking logs, those whose collector runs.
+#[expect(clippy::type_complexity, reason = "the two kinds")]
+fn follow_files(
+    options: &cli::Host,
+    installation: &Arc<InstallationSource>,
+) -> Result<(Option<TailerThread<LogsView>>, Option<TailerThread<TrackingView>>), StartError> {
+    let runs = |name: &str| options.collectors.contains(&name);
+    let var = || {
+        let whereabouts = Arc::clone(installation);
+        move || whereabouts.current().var_folder()
+    };
+    let access = if options.storage_is_read_only { StorageAccess::ReadOnly } else { StorageAccess::ReadWrite };
+    let storage = || access(options.storage.clone());
+    let start = if options.logs_from_beginning { Start::Beginning } else { Start::End };
+    let procfs = options.procfs.clone();
+    let follow_logs = move |wake: Arc<Wake>| {
+        Tailer::new(LogsKind::new(start, procfs, tells_runs), Watch::kernel(Arc::clone(&wake)), wake)
+    };
+    let logs = runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
+    let follow_tracking = |wake| Tailer::new(TrackingKind::default(), Watch::Nobody, wake);
+    let tracking = runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
+    Ok((logs, tracking))
 }
 
 /// Instances of a module.
