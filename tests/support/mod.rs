@@ -7,6 +7,7 @@
 pub(crate) mod browser;
 mod command;
 pub(crate) mod mailbox;
+mod ports;
 pub(crate) mod receiver;
 pub(crate) mod relay;
 pub(crate) mod simulator;
@@ -14,21 +15,24 @@ pub(crate) mod stack;
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub(crate) use command::{run, signal_pid, try_run};
+pub(crate) use ports::{free_ports, ports_of_host};
 
 /// How often [`wait_for`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long an answer may take.
+const GET_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a process may take to end: longer than the exporter itself waits, which is half a minute.
+const END_LIMIT: Duration = Duration::from_secs(120);
 
 /// Waits until `look` finds what is waited for.
 ///
@@ -76,19 +80,6 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; `make test` installs it (Debian package {package})"))
 }
 
-/// So many ports that are given to nobody else here, in a row: who asked may listen at them much later. No outgoing
-/// connection gets them either.
-pub(crate) fn free_ports(count: u16) -> Range<u16> {
-    /// Where they begin: below the range that the system gives to outgoing connections, which begins at 32,768.
-    const PORTS: Range<u16> = 10_000..32_000;
-    /// Two demos have the same process id, each in a namespace of its own, and the network of the host.
-    static FIRST: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(0) as u32 / 2);
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let place = (*FIRST + GIVEN.fetch_add(count.into(), Ordering::Relaxed)) % u32::from(PORTS.end - PORTS.start);
-    let first = PORTS.start + u16::try_from(place).expect("a port");
-    first..first + count
-}
-
 /// One such port of the loopback interface that nobody listens at, for TCP and UDP.
 pub(crate) fn free_port() -> u16 {
     let is_free = |port: &u16| {
@@ -103,7 +94,7 @@ pub(crate) fn free_port() -> u16 {
 /// # Errors
 /// Whatever kept it from being a 200, as text.
 pub(crate) fn get(url: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(GET_LIMIT)).build().into();
     let mut response =
         agent.get(url).query_pairs(parameters.iter().copied()).call().map_err(|error| format!("{url}: {error}"))?;
     response.body_mut().with_config().limit(64 << 20).read_to_string().map_err(|error| format!("{url}: {error}"))
@@ -157,7 +148,7 @@ impl Running {
     /// Asks it to end, and waits until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
-        wait_for("end of a terminated process", Duration::from_secs(20), || self.ended().ok_or("it still runs"))
+        wait_for("end of a terminated process", END_LIMIT, || self.ended().ok_or("it still runs"))
     }
 }
 

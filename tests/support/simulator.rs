@@ -6,10 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{built, free_ports, run, try_run};
-
-/// How many ports a host has to choose from: it needs four, and one for each instance.
-const PORTS: u16 = 50;
+use super::{built, ports_of_host, run, try_run};
 
 /// An installation with its processes; shut down when dropped. Its processes also end by themselves when this one does.
 pub(crate) struct Simulator {
@@ -22,9 +19,7 @@ impl Simulator {
         let home = folder.join("nl6");
         let owner = std::process::id().to_string();
         let mut command = Command::new(built("campaign-simulator"));
-        let ports = free_ports(PORTS);
-        let ports = format!("{}-{}", ports.start, ports.end);
-        command.arg("create").arg(&home).args(["--ports", &ports, "--owner-pid", &owner]).args(options);
+        command.arg("create").arg(&home).args(["--ports", &ports_of_host(), "--owner-pid", &owner]).args(options);
         output(&mut command);
         Self { home }
     }

@@ -15,7 +15,7 @@ use crate::home::Home;
 use crate::wire;
 
 /// How long the host process may take to appear.
-const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+const APPEARS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection to the host process; `None` when none runs.
 pub(crate) fn connect(home: &Home) -> Option<UnixStream> {
@@ -123,9 +123,9 @@ pub(crate) fn shut_down(home: &Home) -> Result<bool> {
     // Opened before it is asked to end: the number cannot come to mean another process.
     let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(|source| Error::io("pidfd", source))?;
     ask_if_running(home, &["shutdown"])?;
-    let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
+    let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
     match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&limit)) {
-        Ok(0) => Err(Error::Refused(format!("the host process {text} has not ended within 30 s"))),
+        Ok(0) => Err(Error::Refused(format!("the host process {text} has not ended within 60 s"))),
         Ok(_) => Ok(true),
         Err(source) => Err(Error::io("pidfd", source)),
     }

@@ -27,9 +27,9 @@ use crate::wire::{self, Lines};
 /// How often it looks whether the installation is still there.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A module that was asked to end and still runs after this is killed.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A command is answered within this, well or badly.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A command is answered within this, well or badly: longer than [`PATIENCE`].
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 /// Size in bytes of the segment that all modules share. The product's is not documented.
 const CONTEXT_SEGMENT: u64 = 4096;
 /// With nothing to look after it ends by itself.
@@ -638,13 +638,13 @@ impl Host {
             "wait" => {
                 let keys = self.keys(rest.get(..1).unwrap_or_default())?;
                 let number = |index: usize| rest.get(index).and_then(|text| text.parse::<i32>().ok());
-                let patience = number(2).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(10_000);
+                let patience = number(2).and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
                 let until = match rest.get(1).map_or("up", String::as_str) {
                     "up" => Until::Up { keys, patient: true, other_than: number(3).and_then(Pid::from_raw) },
                     "down" => Until::Down(keys),
                     other => return Err(Err(format!("wait for what: up or down, not {other}"))),
                 };
-                Ok((until, Duration::from_millis(patience)))
+                Ok((until, patience.unwrap_or(ANSWERED_WITHIN)))
             }
             "children" => {
                 let keys = self.keys(rest.get(..1).unwrap_or_default())?;

@@ -11,7 +11,7 @@ use crate::clock::Utc;
 /// The largest packet that is packed; one record alone may be longer, up to what UDP carries (65,507 bytes).
 const PACKET: usize = 32 * 1024;
 /// How long a sender that wants to be sure waits for syslogd.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The author of messages, and where they go.
 #[derive(Debug, Clone)]

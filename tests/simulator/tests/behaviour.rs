@@ -4,6 +4,8 @@
 
 #[path = "../../support/command.rs"]
 mod command;
+#[path = "../../support/ports.rs"]
+mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,9 +21,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 use command::{run, try_run};
+use ports::ports_of_host;
 
 const SIMULATOR: &str = env!("CARGO_BIN_EXE_campaign-simulator");
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// One simulated host; shut down when the test ends, however it ends.
 struct Sim {
@@ -49,7 +52,14 @@ impl Sim {
         create
             .arg("create")
             .arg(&home)
-            .args(["--instances", "prod,dev", "--ports", "0", "--owner-pid", &std::process::id().to_string()])
+            .args([
+                "--instances",
+                "prod,dev",
+                "--ports",
+                &ports_of_host(),
+                "--owner-pid",
+                &std::process::id().to_string(),
+            ])
             .args(quiet.iter().flat_map(|setting| ["--set", setting]))
             .args(options);
         let text = text_of(&run(&mut create));
