@@ -24,7 +24,7 @@ const ALERT: &str = "CampaignMtaDown";
 const PACE: Pace = Pace { scrape: "1s", group: "1s" };
 
 /// How long each step may take.
-const STEP_LIMIT: Duration = Duration::from_secs(60);
+const STEP_LIMIT: Duration = Duration::from_secs(180);
 
 /// How often the demo looks for what it waits for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

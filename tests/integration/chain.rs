@@ -13,7 +13,7 @@ use crate::support::simulator::Simulator;
 use crate::support::stack::{Alertmanager, Exporter, Pace, Prometheus, impatient_rules};
 
 /// How long a notification may take with the pace of tests.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// A simulated host that is watched up to a receiver's notifications.
 pub(crate) struct Chain {

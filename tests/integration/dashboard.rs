@@ -14,7 +14,7 @@ use crate::support::stack::{Exporter, Pace, concat_os};
 use crate::support::wait_for;
 
 /// How long a query may take to have data: a rate needs a second scrape, and every end point its first probe.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// A host with everything that a dashboard can show, in trouble where only trouble has a series; and its exporter.
 fn everything(folder: &Path) -> (Simulator, Exporter) {

@@ -19,18 +19,18 @@ use campaign_exporter::parse::line::tracking_line_is_good;
 use crate::chain::Operator;
 use crate::specification;
 use crate::support::simulator::Simulator;
-use crate::support::stack::{Exporter, Metrics, Pace, concat_os};
+use crate::support::stack::{Exporter, Pace, concat_os};
 use crate::support::wait_for;
 
 /// How long a notification may take: more than the minute, and its tenth, between two looks.
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// Two operators and a look every quarter of a second would be eight scrapes a second for nothing.
-const PACE: Pace = Pace { scrape: "1s", ..Pace::TEST };
-
 /// The names of the targets in the configuration file of the probes.
 const TARGET: &str = "front1";
 const PIPELINE: &str = "pipeline";
+
+/// The limits of a target: no answer is too late on a busy machine.
+const PATIENT: &str = "    timeout: 60s\n    connect_timeout: 60s\n";
 
 /// A custom indicator of the documentation.
 const INDICATOR: &str = "Zombie Processes";
@@ -141,9 +141,9 @@ fn probes_file(folder: &Path, simulator: &Simulator) -> PathBuf {
     let (web, pipelined) = (simulator.port("web.httpPort"), simulator.port("pipelined@prod.monitorServerPort"));
     let text = format!(
         "targets:\n  - name: {TARGET}\n    url: http://127.0.0.1:{web}\n    probes: [redirection, message_center]\n    \
-         intervals: {{redirection: 1s}}\n    session_token_file: {}\n    session_token_header: X-Session-Token\n  \
+         intervals: {{redirection: 1s}}\n{PATIENT}    session_token_file: {}\n    session_token_header: X-Session-Token\n  \
          - name: {PIPELINE}\n    url: http://127.0.0.1:{pipelined}\n    probes: [pipelined]\n    \
-         paths: {{pipelined: /status}}\n    intervals: {{pipelined: 10s}}\n",
+         paths: {{pipelined: /status}}\n    intervals: {{pipelined: 10s}}\n{PATIENT}",
         token.display()
     );
     fs::write(&file, text).unwrap();
@@ -164,11 +164,13 @@ fn check(module: &str, instance: &str, check: &str) -> String {
     format!("campaign_module_check{{module=\"{module}\",campaign_instance=\"{instance}\",check=\"{check}\"}}")
 }
 
+/// Scrapes until every series has its value, or is not there.
 #[track_caller]
-fn assert_values(metrics: &Metrics, expected: &[(&str, Option<f64>)]) {
-    for (series, value) in expected {
-        assert_eq!(metrics.value(series), *value, "{series}");
-    }
+fn await_values(exporter: &Exporter, what: &str, expected: &[(&str, Option<f64>)]) {
+    wait_for(what, LIMIT, || {
+        let metrics = exporter.metrics();
+        expected.iter().all(|(series, value)| metrics.value(series) == *value).then_some(()).ok_or(metrics)
+    });
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
     let operators = Lang::ALL.map(|lang| {
         let own = path.join(lang.tag());
         fs::create_dir(&own).unwrap();
-        (lang, Operator::start(&own, PACE, lang, &exporter.address))
+        (lang, Operator::start(&own, Pace::TEST, lang, &exporter.address))
     });
     let syslogd_port = simulator.port("syslogd.port");
 
@@ -213,10 +215,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&redirection, Some(1.0)),
         (&integrity, Some(1.0)),
     ];
-    wait_for("host that is healthy but for two faults", LIMIT, || {
-        let metrics = exporter.metrics();
-        healthy.iter().all(|(series, value)| metrics.value(series) == *value).then_some(()).ok_or(metrics)
-    });
+    await_values(&exporter, "host that is healthy but for two faults", healthy);
 
     simulator.fault(&["close-port", "syslogd"]);
     let thief = UdpSocket::bind(("127.0.0.1", syslogd_port)).unwrap();
@@ -253,7 +252,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&integrity, Some(0.0)),
         (&full, Some(1.0)),
     ];
-    assert_values(&exporter.metrics(), faulty);
+    await_values(&exporter, "host with every fault", faulty);
     let program = fs::read_to_string("/proc/self/comm").unwrap();
     let held = format!(
         "port {syslogd_port}/udp of syslogd@default is held by PID {} ({})",
@@ -266,10 +265,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
 
     // Undelivered emails pile up.
     simulator.fault(&["spool", "prod", "40"]);
-    wait_for("spool that has grown", LIMIT, || match exporter.metrics().value(waiting) {
-        Some(40.0) => Ok(()),
-        other => Err(other),
-    });
+    await_values(&exporter, "spool that has grown", &[(waiting, Some(40.0))]);
     for (lang, operator) in &operators {
         await_last_told(operator, "firing", &expected, *lang);
     }
@@ -288,7 +284,6 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         let names: BTreeSet<_> = expected.iter().map(|tells| tells.alert).collect();
         assert_eq!(told_of(operator, &expected), names, "of nothing else, in {}", lang.tag());
     }
-    let metrics = exporter.metrics();
-    assert_values(&metrics, healthy);
-    assert_values(&metrics, &[(waiting, Some(40.0)), ("campaign_core_files", Some(0.0)), (&full, Some(0.0))]);
+    let ended = [(waiting, Some(40.0)), ("campaign_core_files", Some(0.0)), (&*full, Some(0.0))];
+    await_values(&exporter, "host that is healthy", &[healthy, &ended].concat());
 }

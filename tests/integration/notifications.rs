@@ -97,7 +97,7 @@ impl Host<'_> {
         let file = self.folder.join("probes.yml");
         let text = format!(
             "targets:\n  - name: localhost\n    url: http://127.0.0.1:{}\n    probes: [redirection]\n    \
-             intervals: {{redirection: 2s}}\n    timeout: 2s\n",
+             intervals: {{redirection: 2s}}\n    timeout: 20s\n    connect_timeout: 20s\n",
             self.simulator.port("web.httpPort")
         );
         fs::write(&file, text).unwrap();
@@ -423,7 +423,7 @@ const ROWS: &[Row] = &[
         fires: &["CampaignModuleMemoryAlert"],
         told: &["firing CampaignModuleMemoryAlert"],
     },
-    Row { name: "short-reboot", before: nothing, play: |host| reboot(host, 100.0), fires: &[], told: &[] },
+    Row { name: "short-reboot", before: nothing, play: |host| reboot(host, 60.0), fires: &[], told: &[] },
 ];
 
 /// The row whose host is silent for longer than its exporter may be: two notifications at most.

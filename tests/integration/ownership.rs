@@ -18,7 +18,7 @@ use campaign_exporter::source::processes::{NotOurs, ProcessSource, ProcessTable}
 
 use crate::support::{built, free_port, get, run};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Users that no account of this machine has.
 const OWNER: u32 = 65_431;

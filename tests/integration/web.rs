@@ -338,7 +338,7 @@ fn stalled_clients_do_not_hold_others_up() {
         .collect();
     let start = Instant::now();
     assert_eq!(server.get("/1000").status, 200);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     drop(stalled);
 }
 
@@ -532,7 +532,7 @@ fn nothing_that_a_client_sends_is_logged_as_a_warning() {
 
 #[test]
 fn a_request_that_does_not_arrive_in_time_is_given_up() {
-    let server = Server::start(Limits { head: Duration::from_millis(200), ..within(PATIENCE * 2) }, sizes());
+    let server = Server::start(Limits { head: Duration::from_secs(2), ..within(PATIENCE * 2) }, sizes());
     for start in ["", "GET / HTTP/1.1\r\nHost: h\r\n"] {
         let mut client = server.client();
         client.send(start);
@@ -567,14 +567,14 @@ fn a_request_that_drips_in_gains_no_time_by_it() {
 
 #[test]
 fn a_connection_may_be_idle_longer_than_a_request_may_take_but_not_for_ever() {
-    let limits = Limits { head: Duration::from_millis(50), idle: Duration::from_millis(600), ..within(PATIENCE) };
+    let limits = Limits { head: Duration::from_secs(2), idle: Duration::from_secs(3), ..within(PATIENCE) };
     let server = Server::start(limits, sizes());
     let mut client = server.client();
     let start = Instant::now();
     assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
     assert_eq!(client.until_cut(), 0);
     let kept = start.elapsed();
-    assert!(kept > Duration::from_millis(500), "{kept:?}");
+    assert!(kept > Duration::from_millis(2_500), "{kept:?}");
 }
 
 /// Ends only after the returned gate was opened; reports each request.
@@ -630,7 +630,7 @@ fn the_end_does_not_wait_for_ever() {
     arrivals.recv_timeout(PATIENCE).unwrap();
     let start = Instant::now();
     server.end().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < PATIENCE);
     assert_eq!(client.until_cut(), 0);
 }
 

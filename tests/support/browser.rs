@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Running, build_folder, program, wait_for};
 
 /// How long the browser may take for anything.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A browser with one window; it ends when dropped.
 pub(crate) struct Browser {

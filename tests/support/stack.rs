@@ -23,7 +23,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) const REAL: Pace = Pace { scrape: "15s", group: "30s" };
-    pub(crate) const TEST: Pace = Pace { scrape: "250ms", group: "100ms" };
+    pub(crate) const TEST: Pace = Pace { scrape: "1s", group: "100ms" };
 }
 
 /// The exporter under test.

@@ -275,9 +275,9 @@ mod tests {
         (collector, release, started)
     }
 
-    /// An engine for which a run hangs when it is older than a second.
+    /// An engine for which no run hangs.
     fn engine(collectors: Vec<(&'static str, Box<dyn Collector>)>) -> Engine {
-        Engine { hangs: Duration::from_secs(1), ..Engine::new(collectors).unwrap() }
+        Engine { hangs: LONG, ..Engine::new(collectors).unwrap() }
     }
 
     fn due_in(limit: Duration) -> Context {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(60);
-    const SHORT: Duration = Duration::from_millis(1500);
+    const SHORT: Duration = Duration::from_secs(5);
 
     #[tokio::test]
     async fn what_is_the_matter_is_told_when_it_begins_and_when_it_ends() {
@@ -309,7 +309,7 @@ mod tests {
         let engine = engine(vec![("x", collector)]);
         let mut lines = Vec::new();
         for _ in 0..7 {
-            scrape(&engine, Duration::from_secs(20)).await;
+            scrape(&engine, LONG).await;
             lines.push(page.take());
         }
         let expected = ["", "for: permission; ", "", "/x: it is away (gone)", "", "has recovered", ""];
@@ -336,7 +336,8 @@ mod tests {
     #[tokio::test]
     async fn a_hanging_collector_costs_the_others_nothing_and_is_not_started_twice() {
         let (collector, release, started) = hanging();
-        let engine = engine(vec![("hanging", collector), ("good", complete())]);
+        let collectors = vec![("hanging", collector), ("good", complete())];
+        let engine = Engine { hangs: Duration::from_secs(1), ..engine(collectors) };
 
         let snapshot = scrape(&engine, SHORT).await;
         assert_eq!(snapshot.value(&SCRAPE_COLLECTOR_SUCCESS, &["good"]), Some(1.0));

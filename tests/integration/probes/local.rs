@@ -81,10 +81,10 @@ async fn a_server_that_closes_without_a_word_is_as_good_as_none() {
 
 // ---- the path /probe of the built exporter
 
-/// What the exporter at `address` answers for one probe when Prometheus waits for two seconds.
-fn ask_for(address: &str, target: &str, module: &str) -> String {
+/// What the exporter at `address` answers for one probe when Prometheus waits for so many seconds.
+fn ask_for(address: &str, target: &str, module: &str, seconds: u8) -> String {
     let url = format!("http://{address}/probe?target={target}&module={module}");
-    let mut answer = ureq::get(url).header("x-prometheus-scrape-timeout-seconds", "2").call().unwrap();
+    let mut answer = ureq::get(url).header("x-prometheus-scrape-timeout-seconds", seconds.to_string()).call().unwrap();
     answer.body_mut().read_to_string().unwrap()
 }
 
@@ -102,14 +102,15 @@ async fn a_target_that_hangs_times_out_for_prometheus_and_keeps_no_scrape_waitin
     .await;
     let file = directory.path().join("targets.yml");
     let text = format!(
-        "targets:\n  - name: slow\n    url: http://{}\n    probes: [redirection]\n    timeout: 60s\n",
+        "targets:\n  - name: slow\n    url: http://{}\n    probes: [redirection]\n    timeout: 60s\n    \
+         connect_timeout: 60s\n",
         server.address
     );
     std::fs::write(&file, text).unwrap();
     let flags = [concat_os("--config.file=", &file), "--web.max-requests=1".into()];
     let exporter = Exporter::start(directory.path(), directory.path(), &flags);
     let address = exporter.address.clone();
-    let first = tokio::task::spawn_blocking(move || ask_for(&address, "slow", "redirection"));
+    let first = tokio::task::spawn_blocking(move || ask_for(&address, "slow", "redirection", 2));
     asked.recv().await.unwrap();
     // The schedule or the request above is under way, and will be for a minute.
     let metrics = tokio::task::spawn_blocking(move || (exporter.metrics(), exporter)).await.unwrap();
@@ -132,7 +133,7 @@ async fn a_server_that_repeats_the_token_does_not_bring_it_into_the_log() {
     let file = directory.path().join("targets.yml");
     let text = format!(
         "targets:\n  - name: echo\n    url: http://{}\n    probes: [ping, message_center]\n    session_token_file: {}\n    \
-         session_token_header: x-example-token\n",
+         session_token_header: x-example-token\n    timeout: 60s\n    connect_timeout: 60s\n",
         echo.address,
         source.file.display()
     );
@@ -141,7 +142,7 @@ async fn a_server_that_repeats_the_token_does_not_bring_it_into_the_log() {
         let flags = [concat_os("--config.file=", &file), "--log.level=debug".into()];
         let exporter = Exporter::start(directory.path(), directory.path(), &flags);
         for module in ["ping", "message_center"] {
-            let answer = ask_for(&exporter.address, "echo", module);
+            let answer = ask_for(&exporter.address, "echo", module, 60);
             assert!(!answer.contains("s3cret"), "{answer}");
             assert!(answer.contains("reason=\"body\""), "{answer}");
         }

@@ -110,7 +110,8 @@ async fn tls_that_is_none_fails_as_tls() {
         pending::<()>().await;
     })
     .await;
-    assert_fails(get(&impatient(https(server.address, Trust::Anybody))).await, Reason::Timeout, "no connection");
+    let target = Target { timeout: PATIENCE, ..impatient(https(server.address, Trust::Anybody)) };
+    assert_fails(get(&target).await, Reason::Timeout, "no connection");
 }
 
 #[test]
