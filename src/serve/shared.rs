@@ -1,13 +1,14 @@
 //! Equal requests at the same time share one answer.
 //!
-//! An answer that was begun less than [`FRESH`] before a request counts as current: that bounds what a client costs
-//! that asks again and again. Otherwise a request that comes while an equal one is being answered waits for the next
-//! answer; when that has not begun within [`PATIENCE`], because the previous one takes long, it is begun in parallel.
+//! An answer that was begun less than [`FRESH`] before a request counts as current, made or not: that bounds what a client
+//! costs that asks again and again. Otherwise a request that comes while an equal one is being answered waits for the
+//! next answer; when that has not begun within [`PATIENCE`], because the previous one takes long, it is begun in parallel.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
@@ -30,11 +31,16 @@ pub(super) struct SharedAnswers<Q, A> {
 
 type Turns<Q, A> = Mutex<HashMap<Q, PendingAnswer<A>>>;
 
+/// Gives an answer to all who wait for it.
+type Giver<A> = Arc<watch::Sender<Option<A>>>;
+
 struct PendingAnswer<A> {
     /// Held by the answer that is being made.
     running: Arc<Semaphore>,
+    /// The answer that is being made, and when that began; of several the last. Where its making panicked it is gone.
+    making: Option<(Instant, Weak<watch::Sender<Option<A>>>)>,
     /// The answer that has not begun.
-    next: Option<Arc<watch::Sender<Option<A>>>>,
+    next: Option<Giver<A>>,
     /// The answer before, and when its making began.
     last: Option<(Instant, A)>,
 }
@@ -43,6 +49,14 @@ impl<A> PendingAnswer<A> {
     /// Whether no answer is being made and none is kept; then `halves` references to the semaphore are left.
     fn is_over(&self, halves: usize) -> bool {
         Arc::strong_count(&self.running) == halves && self.next.is_none() && self.last.is_none()
+    }
+
+    /// Gives the answer of `give` up, unless somebody waits for it.
+    fn gives_up(&mut self, give: &Giver<A>) -> bool {
+        if give.is_closed() {
+            self.making.take_if(|(_, making)| making.ptr_eq(&Arc::downgrade(give)));
+        }
+        give.is_closed()
     }
 }
 
@@ -72,14 +86,16 @@ where
             });
             let turn = turns.entry(question.clone()).or_insert_with(|| PendingAnswer {
                 running: Arc::new(Semaphore::new(1)),
+                making: None,
                 next: None,
                 last: None,
             });
             if let Some((_, answer)) = &turn.last {
                 return Some(answer.clone());
             }
-            match &turn.next {
-                Some(next) => next.subscribe(),
+            let just_begun = turn.making.as_ref().filter(|(began, _)| began.elapsed() < self.fresh);
+            match just_begun.and_then(|(_, making)| making.upgrade()).or_else(|| turn.next.clone()) {
+                Some(current) => current.subscribe(),
                 None => {
                     let (give, take) = watch::channel(None);
                     let give = Arc::new(give);
@@ -99,7 +115,7 @@ async fn run<Q, A, F>(
     fresh: Duration,
     question: Q,
     running: Arc<Semaphore>,
-    give: Arc<watch::Sender<Option<A>>>,
+    give: Giver<A>,
     make: impl FnOnce() -> F,
 ) where
     Q: Eq + Hash,
@@ -107,24 +123,35 @@ async fn run<Q, A, F>(
     F: Future<Output = A>,
 {
     let turn = timeout(PATIENCE, Arc::clone(&running).acquire_owned()).await;
+    let began = Instant::now();
     if let Some(turn) = locked(&turns).get_mut(&question) {
         turn.next = None;
+        turn.making = Some((began, Arc::downgrade(&give)));
     }
-    let began = Instant::now();
-    tokio::select! {
-        biased;
-        answer = make() => {
-            if began.elapsed() < fresh && let Some(turn) = locked(&turns).get_mut(&question) {
-                turn.last = Some((began, answer.clone()));
-            }
-            give.send_replace(Some(answer));
+    let mut making = pin!(make());
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut making => break Some(answer),
+            // Somebody may have come since, who finds it as long as the lock is free.
+            () = give.closed() => if locked(&turns).get_mut(&question).is_none_or(|turn| turn.gives_up(&give)) {
+                break None;
+            },
         }
-        () = give.closed() => {}
-    }
+    };
     drop(turn);
     let mut turns = locked(&turns);
-    if turns.get(&question).is_some_and(|turn| turn.is_over(2)) {
-        turns.remove(&question);
+    if let Some(turn) = turns.get_mut(&question) {
+        turn.making.take_if(|(_, making)| making.ptr_eq(&Arc::downgrade(&give)));
+        turn.last =
+            answer.clone().filter(|_| began.elapsed() < fresh).map(|answer| (began, answer)).or(turn.last.take());
+        if turn.is_over(2) {
+            turns.remove(&question);
+        }
+    }
+    drop(turns);
+    if answer.is_some() {
+        give.send_replace(answer);
     }
 }
 
@@ -174,6 +201,27 @@ mod tests {
         shared.fresh = Duration::ZERO;
         assert_eq!(shared.get("all", make()).await, Some(3));
         until(|| locked(&shared.turns).is_empty()).await;
+    }
+
+    #[tokio::test]
+    async fn who_comes_just_after_an_answer_was_begun_shares_it() {
+        let hour = Duration::from_secs(3600);
+        let (shared, maker) = (Arc::new(SharedAnswers { turns: Arc::default(), fresh: hour }), Maker::default());
+        let ask = || {
+            let (shared, make) = (Arc::clone(&shared), maker.make());
+            tokio::spawn(async move { shared.get("all", make).await })
+        };
+        let first = ask();
+        until(|| maker.made.load(Ordering::Relaxed) == 1).await;
+        let second = ask();
+        until(|| locked(&shared.turns)["all"].making.as_ref().unwrap().1.upgrade().unwrap().receiver_count() == 2)
+            .await;
+        // The others wait on, whoever goes.
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        maker.gate.notify_one();
+        assert_eq!(second.await.unwrap(), Some(1));
+        assert_eq!(maker.made.load(Ordering::Relaxed), 1);
     }
 
     async fn until(condition: impl Fn() -> bool) {
