@@ -711,10 +711,13 @@ fn more_scrapes_at_once_than_allowed_get_503() {
     let gate = Arc::new(Notify::new());
     let (answer, arrivals) = exporter(Some(Arc::clone(&gate)), 2);
     let server = Server::start(Limits::default(), answer);
-    let mut under_way: Vec<Client> = (0..2)
-        .map(|_| {
+    // With different timeouts, so that none of them shares the answer of another.
+    let mut under_way: Vec<Client> = (40..42)
+        .map(|timeout| {
             let mut client = server.client();
-            client.send("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
+            client.send(format!(
+                "GET /metrics HTTP/1.1\r\nHost: h\r\nX-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n\r\n"
+            ));
             arrivals.recv_timeout(PATIENCE).unwrap();
             client
         })

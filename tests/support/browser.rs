@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Running, build_folder, program, wait_for};
+use super::{Running, build_folder, free_port, program, wait_for};
 
 /// How long the browser may take for anything.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -24,12 +24,15 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one that keeps its files in `folder` and reaches nothing but this machine.
     pub(crate) fn start(folder: &Path) -> Self {
+        // Of port 0 it takes one that is free for IPv6, and ends where that is in use for IPv4.
+        let port = free_port();
         let mut command = Command::new(program("chromedriver", "chromium-driver"));
-        let driver = Running::start(command.arg("--port=0").env("TMPDIR", folder), &folder.join("chromedriver.log"));
-        let port: u16 = wait_for("port of chromedriver", LIMIT, || {
+        command.arg(format!("--port={port}")).env("TMPDIR", folder);
+        let mut driver = Running::start(&mut command, &folder.join("chromedriver.log"));
+        wait_for("chromedriver that listens", LIMIT, || {
             let output = driver.output();
-            let port = output.split_once("successfully on port ").and_then(|(_, rest)| rest.split('.').next());
-            port.and_then(|port| port.parse().ok()).ok_or(output)
+            assert!(driver.ended().is_none(), "chromedriver ended: {output}");
+            if output.contains("started successfully") { Ok(()) } else { Err(output) }
         });
         let arguments = [
             "--headless",
