@@ -140,7 +140,6 @@ impl CampaignHost {
     /// When `/proc` can't be read, the file of the probes' targets is wrong, or a thread can't be started. An
     /// installation that is not found is no error: it is looked for again and again.
     pub fn open(options: &cli::Host) -> Result<Self, OpenError> {
-        let runs = |name: &str| options.collectors.contains(&name);
         let installation = Arc::new(InstallationSource::new(options.campaign_home.clone()));
         let processes = Arc::new(ProcessSource::new(&options.procfs)?);
         let running = Arc::clone(&processes);
@@ -155,7 +154,7 @@ impl CampaignHost {
 
         let (logs, tracking) = follow_files(options, &installation)?;
         let pipelined = Arc::new(Mutex::default());
-        let probes = runs(PROBES).then(|| probes(options, &installation, &pipelined)).transpose()?;
+        let probes = options.runs(PROBES).then(|| probes(options, &installation, &pipelined)).transpose()?;
         let schedule = probes.clone().map(|probes| AbortOnDropHandle(tokio::spawn(async move { probes.run().await })));
 
         let sources = Sources {
@@ -171,7 +170,7 @@ impl CampaignHost {
             indicators_directory: options.indicators_directory.clone(),
             ports: PortOverrides { syslogd: options.syslogd_port },
         };
-        let enabled = COLLECTORS.iter().filter(|spec| runs(spec.name));
+        let enabled = COLLECTORS.iter().filter(|spec| options.runs(spec.name));
         let collectors = enabled.filter_map(|spec| Some((spec.name, (spec.build)(&sources)?)));
         let engine = Engine::new(collectors.collect())?;
         Ok(Self {
@@ -272,7 +271,6 @@ fn follow_files(
     options: &cli::Host,
     installation: &Arc<InstallationSource>,
 ) -> Result<(Option<TailerThread<LogsView>>, Option<TailerThread<TrackingView>>), StartError> {
-    let runs = |name: &str| options.collectors.contains(&name);
     let var = || {
         let whereabouts = Arc::clone(installation);
         move || whereabouts.current().var_folder()
@@ -284,9 +282,10 @@ fn follow_files(
     let follow_logs = move |wake: Arc<Wake>| {
         Tailer::new(LogsKind::new(start, procfs, tells_runs), Watch::kernel(Arc::clone(&wake)), wake)
     };
-    let logs = runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
+    let logs = options.runs(LOGS).then(|| TailerThread::start(var(), storage(), follow_logs)).transpose()?;
     let follow_tracking = |wake| Tailer::new(TrackingKind::default(), Watch::Nobody, wake);
-    let tracking = runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
+    let tracking =
+        options.runs(TRACKING).then(|| TailerThread::start(var(), storage(), follow_tracking)).transpose()?;
     Ok((logs, tracking))
 }
 

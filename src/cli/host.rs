@@ -37,6 +37,14 @@ pub struct Host {
     pub storage_is_read_only: bool,
 }
 
+impl Host {
+    /// Whether the collector of this name runs.
+    #[must_use]
+    pub fn runs(&self, collector: &str) -> bool {
+        self.collectors.contains(&collector)
+    }
+}
+
 pub(super) fn flags() -> Vec<Arg> {
     let flags = [
         flag("campaign.home", "The Campaign installation, with its conf and var; searched for when not given")

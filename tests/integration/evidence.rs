@@ -3,31 +3,18 @@
 
 use std::net::UdpSocket;
 use std::process::Command;
-use std::time::Duration;
 
 use campaign_exporter::catalog::Lang;
 use campaign_exporter::catalog::signals::ports::HELD_BY_ANOTHER;
 
 use crate::support::simulator::Simulator;
 use crate::support::stack::{Exporter, Metrics, concat_os};
-use crate::support::{built, get, run, wait_for};
+use crate::support::{built, get, run};
 
-/// Scrapes until every series of `wanted` has its value, or is not there: what is looked for in the background may come
-/// scrapes later.
-#[track_caller]
-fn wait_for_values(exporter: &Exporter, wanted: &[(&str, Option<f64>)]) -> Metrics {
-    wait_for("values", Duration::from_secs(90), || {
-        let metrics = exporter.metrics();
-        let found = wanted.iter().map(|(series, value)| (*series, metrics.value(series), *value));
-        let missing: Vec<_> = found.filter(|(_, found, value)| found != value).collect();
-        if missing.is_empty() { Ok(metrics) } else { Err(format!("{missing:?}")) }
-    })
-}
-
-/// The same for one series.
+/// Scrapes until one series has its value.
 #[track_caller]
 fn wait_for_value(exporter: &Exporter, series: &str, value: f64) -> Metrics {
-    wait_for_values(exporter, &[(series, Some(value))])
+    exporter.wait_for_values(&[(series, Some(value))])
 }
 
 fn check(module: &str, instance: &str, check: &str) -> String {
@@ -51,7 +38,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     let mut healthy: Vec<_> = checks.iter().map(|series| (&**series, Some(1.0))).collect();
     healthy.push(("campaign_mta_spool_files{campaign_instance=\"prod\"}", Some(0.0)));
     healthy.push(("campaign_core_files", Some(0.0)));
-    let metrics = wait_for_values(&exporter, &healthy);
+    let metrics = exporter.wait_for_values(&healthy);
     for metric in ["campaign_port_bound", "campaign_port_owned"] {
         let series = metrics.series(metric);
         assert!(series.len() == 4 && series.iter().all(|(_, value)| *value == 1.0), "{series:?}");
@@ -73,7 +60,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
     assert_eq!(metrics.value(&bound), Some(1.0));
     assert_ne!(metrics.value(&owned), Some(1.0), "whose it is may not be known yet");
     assert_ne!(metrics.value(&port_check), Some(1.0), "what is not known yet does not pass");
-    wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(0.0)), (&port_check, Some(0.0))]);
+    exporter.wait_for_values(&[(&bound, Some(1.0)), (&owned, Some(0.0)), (&port_check, Some(0.0))]);
     let named = format!("port {number}/udp of syslogd@default is held by PID {}", std::process::id());
     exporter.wait_for_log(&[&named]);
     // People read it on the page and in the terminal; in a label it would be a series without bound.
@@ -91,7 +78,7 @@ fn a_healthy_host_passes_every_check_and_a_stolen_port_is_named() {
 
     drop(thief);
     simulator.fault(&["open-port", "syslogd"]);
-    wait_for_values(&exporter, &[(&bound, Some(1.0)), (&owned, Some(1.0)), (&port_check, Some(1.0))]);
+    exporter.wait_for_values(&[(&bound, Some(1.0)), (&owned, Some(1.0)), (&port_check, Some(1.0))]);
     assert!(!get(&exporter.url("/status"), &[]).unwrap().contains("class=\"remark\""));
 }
 
@@ -123,7 +110,7 @@ fn mails_that_wait_and_a_core_file_are_seen_and_gone_again() {
     let exporter = Exporter::watch(folder.path(), &simulator);
     let files = "campaign_mta_spool_files{campaign_instance=\"prod\"}";
     let children = check("mta", "prod", "children");
-    let metrics = wait_for_values(&exporter, &[(files, Some(25.0)), (&children, Some(0.0))]);
+    let metrics = exporter.wait_for_values(&[(files, Some(25.0)), (&children, Some(0.0))]);
     assert!(metrics.value("campaign_mta_spool_oldest_timestamp_seconds{campaign_instance=\"prod\"}").unwrap() > 1e9);
     let metrics = wait_for_value(&exporter, "campaign_core_files", 1.0);
     assert!(metrics.value("campaign_core_newest_timestamp_seconds").unwrap() > 1e9);

@@ -164,15 +164,6 @@ fn check(module: &str, instance: &str, check: &str) -> String {
     format!("campaign_module_check{{module=\"{module}\",campaign_instance=\"{instance}\",check=\"{check}\"}}")
 }
 
-/// Scrapes until every series has its value, or is not there.
-#[track_caller]
-fn await_values(exporter: &Exporter, what: &str, expected: &[(&str, Option<f64>)]) {
-    wait_for(what, LIMIT, || {
-        let metrics = exporter.metrics();
-        expected.iter().all(|(series, value)| metrics.value(series) == *value).then_some(()).ok_or(metrics)
-    });
-}
-
 #[test]
 fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_texts_and_are_resolved() {
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +206,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&redirection, Some(1.0)),
         (&integrity, Some(1.0)),
     ];
-    await_values(&exporter, "host that is healthy but for two faults", healthy);
+    exporter.wait_for_values(healthy);
 
     simulator.fault(&["close-port", "syslogd"]);
     let thief = UdpSocket::bind(("127.0.0.1", syslogd_port)).unwrap();
@@ -252,7 +243,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         (&integrity, Some(0.0)),
         (&full, Some(1.0)),
     ];
-    await_values(&exporter, "host with every fault", faulty);
+    exporter.wait_for_values(faulty);
     let program = fs::read_to_string("/proc/self/comm").unwrap();
     let held = format!(
         "port {syslogd_port}/udp of syslogd@default is held by PID {} ({})",
@@ -265,7 +256,7 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
 
     // Undelivered emails pile up.
     simulator.fault(&["spool", "prod", "40"]);
-    await_values(&exporter, "spool that has grown", &[(waiting, Some(40.0))]);
+    exporter.wait_for_values(&[(waiting, Some(40.0))]);
     for (lang, operator) in &operators {
         await_last_told(operator, "firing", &expected, *lang);
     }
@@ -285,5 +276,5 @@ fn faults_that_were_looked_for_by_hand_reach_the_operator_with_the_documented_te
         assert_eq!(told_of(operator, &expected), names, "of nothing else, in {}", lang.tag());
     }
     let ended = [(waiting, Some(40.0)), ("campaign_core_files", Some(0.0)), (&*full, Some(0.0))];
-    await_values(&exporter, "host that is healthy", &[healthy, &ended].concat());
+    exporter.wait_for_values(&[healthy, &ended].concat());
 }

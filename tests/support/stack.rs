@@ -82,6 +82,18 @@ impl Exporter {
         });
     }
 
+    /// Scrapes until every series of `wanted` has its value, or is not there: what is looked for in the background may come
+    /// scrapes later.
+    #[track_caller]
+    pub(crate) fn wait_for_values(&self, wanted: &[(&str, Option<f64>)]) -> Metrics {
+        wait_for("values", Duration::from_secs(150), || {
+            let metrics = self.metrics();
+            let found = wanted.iter().map(|(series, value)| (*series, metrics.value(series), *value));
+            let missing: Vec<_> = found.filter(|(_, found, value)| found != value).collect();
+            if missing.is_empty() { Ok(metrics) } else { Err(format!("{missing:?}")) }
+        })
+    }
+
     /// Ends it; its whole log.
     pub(crate) fn end(mut self) -> String {
         assert!(self.process.terminate().success());

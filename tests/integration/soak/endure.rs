@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::ALONE;
 use super::piped::Piped;
+use super::{ALONE, locked};
 use crate::support::simulator::Simulator;
 use crate::support::stack::Metrics;
 use crate::support::{signal_pid, wait_for};
@@ -55,13 +55,13 @@ struct Bell {
 impl Bell {
     /// Waits for `time`, or until it rings; says whether to go on.
     fn pause(&self, time: Duration) -> bool {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let rung = locked(&self.rung);
         let waited = self.told.wait_timeout_while(rung, time, |rung| !*rung);
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *locked(&self.rung) = true;
         self.told.notify_all();
     }
 }
@@ -135,7 +135,7 @@ impl Stage {
         let mut number: u64 = 0;
         while self.bell.pause(Duration::from_secs(5)) {
             number += 1;
-            let _turn = self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = locked(&self.configuration);
             if number.is_multiple_of(4) {
                 self.replace(file, &original[..at]);
                 self.until("configuration that can't be read", |metrics| !is_read(metrics, file));
@@ -158,7 +158,7 @@ impl Stage {
             if !self.bell.pause(Duration::from_secs(1)) {
                 return;
             }
-            let _turn = self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = locked(&self.configuration);
             let level = ["info", "warning", "error"][round % 3];
             for (module, log) in [("mta@prod", "mta"), ("web", "web"), ("wfserver@test", "runwf")] {
                 let fault = ["log", module, level, "INT-150012 number {n} of many", "--count", "150", "--log", log];
@@ -191,7 +191,7 @@ impl Stage {
             let conf = |name: &str| format!("conf/config-{name}.xml");
             let folder = |name: &str| self.path(&format!("var/{name}/log"));
             let log_of_prod = |name: &str| self.path(&format!("var/prod/log/{name}.log"));
-            let turn = || self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = || locked(&self.configuration);
             let held = turn();
             for name in &names {
                 fs::create_dir_all(folder(name)).unwrap();
@@ -430,7 +430,7 @@ fn assert_truth(stage: &Stage, before: &BTreeMap<String, f64>) {
 
 #[test]
 fn everything_at_once_costs_no_answer_no_line_and_nothing_that_grows() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = locked(&ALONE);
     let minutes = std::env::var("CAMPAIGN_ENDURE_MINUTES").map_or(1.0, |minutes| minutes.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let options = ["--instances", "prod,test", "--set", "maxFileSizeBytes=200000", "--set", "trackingPeriodMs=100"];
