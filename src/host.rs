@@ -36,7 +36,7 @@ use crate::source::tailer::tracking::{TrackingKind, TrackingView};
 use crate::source::tailer::watch::{Wake, Watch};
 use crate::source::tailer::{Readings, StartError, StorageAccess, Tailer, TailerThread};
 use crate::sync::locked;
-use crate::web::BoxFuture;
+use crate::web::{Body, BoxFuture};
 
 /// How long a page or `check` waits for the collectors.
 const PAGE_BUDGET: Duration = Duration::from_secs(10);
@@ -320,17 +320,17 @@ impl Scrape for CampaignHost {
         is_known && placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
     }
 
-    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
         Box::pin(async move {
             let selection = self
                 .engine
                 .select(&filter.collect, &filter.exclude)
                 .map_err(|error: SelectionError| ScrapeError::Refused(error.to_string()))?;
-            let encoded = self.look(selection, budget).await.snapshot.encode();
+            let exposition = self.look(selection, budget).await.snapshot.into_exposition();
             if let Some(logs) = self.sources.logs.as_ref() {
                 logs.published().view.was_seen();
             }
-            Ok(encoded)
+            Ok(Body::written_by(exposition))
         })
     }
 
@@ -338,7 +338,7 @@ impl Scrape for CampaignHost {
         Box::pin(async move { page::page(&self.look_at_all().await.report(lang), options) })
     }
 
-    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
         Box::pin(async move {
             let refused = |text: String| ScrapeError::Refused(text);
             let off = || refused("the collectors of probes are switched off".to_owned());
@@ -348,7 +348,7 @@ impl Scrape for CampaignHost {
                 .ok_or_else(|| refused(format!("no probe is called so; there are: {}", known())))?;
             let samples =
                 probe_once(probes, &target, probe, budget).await.map_err(|error| refused(error.to_string()))?;
-            Ok(samples.freeze().encode())
+            Ok(Body::written_by(samples.freeze().into_exposition()))
         })
     }
 }

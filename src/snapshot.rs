@@ -1,24 +1,25 @@
 //! Samples: a checked sink that takes nothing but what the catalog documents; the snapshot that a scrape is made of;
 //! its encoding in the Prometheus text format 0.0.4. Remarks travel with them, for people alone: they are never encoded.
 //!
-//! A series is encoded once, when it is first seen, and kept with its line up to the value: a scrape that finds the same
-//! series as the one before only writes their values ([`SeriesMemory`]).
+//! The labels of a series are encoded once, when it is first seen, and kept: a scrape that finds the same series as the
+//! one before only writes their values ([`SeriesMemory`]). Series with the same labels that come one after the other
+//! share them.
 //!
 //! Depends on the catalog, and not on where samples come from.
 
-use std::io::Write as _;
+mod exposition;
+mod labels;
+
 use std::ops::Deref;
 use std::sync::Arc;
 
-use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+pub use exposition::{CONTENT_TYPE, Exposition};
+pub use labels::Labels;
 
 use crate::catalog::signals::exporter::DoubtReason;
-use crate::catalog::{MetricDef, MetricKind, Text};
+use crate::catalog::{MetricDef, Text};
 use crate::label::MAX_LABEL_BYTES;
-
-/// The content type of [`Snapshot::encode`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use labels::encoded;
 
 /// The most bytes that a remark's detail may have; a longer one is cut at a character's boundary.
 pub const MAX_REMARK_BYTES: usize = 512;
@@ -29,8 +30,8 @@ pub const MAX_REMARKS: usize = 100;
 /// How many series of the scrape before are passed over to find one again that is not where it was.
 const LOOK_AHEAD: usize = 64;
 
-/// The largest whole number that is written as one: every one up to it is exact.
-const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// How many series that came just before are asked for the same labels: a collector gives all values of one thing together.
+const LOOK_BACK: usize = 32;
 
 /// Evidence for people, of what a check judges: it belongs in the log and on the page, and never in a label, for it
 /// names programs, files and places without bound.
@@ -70,91 +71,29 @@ pub struct Doubt {
     pub detail: String,
 }
 
-/// The most labels that a metric has.
-const MAX_LABELS: usize = 6;
-
-/// One series: a metric with its label values. There are thousands of them, so that all its texts are one.
-#[derive(Debug)]
-pub struct Series {
-    /// Its line in the text format, up to the value; behind it the label values that are written otherwise there.
-    text: Box<str>,
-    /// The length of the line.
-    line: u16,
-    labels: u8,
-    /// Where the label values are, in the order of the definition's label names.
-    places: [(u16, u16); MAX_LABELS],
-}
-
-impl Series {
-    /// One of a line up to the value and label values; none where there are too many, or they are too long.
-    fn new(mut text: String, labels: &[&str]) -> Option<Self> {
-        let line = text.len();
-        let mut places = [(0, 0); MAX_LABELS];
-        let mut searched = 0;
-        for (at, label) in labels.iter().enumerate() {
-            // A value comes behind its name and a quotation mark.
-            let quoted = format!("=\"{label}\"");
-            let found = text.get(searched..line)?.find(&quoted).map(|place| searched + place + 2);
-            let begin = found.unwrap_or_else(|| {
-                text.push_str(label);
-                text.len() - label.len()
-            });
-            if found.is_some() {
-                searched = begin + label.len();
-            }
-            *places.get_mut(at)? = (u16::try_from(begin).ok()?, u16::try_from(begin + label.len()).ok()?);
-        }
-        let (line, labels) = (u16::try_from(line).ok()?, u8::try_from(labels.len()).ok()?);
-        Some(Self { text: text.into_boxed_str(), line, labels, places })
-    }
-
-    /// A label value by its place among the definition's label names; empty where there is no such label.
-    #[must_use]
-    pub fn label(&self, at: usize) -> &str {
-        let (begin, end) = self.places.get(at).copied().unwrap_or_default();
-        &self.text[usize::from(begin)..usize::from(end)]
-    }
-
-    /// Its label values as bytes, which are quicker to compare: that is done for every sample of every scrape.
-    fn labels(&self) -> impl Iterator<Item = &[u8]> {
-        let places = &self.places[..usize::from(self.labels)];
-        places.iter().map(|(begin, end)| &self.text.as_bytes()[usize::from(*begin)..usize::from(*end)])
-    }
-
-    /// Its line in the text format, up to the value.
-    fn line(&self) -> &[u8] {
-        &self.text.as_bytes()[..usize::from(self.line)]
-    }
-
-    /// Whether these are its labels, as [`Samples::push`] bounds them.
-    fn has(&self, labels: &[&str]) -> bool {
-        self.labels().zip(labels).all(|(own, other)| own == other.as_bytes() || own == bounded(other).as_bytes())
-    }
-}
-
 /// One series' value.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    series: Arc<Series>,
+    labels: Labels,
     /// The value, in the metric's unit.
     pub value: f64,
 }
 
 impl Deref for Sample {
-    type Target = Series;
+    type Target = Labels;
 
-    fn deref(&self) -> &Series {
-        &self.series
+    fn deref(&self) -> &Labels {
+        &self.labels
     }
 }
 
 /// What a sink was given, in the order in which it came, for the next one: mostly that gets the same.
 #[derive(Debug, Default)]
 pub struct SeriesMemory {
-    /// Each with its header, and the order in which its series came.
-    families: Vec<(&'static MetricDef, Arc<str>, Order)>,
+    /// Each with its header, how many series it had, and the order in which they came.
+    families: Vec<(&'static MetricDef, Arc<str>, usize, Order)>,
     /// Each with the place of its family.
-    series: Vec<(usize, Arc<Series>)>,
+    series: Vec<(usize, Labels)>,
 }
 
 /// The order in which the series of a metric came. A sink that is given the same series as the one before need not sort
@@ -187,7 +126,7 @@ struct Family {
 pub struct Samples {
     families: Vec<Family>,
     /// The series of before and of now, each with the place of its family; those up to `given` are of now.
-    series: Vec<(usize, Arc<Series>)>,
+    series: Vec<(usize, Labels)>,
     given: usize,
     /// Whether the series up to `given` are not those of before.
     differs: bool,
@@ -202,7 +141,10 @@ impl Samples {
     /// An empty sink that finds again what one before was given.
     #[must_use]
     pub fn after(memory: SeriesMemory) -> Self {
-        let family = |(def, header, order)| Family { def, header, samples: Vec::new(), order, is_shared: false };
+        let family = |(def, header, count, order)| {
+            let samples = Vec::with_capacity(count);
+            Family { def, header, samples, order, is_shared: false }
+        };
         let families = memory.families.into_iter().map(family).collect();
         Self { families, series: memory.series, ..Self::default() }
     }
@@ -214,9 +156,13 @@ impl Samples {
         let given = std::mem::take(&mut self.given);
         if std::mem::take(&mut self.differs) || given < series.len() {
             self.families.iter_mut().for_each(|family| family.order = family.find_order());
+            series.truncate(given);
+            series.shrink_to_fit();
         }
-        series.truncate(given);
-        let remember = |family: &Family| (family.def, Arc::clone(&family.header), family.order.clone());
+        let remember = |family: &Family| {
+            let order = family.order.clone();
+            (family.def, Arc::clone(&family.header), family.samples.len(), order)
+        };
         SeriesMemory { families: self.families.iter().map(remember).collect(), series }
     }
 
@@ -230,9 +176,9 @@ impl Samples {
             return;
         }
         match self.series(def, labels) {
-            Some((family, series)) => {
+            Some((family, labels)) => {
                 let family = &mut self.families[family];
-                family.samples.push(Sample { series, value });
+                family.samples.push(Sample { labels, value });
                 if family.is_shared {
                     family.order = Order::Unknown;
                 }
@@ -241,11 +187,10 @@ impl Samples {
         }
     }
 
-    /// The next series, and the place of its family: one that is remembered, or a new one.
-    fn series(&mut self, def: &'static MetricDef, labels: &[&str]) -> Option<(usize, Arc<Series>)> {
-        let is_it = |(family, series): &(usize, Arc<Series>)| {
-            std::ptr::eq(self.families[*family].def, def) && series.has(labels)
-        };
+    /// The labels of the next series, and the place of its family: one that is remembered, or a new one.
+    fn series(&mut self, def: &'static MetricDef, values: &[&str]) -> Option<(usize, Labels)> {
+        let is_it =
+            |(family, labels): &(usize, Labels)| std::ptr::eq(self.families[*family].def, def) && labels.are(values);
         match self.series[self.given..].iter().take(LOOK_AHEAD).position(is_it) {
             Some(0) => {}
             Some(passed) => {
@@ -254,14 +199,16 @@ impl Samples {
             }
             None => {
                 self.differ();
-                let (header, series) = encoded(def, labels)?;
+                let (header, labels) = encoded(def, values)?;
+                let mut recent = self.series[..self.given].iter().rev().take(LOOK_BACK).map(|(_, recent)| recent);
+                let labels = recent.find(|recent| **recent == labels).cloned().unwrap_or(labels);
                 let family = self.family(def, header);
-                self.series.insert(self.given, (family, Arc::new(series)));
+                self.series.insert(self.given, (family, labels));
             }
         }
-        let (family, series) = &self.series[self.given];
+        let (family, labels) = &self.series[self.given];
         self.given += 1;
-        Some((*family, Arc::clone(series)))
+        Some((*family, labels.clone()))
     }
 
     /// Takes note that the series are not those of before.
@@ -319,10 +266,11 @@ impl Samples {
     /// Adds what `conclude` draws from the judgements, ordered by module, instance and check, and from the doubts.
     pub fn conclude(&mut self, conclude: impl FnOnce(&[Judgement], &[Doubt], &mut Samples)) {
         self.order_verdicts();
-        let (judgements, doubts) = (std::mem::take(&mut self.judgements), std::mem::take(&mut self.doubts));
+        let (mut judgements, mut doubts) = (std::mem::take(&mut self.judgements), std::mem::take(&mut self.doubts));
         conclude(&judgements, &doubts, self);
-        self.judgements.extend(judgements);
-        self.doubts.extend(doubts);
+        judgements.append(&mut self.judgements);
+        doubts.append(&mut self.doubts);
+        (self.judgements, self.doubts) = (judgements, doubts);
     }
 
     fn order_verdicts(&mut self) {
@@ -395,7 +343,7 @@ impl Snapshot {
     #[must_use]
     pub fn value(&self, def: &MetricDef, labels: &[&str]) -> Option<f64> {
         let family = self.samples.families.iter().find(|family| family.def.name == def.name)?;
-        let order = |sample: &Sample| sample.labels().cmp(labels.iter().map(|label| label.as_bytes()));
+        let order = |sample: &Sample| sample.values().cmp(labels.iter().map(|label| label.as_bytes()));
         let at = family.samples.binary_search_by(order).ok()?;
         Some(family.samples[at].value)
     }
@@ -437,44 +385,21 @@ impl Snapshot {
         self.samples.unkept_remarks
     }
 
-    /// The text format 0.0.4, families ordered by name. Remarks are no part of it.
+    /// What a scrape answers of it.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let families = &self.samples.families;
-        let lines = families.iter().flat_map(|family| &family.samples).map(|sample| sample.line().len() + VALUE_BYTES);
-        let headers = families.iter().map(|family| family.header.len());
-        let mut text = Vec::with_capacity(lines.chain(headers).sum());
-        for family in families {
-            text.extend_from_slice(family.header.as_bytes());
-            for sample in &family.samples {
-                text.extend_from_slice(sample.line());
-                write_value(&mut text, sample.value);
-                text.push(b'\n');
-            }
-        }
-        text
+    pub fn into_exposition(self) -> Exposition {
+        Exposition::new(self.samples.families)
     }
-}
-
-/// What a value takes, about.
-const VALUE_BYTES: usize = 12;
-
-/// Writes a value as the encoder of [`encoded`] does.
-#[expect(clippy::cast_possible_truncation, reason = "whole and within bounds")]
-fn write_value(text: &mut Vec<u8>, value: f64) {
-    let is_whole = value.fract() == 0.0 && value.abs() <= LARGEST_WHOLE && value.is_sign_positive();
-    // Writing into memory does not fail.
-    let _ = if is_whole { write!(text, "{}", value as u64) } else { write!(text, "{value}") };
 }
 
 impl Family {
     /// The order of the samples; unknown where a series is given twice, or where it depends on another sink.
     fn find_order(&self) -> Order {
-        let labels = |place: &u32| self.samples[*place as usize].labels();
+        let values = |place: &u32| self.samples[*place as usize].values();
         let Ok(count) = u32::try_from(self.samples.len()) else { return Order::Unknown };
         let mut places: Vec<u32> = (0..count).collect();
-        places.sort_by(|a, b| labels(a).cmp(labels(b)));
-        match self.is_shared || !places.is_sorted_by(|a, b| labels(a).lt(labels(b))) {
+        places.sort_by(|a, b| values(a).cmp(values(b)));
+        match self.is_shared || !places.is_sorted_by(|a, b| values(a).lt(values(b))) {
             true => Order::Unknown,
             false if places.is_sorted() => Order::Sorted,
             false => Order::Places(places.into()),
@@ -491,42 +416,11 @@ impl Family {
             }
             Order::Places(_) | Order::Unknown => {}
         }
-        self.samples.sort_by(|a, b| a.labels().cmp(b.labels()));
+        self.samples.sort_by(|a, b| a.values().cmp(b.values()));
         let before = self.samples.len();
-        self.samples.dedup_by(|later, first| later.labels().eq(first.labels()));
+        self.samples.dedup_by(|later, first| later.values().eq(first.values()));
         (before - self.samples.len()) as u64
     }
-}
-
-/// A metric's help and type in the text format, and a series of it with its line up to the value.
-fn encoded(def: &'static MetricDef, labels: &[&str]) -> Option<(String, Series)> {
-    let labels: Vec<&str> = labels.iter().map(|value| bounded(value)).collect();
-    let pairs = def.labels.iter().zip(&labels).map(|(name, value)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    });
-    let mut metric = Metric::from_label(pairs.collect());
-    let mut family = MetricFamily::default();
-    family.set_name(def.name.to_owned());
-    family.set_help(def.help.to_owned());
-    match def.kind {
-        MetricKind::Gauge => {
-            family.set_field_type(MetricType::GAUGE);
-            metric.set_gauge(Gauge::default());
-        }
-        MetricKind::Counter => {
-            family.set_field_type(MetricType::COUNTER);
-            metric.set_counter(Counter::default());
-        }
-    }
-    family.set_metric(vec![metric]);
-    let mut header = TextEncoder::new().encode_to_string(&[family]).ok()?;
-    // The value is 0, and no line has an end in it.
-    header.truncate(header.len() - "0\n".len());
-    let line = header.split_off(header.rfind('\n').map_or(0, |end| end + 1));
-    Some((header, Series::new(line, &labels)?))
 }
 
 fn bounded(text: &str) -> &str {
@@ -540,11 +434,18 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::MetricKind;
 
-    static GAUGE: MetricDef =
+    pub(super) static GAUGE: MetricDef =
         MetricDef { name: "campaign_test", kind: MetricKind::Gauge, labels: &["module", "state"], help: "A test." };
     static COUNTER: MetricDef =
         MetricDef { name: "campaign_test_total", kind: MetricKind::Counter, labels: &[], help: "A test." };
+
+    fn text(snapshot: &Snapshot) -> String {
+        let mut text = Vec::new();
+        snapshot.clone().into_exposition().write_to(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
 
     #[test]
     fn samples_are_encoded_sorted_with_help_and_type() {
@@ -552,7 +453,7 @@ mod tests {
         samples.push(&COUNTER, &[], 3.0);
         samples.push(&GAUGE, &["web", "a\"b\\c\nd"], 0.5);
         samples.push(&GAUGE, &["mta", "x"], 1.0);
-        let text = String::from_utf8(samples.freeze().encode()).unwrap();
+        let text = text(&samples.freeze());
         let expected = "# HELP campaign_test A test.\n# TYPE campaign_test gauge\n\
             campaign_test{module=\"mta\",state=\"x\"} 1\n\
             campaign_test{module=\"web\",state=\"a\\\"b\\\\c\\nd\"} 0.5\n\
@@ -581,7 +482,7 @@ mod tests {
             samples.push(&COUNTER, &[], 7.0);
         }
         let memory = samples.take_memory();
-        (String::from_utf8(samples.freeze().encode()).unwrap(), memory)
+        (text(&samples.freeze()), memory)
     }
 
     #[test]
@@ -628,7 +529,7 @@ mod tests {
         own.append(other);
         push(&mut own, &states[2]);
         let memories = [own.take_memory(), of_other];
-        (String::from_utf8(own.freeze().encode()).unwrap(), memories)
+        (text(&own.freeze()), memories)
     }
 
     proptest::proptest! {
@@ -648,29 +549,10 @@ mod tests {
     }
 
     #[test]
-    fn a_series_knows_its_labels_however_they_are_written() {
-        let all = ["", "a", "=\"a\"", "a\"b\\c\nd", "state", "é"];
-        for module in all {
-            for state in all {
-                let (_, series) = encoded(&GAUGE, &[module, state]).unwrap();
-                assert_eq!([series.label(0), series.label(1)], [module, state]);
-                assert!(
-                    series.line().starts_with(b"campaign_test{module=\"") && series.line().ends_with(b"\"} "),
-                    "{series:?}"
-                );
-            }
-        }
-        let (_, longest) = encoded(&GAUGE, &[&"\n".repeat(1000), &"x".repeat(1000)]).unwrap();
-        assert_eq!(longest.labels().map(<[u8]>::len).collect::<Vec<_>>(), [MAX_LABEL_BYTES; 2]);
-        let most = crate::catalog::signals::metrics().map(|def| def.labels.len()).max();
-        assert!(most.is_some_and(|most| most <= MAX_LABELS), "{most:?}");
-    }
-
-    #[test]
     fn a_series_that_is_there_again_is_not_made_again() {
         let (_, memory) = text_after(SeriesMemory::default(), &["a", "b", "c"]);
         let lines =
-            |memory: &SeriesMemory| memory.series.iter().map(|(_, series)| Arc::as_ptr(series)).collect::<Vec<_>>();
+            |memory: &SeriesMemory| memory.series.iter().map(|(_, labels)| labels.line().as_ptr()).collect::<Vec<_>>();
         let before = lines(&memory);
         let (_, memory) = text_after(memory, &["a", "b", "c"]);
         assert_eq!(lines(&memory), before);
@@ -679,26 +561,16 @@ mod tests {
     }
 
     #[test]
-    fn values_are_written_as_the_encoder_writes_them() {
-        for value in [
-            0.0,
-            -0.0,
-            1.0,
-            -1.0,
-            0.1,
-            1e15,
-            9_007_199_254_740_992.0,
-            1e17,
-            1e300,
-            5e-324,
-            f64::INFINITY,
-            -7.5,
-            1_764_106_753.123,
-        ] {
-            let mut text = Vec::new();
-            write_value(&mut text, value);
-            assert_eq!(String::from_utf8(text).unwrap(), value.to_string());
+    fn series_with_the_same_labels_share_them() {
+        static OTHER: MetricDef = MetricDef { name: "campaign_other", ..GAUGE };
+        static THIRD: MetricDef = MetricDef { name: "campaign_third", labels: &["module", "other"], ..GAUGE };
+        let mut samples = Samples::default();
+        for def in [&GAUGE, &OTHER, &THIRD] {
+            samples.push(def, &["web", "a"], 1.0);
         }
+        let of = |def| samples.of(def).next().unwrap().line().as_ptr();
+        assert_eq!(of(&GAUGE), of(&OTHER));
+        assert_ne!(of(&GAUGE), of(&THIRD), "its label has another name");
     }
 
     #[test]
@@ -728,7 +600,7 @@ mod tests {
         let details: Vec<_> = snapshot.remarks().iter().map(|one| (one.module, one.detail.as_str())).collect();
         assert_eq!(details, [("mta", "PID 123 (python3)"), ("stat", "c"), ("web", "b"), ("web", "a")]);
         assert_eq!((snapshot.rejected(), snapshot.unkept_remarks()), (0, 0));
-        let text = String::from_utf8(snapshot.encode()).unwrap();
+        let text = text(&snapshot);
         assert_eq!(
             text,
             "# HELP campaign_test_total A test.\n# TYPE campaign_test_total counter\ncampaign_test_total 3\n"

@@ -3,6 +3,7 @@
 
 mod shared;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::catalog::Lang;
 use crate::render::page::{PageOptions, REFRESH_SECONDS, STYLE, STYLE_PATH};
-use crate::snapshot::CONTENT_TYPE;
-use crate::web::{BoxFuture, Handler, Request, Response};
+use crate::snapshot::{CONTENT_TYPE, Exposition};
+use crate::web::{Body, BoxFuture, Handler, Request, Response, WriteBody};
 use shared::SharedAnswers;
 
 /// The health of the modules, for people; [`STATUS`] is the same.
@@ -59,13 +60,13 @@ pub trait Scrape: Send + Sync {
     ///
     /// # Errors
     /// An unknown collector, or both a choice and an exclusion; or a defect.
-    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>>;
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>>;
 
     /// The metrics of one probe of one configured target, within `budget`.
     ///
     /// # Errors
     /// An unknown target or module; or a defect.
-    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>>;
+    fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>>;
 
     /// The page at [`ROOT`] and [`STATUS`].
     fn page<'a>(&'a self, lang: Lang, options: PageOptions<'a>) -> BoxFuture<'a, String>;
@@ -80,6 +81,16 @@ pub struct ServeOptions {
     pub max_requests: usize,
     /// What is left of Prometheus' scrape timeout for the way back.
     pub timeout_offset: Duration,
+}
+
+impl WriteBody for Exposition {
+    fn size(&self) -> usize {
+        self.size()
+    }
+
+    fn write_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
+        self.write_to(to)
+    }
 }
 
 /// The function that answers every path.
@@ -196,9 +207,9 @@ impl Router {
 }
 
 /// An answer in the text format, or why there is none.
-fn metrics(result: Result<Vec<u8>, ScrapeError>) -> Response {
+fn metrics(result: Result<Body, ScrapeError>) -> Response {
     match result {
-        Ok(text) => Response { status: 200, content_type: CONTENT_TYPE, body: text.into(), headers: Vec::new() },
+        Ok(body) => Response { status: 200, content_type: CONTENT_TYPE, body, headers: Vec::new() },
         Err(ScrapeError::Refused(refusal)) => Response::text(400, refusal),
         Err(ScrapeError::Failed(failure)) => Response::text(500, failure),
     }
@@ -249,7 +260,7 @@ mod tests {
             self.ready.load(Ordering::Relaxed)
         }
 
-        fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+        fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push((filter.clone(), budget));
                 if let Some(hold) = &self.hold {
@@ -258,17 +269,12 @@ mod tests {
                 match filter.collect.first().map(String::as_str) {
                     Some("nonsense") => Err(ScrapeError::Refused("no such collector".into())),
                     Some("broken") => Err(ScrapeError::Failed("a defect".into())),
-                    _ => Ok(b"up 1\n".to_vec()),
+                    _ => Ok("up 1\n".into()),
                 }
             })
         }
 
-        fn probe(
-            &self,
-            target: String,
-            module: String,
-            budget: Duration,
-        ) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+        fn probe(&self, target: String, module: String, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
             Box::pin(async move {
                 if target == "hangs" {
                     std::future::pending::<()>().await;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bind::{ListenAddress, bind};
-pub use body::Body;
+pub use body::{Body, WriteBody};
 pub use config::{ConfigError, ConfigFile};
 pub use server::serve;
 

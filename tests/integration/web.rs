@@ -15,7 +15,7 @@ use campaign_exporter::catalog::Lang;
 use campaign_exporter::logging::{self, Format, LogLevel};
 use campaign_exporter::render::page::PageOptions;
 use campaign_exporter::serve::{self, Filter, Scrape, ScrapeError, ServeOptions};
-use campaign_exporter::web::{self, BoxFuture, Handler, Limits, Request, Response, WebError};
+use campaign_exporter::web::{self, Body, BoxFuture, Handler, Limits, Request, Response, WebError};
 use flate2::read::GzDecoder;
 use hyper::body::Bytes;
 use proptest::prelude::*;
@@ -652,7 +652,7 @@ struct Gauges {
 }
 
 impl Scrape for Gauges {
-    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+    fn scrape(&self, filter: Filter, budget: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
         Box::pin(async move {
             self.arrived.send(budget).unwrap();
             if let Some(gate) = &self.gate {
@@ -669,7 +669,7 @@ impl Scrape for Gauges {
         true
     }
 
-    fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Vec<u8>, ScrapeError>> {
+    fn probe(&self, target: String, _: String, _: Duration) -> BoxFuture<'_, Result<Body, ScrapeError>> {
         Box::pin(async move { Err(ScrapeError::Refused(target)) })
     }
 
