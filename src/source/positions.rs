@@ -275,7 +275,7 @@ impl Storage {
         let render = || -> io::Result<Vec<u8>> {
             let mut bytes = serde_json::to_vec(&header_of(self.name))?;
             bytes.push(b'\n');
-            bytes.extend(render(line)?);
+            render(line, &mut bytes)?;
             Ok(bytes)
         };
         let bytes = render().map_err(|source| folder.failed(&self.file(TEMPORARY), source))?;
@@ -296,7 +296,8 @@ impl Storage {
             if !meta.is_file() || meta.len() != size {
                 return Err(io::Error::other("it is not as it was left"));
             }
-            let bytes = render(line)?;
+            let mut bytes = Vec::new();
+            render(line, &mut bytes)?;
             file.write_all(&bytes)?;
             if durable {
                 file.sync_data()?;
@@ -336,13 +337,16 @@ impl Storage {
     }
 }
 
-/// A line of version 2, with its checksum and its end.
-fn render<R: Record>(line: &Batch<R>) -> io::Result<Vec<u8>> {
-    let body = serde_json::to_vec(line)?;
-    let mut bytes = format!("{:08x} ", checksum(&body)).into_bytes();
-    bytes.extend(body);
+/// Adds a line of version 2, with its checksum and its end.
+fn render<R: Record>(line: &Batch<R>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let begin = bytes.len();
+    bytes.extend(b"checksum ");
+    let body = bytes.len();
+    serde_json::to_writer(&mut *bytes, line)?;
+    let checksum = format!("{:08x}", checksum(&bytes[body..]));
+    bytes[begin..body - 1].copy_from_slice(checksum.as_bytes());
     bytes.push(b'\n');
-    Ok(bytes)
+    Ok(())
 }
 
 fn header_of(name: &str) -> Header {
@@ -473,7 +477,9 @@ mod tests {
         let records: Vec<TrackingRecord> = serde_json::from_str(STORED_TRACKING).unwrap();
         assert_eq!(serde_json::to_string(&records).unwrap(), STORED_TRACKING);
         let line = Batch { put: vec![LogRecord::Surveyed {}], gone: vec![vec![Name("prod".into()), Name("x".into())]] };
-        assert_eq!(render(&line).unwrap(), b"96f276e2 {\"put\":[{\"surveyed\":{}}],\"gone\":[[\"prod\",\"x\"]]}\n");
+        let mut rendered = Vec::new();
+        render(&line, &mut rendered).unwrap();
+        assert_eq!(rendered, b"96f276e2 {\"put\":[{\"surveyed\":{}}],\"gone\":[[\"prod\",\"x\"]]}\n");
         assert_eq!(
             serde_json::to_string(&header_of(NAME)).unwrap(),
             r#"{"format":"campaign_exporter logs","version":2}"#
