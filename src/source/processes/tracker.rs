@@ -89,7 +89,8 @@ pub(super) struct Tracker {
     born: Option<Born>,
     /// When everything was listed last; none before the first time.
     listed: Option<Instant>,
-    campaign: BTreeMap<u32, Tracked>,
+    /// Boxed: a map has room for twice as many as it holds.
+    campaign: BTreeMap<u32, Box<Tracked>>,
     /// Rises when a process of Campaign comes, goes or becomes another module's.
     changes: u64,
     /// Processes that call themselves Campaign's and are not ours; `others` has them too.
@@ -468,7 +469,7 @@ impl Tracker {
         self.forget_other(pid);
         self.seen = true;
         self.changes += 1;
-        self.campaign.insert(pid, Tracked::new(stat, line, now, why != Why::Before));
+        self.campaign.insert(pid, Box::new(Tracked::new(stat, line, now, why != Why::Before)));
         self.fresh.push(Fresh { pid, since: now });
         if !(why != Why::Before && is_about_to_execute(root, stat, line)) {
             self.settle(root, stat, &thread, line, now, why != Why::Before);
@@ -655,7 +656,7 @@ impl Tracker {
         if let Some(group) = process.group {
             self.groups.leave(group, now);
         }
-        Some(process)
+        Some(*process)
     }
 
     /// A number that is another one when the processes of Campaign are others.
@@ -684,11 +685,12 @@ impl Tracker {
 
     /// The running watchdog: the one that started first.
     pub(super) fn watchdog(&self) -> Option<RunningWatchdog> {
-        let of_watchdog = |process: &&Tracked| {
+        let is_watchdog = |process: &Tracked| {
             let group = process.group.and_then(|group| self.groups.get(group));
             group.is_some_and(|group| *group.module == *WATCHDOG.name)
         };
-        let start_ticks = self.campaign.values().filter(of_watchdog).map(|process| process.start_ticks).min()?;
+        let start_ticks =
+            self.campaign.values().filter(|process| is_watchdog(process)).map(|process| process.start_ticks).min()?;
         Some(RunningWatchdog { start_ticks, start: self.ticks.moment(start_ticks)? })
     }
 

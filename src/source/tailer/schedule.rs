@@ -185,6 +185,8 @@ impl<K: LogKind> Tailer<K> {
                 self.list(place);
             }
         }
+        // From now on few are new.
+        self.logs.shrink_to_fit();
         for place in 0..self.logs.len() {
             if unsure < Unsure::Everything && self.rests(place, now) {
                 continue;

@@ -148,6 +148,8 @@ impl LogFollower {
             follows = true;
             // What was before the current file stands before it.
             let before_current = (!is_current).then(|| self.generations.iter().position(|open| open.current)).flatten();
+            // Mostly it is the only one.
+            self.generations.reserve_exact(1);
             self.generations.insert(before_current.unwrap_or(self.generations.len()), generation);
         }
         if found_one {
