@@ -29,7 +29,7 @@ const PROGRAM: &str = "campaign_exporter";
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    share_one_heap();
+    keep_heap_small();
     let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
     let invocation = match cli::parse(std::env::args_os(), COLLECTORS, &build) {
         Ok(invocation) => invocation,
@@ -75,20 +75,31 @@ fn eprintln_to_person(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Makes all threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would
-/// otherwise be kept once for every thread that ever built it. On a host with 1,100 processes that is a quarter of the
-/// memory.
+/// From how many bytes on an allocation has pages of its own, and how many free ones at the end of the heap are given back.
+#[cfg(target_env = "gnu")]
+const HEAP_SLACK: libc::c_int = 128 * 1024;
+
+/// Keeps the heap as small as what is in it, mostly.
+///
+/// All threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would otherwise be
+/// kept once for every thread that ever built it. What is large and used for a moment is given back afterwards: by
+/// itself the C library raises its thresholds when it sees such an allocation once, and keeps up to twice as much from
+/// then on. On a host with 1,100 processes each of the two is a quarter of the memory. And what is freed is merged with
+/// what is free beside it at once, which is 2 % more.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe call for it")]
-fn share_one_heap() {
-    // SAFETY: a documented parameter, set before there is a second thread. Where it is refused all stays as it is.
+fn keep_heap_small() {
+    // SAFETY: documented parameters, set before there is a second thread. Where one is refused all stays as it is.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MXFAST, 0);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, HEAP_SLACK);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, HEAP_SLACK);
     }
 }
 
 #[cfg(not(target_env = "gnu"))]
-fn share_one_heap() {}
+fn keep_heap_small() {}
 
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     if let Err(error) = limits::raise_descriptor_limit() {
