@@ -17,6 +17,7 @@ use campaign_exporter::render::terminal::{Colour, terminal};
 use campaign_exporter::render::{json, reference, rules};
 use campaign_exporter::service::{self, ServiceState};
 use campaign_exporter::source::limits::{self, DescriptorBudget};
+use campaign_exporter::source::memory::{self, MappedFiles};
 use campaign_exporter::source::probes;
 use campaign_exporter::web::{self, ConfigFile};
 use campaign_exporter::{logging, serve};
@@ -29,7 +30,7 @@ const PROGRAM: &str = "campaign_exporter";
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    keep_heap_small();
+    memory::keep_heap_small();
     let build = Build { version: VERSION, revision: REVISION, rustc: RUSTC };
     let invocation = match cli::parse(std::env::args_os(), COLLECTORS, &build) {
         Ok(invocation) => invocation,
@@ -74,32 +75,6 @@ fn eprintln_to_person(line: &str) {
     // Where the terminal is gone the text is lost.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
-
-/// From how many bytes on an allocation has pages of its own, and how many free ones at the end of the heap are given back.
-#[cfg(target_env = "gnu")]
-const HEAP_SLACK: libc::c_int = 128 * 1024;
-
-/// Keeps the heap as small as what is in it, mostly.
-///
-/// All threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would otherwise be
-/// kept once for every thread that ever built it. What is large and used for a moment is given back afterwards: by
-/// itself the C library raises its thresholds when it sees such an allocation once, and keeps up to twice as much from
-/// then on. On a host with 1,100 processes each of the two is a quarter of the memory. And what is freed is merged with
-/// what is free beside it at once, which is 2 % more.
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the C library has no safe call for it")]
-fn keep_heap_small() {
-    // SAFETY: documented parameters, set before there is a second thread. Where one is refused all stays as it is.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MXFAST, 0);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, HEAP_SLACK);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, HEAP_SLACK);
-    }
-}
-
-#[cfg(not(target_env = "gnu"))]
-fn keep_heap_small() {}
 
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     if let Err(error) = limits::raise_descriptor_limit() {
@@ -191,6 +166,7 @@ async fn keep_alive(interval: Duration) {
 }
 
 async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
+    let files = MappedFiles::now();
     // The first line of the log may be beyond a limit already, and a SIGHUP may come at once.
     let signals = Signals::listen()?;
     tracing::info!(version = VERSION, revision = REVISION, "starting campaign_exporter");
@@ -208,6 +184,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     if let Some(interval) = service::watchdog_interval() {
         tokio::spawn(keep_alive(interval));
     }
+    files.give_back();
     service::tell(ServiceState::Ready);
     let shutdown = async move {
         signals.until_end(host).await;

@@ -6,6 +6,7 @@ pub mod indicators;
 pub mod installation;
 pub mod kit;
 pub mod limits;
+pub mod memory;
 pub mod own;
 pub mod positions;
 pub mod probes;

@@ -5,23 +5,14 @@ use std::io::{self, Write};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compress, Compression};
 use hyper::body::Bytes;
 use tokio::sync::OnceCell;
 
+use super::compressor::Compressor;
 use super::phase::Phase;
-use crate::pool::Pool;
 
 /// Bodies up to this size in bytes travel in one packet or two: compressing them saves nothing.
 const COMPRESS_ABOVE: usize = 1024;
-
-/// Compressing a body of this size in bytes takes long enough to delay other requests, so it has its own thread.
-const COMPRESS_APART: usize = 256 * 1024;
-
-/// How far the compression looks back, as a power of two: that takes 0.1 MB less memory than the furthest, 15.
-/// Metrics, where a line is like the one before, become 7 % longer.
-const WINDOW_BITS: u8 = 13;
 
 /// A body that is written when its bytes are asked for, and need not be held as a whole to be compressed.
 pub trait WriteBody: fmt::Debug + Send + Sync + 'static {
@@ -41,7 +32,7 @@ pub struct Body(Arc<Encodings>);
 
 #[derive(Debug)]
 struct Encodings {
-    source: Box<dyn WriteBody>,
+    source: Arc<dyn WriteBody>,
     plain: OnceLock<Bytes>,
     gzip: OnceCell<Option<Bytes>>,
 }
@@ -59,7 +50,7 @@ impl WriteBody for Bytes {
 impl<B: Into<Bytes>> From<B> for Body {
     fn from(plain: B) -> Self {
         let plain = plain.into();
-        let (source, plain) = (Box::new(plain.clone()), OnceLock::from(plain));
+        let (source, plain) = (Arc::new(plain.clone()), OnceLock::from(plain));
         Self(Arc::new(Encodings { source, plain, gzip: OnceCell::new() }))
     }
 }
@@ -95,21 +86,13 @@ impl Encodings {
             plain.into()
         })
     }
-
-    fn compress(&self) -> Option<Bytes> {
-        // Metrics shrink to less than a tenth.
-        let packed = Vec::with_capacity(self.source.size() / 10);
-        let mut encoder = ZlibEncoder::new_with_compress(packed, Compress::new_gzip(Compression::fast(), WINDOW_BITS));
-        self.source.write_to(&mut encoder).ok()?;
-        encoder.finish().ok().map(Bytes::from)
-    }
 }
 
 impl Body {
     /// One that is written when it is known how the client wants it.
     #[must_use]
     pub fn written_by(source: impl WriteBody) -> Self {
-        Self(Arc::new(Encodings { source: Box::new(source), plain: OnceLock::new(), gzip: OnceCell::new() }))
+        Self(Arc::new(Encodings { source: Arc::new(source), plain: OnceLock::new(), gzip: OnceCell::new() }))
     }
 
     /// Whether there is something to win by compressing it.
@@ -123,16 +106,9 @@ impl Body {
     }
 
     /// The compressed bytes, made when they are first asked for; none when that is not possible.
-    pub(super) async fn gzip(&self, pool: &Pool) -> Option<Bytes> {
-        let encodings = Arc::clone(&self.0);
-        let compress = async move {
-            if encodings.source.size() > COMPRESS_APART {
-                pool.run(move || encodings.compress()).await.flatten()
-            } else {
-                encodings.compress()
-            }
-        };
-        self.0.gzip.get_or_init(|| compress).await.clone()
+    pub(super) async fn gzip(&self, compressor: &Compressor) -> Option<Bytes> {
+        let compress = || compressor.compress(Arc::clone(&self.0.source));
+        self.0.gzip.get_or_init(compress).await.clone()
     }
 }
 
@@ -164,6 +140,7 @@ mod tests {
 
     use flate2::read::GzDecoder;
 
+    use super::super::compressor::COMPRESS_APART;
     use super::*;
 
     /// Numbers, a line each.
@@ -182,11 +159,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_the_same_compressed_and_as_it_is() {
-        let pool = Pool::start("test", 1).unwrap();
+        let compressor = Compressor::start().unwrap();
         // The last is compressed by a thread of its own.
-        for lines in [0, 1, 1000, COMPRESS_APART / 6 + 1] {
+        for lines in [0, 1, 1000, COMPRESS_APART / 6 + 1, 1000] {
             let body = Body::written_by(Numbers(lines));
-            let packed = body.gzip(&pool).await.unwrap();
+            let packed = body.gzip(&compressor).await.unwrap();
             assert!(lines < 1000 || packed.len() < lines * 5, "{} of {lines} lines", packed.len());
             let mut unpacked = Vec::new();
             GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();

@@ -7,6 +7,7 @@
 mod auth;
 mod bind;
 mod body;
+mod compressor;
 mod config;
 mod connection;
 mod exchange;

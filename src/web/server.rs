@@ -10,11 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::compressor::Compressor;
 use super::config::ConfigFile;
 use super::connection;
 use super::slots::Slots;
 use super::{Handler, Limits, WebError, WebSettings};
-use crate::pool::Pool;
 
 /// The wait after a failed accept; it doubles with each failure up to the largest.
 const SMALLEST_BACK_OFF: Duration = Duration::from_millis(10);
@@ -45,7 +45,7 @@ pub async fn serve(
         slots: Slots::new(limits.connections, limits.unread_bytes),
         is_secured: config.as_ref().is_some_and(ConfigFile::has_tls),
         config,
-        compressor: Pool::start("compress", 1)?,
+        compressor: Compressor::start()?,
         closing,
     });
     if server.config.is_some() {
@@ -80,7 +80,7 @@ pub(super) struct Server {
     pub(super) config: Option<ConfigFile>,
     /// Whether it began with TLS: then no connection does without.
     pub(super) is_secured: bool,
-    pub(super) compressor: Pool,
+    pub(super) compressor: Compressor,
     /// Becomes true when the server is told to end.
     pub(super) closing: watch::Receiver<bool>,
 }
