@@ -43,18 +43,17 @@ impl Labels {
         Some(Self(ThinArc::from_header_and_slice((), &bytes)))
     }
 
-    /// What lies between the places that are this pair of numbers.
-    fn part(&self, pair: usize) -> &[u8] {
+    /// The pairs of numbers.
+    fn pairs(&self) -> impl Iterator<Item = &[u8; 4]> {
         let bytes = self.bytes();
-        let numbers = &bytes[4 * pair..4 * pair + 4];
-        let [begin, end] = [[numbers[0], numbers[1]], [numbers[2], numbers[3]]].map(u16::from_le_bytes);
-        &bytes[usize::from(begin)..usize::from(end)]
+        let begin = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+        bytes[..begin].as_chunks().0.iter()
     }
 
-    /// How many values there are: the line begins behind all numbers.
-    fn count(&self) -> usize {
-        let bytes = self.bytes();
-        usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) / 4 - 1
+    /// What lies between the places that are a pair of numbers.
+    fn part(&self, pair: &[u8; 4]) -> &[u8] {
+        let [begin, end] = [[pair[0], pair[1]], [pair[2], pair[3]]].map(u16::from_le_bytes);
+        &self.bytes()[usize::from(begin)..usize::from(end)]
     }
 
     fn bytes(&self) -> &[u8] {
@@ -64,18 +63,18 @@ impl Labels {
     /// A value by its place among the definition's label names; empty where there is no such label.
     #[must_use]
     pub fn label(&self, at: usize) -> &str {
-        let value = if at < self.count() { self.part(1 + at) } else { &[] };
+        let value = self.values().nth(at).unwrap_or_default();
         std::str::from_utf8(value).unwrap_or_default()
     }
 
     /// The values as bytes, which are quicker to compare: that is done for every sample of every scrape.
     pub(super) fn values(&self) -> impl Iterator<Item = &[u8]> {
-        (1..=self.count()).map(|pair| self.part(pair))
+        self.pairs().skip(1).map(|pair| self.part(pair))
     }
 
     /// Its line in the text format, from the end of the metric's name up to the value.
     pub(super) fn line(&self) -> &[u8] {
-        self.part(0)
+        self.pairs().next().map_or(&[], |pair| self.part(pair))
     }
 
     /// Whether these are the values, as [`super::Samples::push`] bounds them.

@@ -13,15 +13,13 @@ const HEAP_SLACK: libc::c_int = 128 * 1024;
 /// All threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would otherwise be
 /// kept once for every thread that ever built it. What is large and used for a moment is given back afterwards: by
 /// itself the C library raises its thresholds when it sees such an allocation once, and keeps up to twice as much from
-/// then on. On a host with 1,100 processes each of the two is a tenth of the memory or more. And what is freed is merged
-/// with what is free beside it at once, which is 2 % more.
+/// then on. On a host with 1,100 processes each of the two is a tenth of the memory or more.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe call for it")]
 pub fn keep_heap_small() {
     // SAFETY: documented parameters, set before there is a second thread. Where one is refused all stays as it is.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MXFAST, 0);
         libc::mallopt(libc::M_MMAP_THRESHOLD, HEAP_SLACK);
         libc::mallopt(libc::M_TRIM_THRESHOLD, HEAP_SLACK);
     }

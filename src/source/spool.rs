@@ -27,7 +27,7 @@ pub const MAX_DEPTH: usize = 2;
 pub const MAX_ENTRIES: u64 = 5_000_000;
 
 /// How long what is remembered of a folder may answer.
-const FULL_LOOK: Duration = Duration::from_secs(60);
+const FULL_LOOK: Duration = Duration::from_secs(300);
 
 /// What a look at a folder found.
 #[derive(Clone, Debug, PartialEq)]
