@@ -10,10 +10,9 @@ const HEAP_SLACK: libc::c_int = 128 * 1024;
 
 /// Keeps the heap as small as what is in it, mostly. To be called before there is a second thread.
 ///
-/// All threads allocate from one heap: a text as large as that of `/metrics`, built at each scrape, would otherwise be
-/// kept once for every thread that ever built it. What is large and used for a moment is given back afterwards: by
-/// itself the C library raises its thresholds when it sees such an allocation once, and keeps up to twice as much from
-/// then on. On a host with 1,100 processes each of the two is a tenth of the memory or more.
+/// All threads allocate from one heap: what one has freed another uses. And what is large and used for a moment is given
+/// back afterwards: by itself the C library raises its thresholds when it sees such an allocation once, and keeps up to
+/// twice as much from then on. On a host with 1,100 processes each of the two is a tenth of the memory or more.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe call for it")]
 pub fn keep_heap_small() {
