@@ -19,7 +19,8 @@ const LONGEST_LINE: usize = 2 * 1024;
 /// What a value takes, about.
 const VALUE_BYTES: usize = 12;
 
-/// The samples of a snapshot, which are all that a scrape answers of it, and are written when it is known to whom.
+/// The samples of a snapshot: what a scrape answers. Their text is written once it is known whether the client wants it
+/// compressed.
 #[derive(Debug)]
 pub struct Exposition {
     families: Vec<Family>,

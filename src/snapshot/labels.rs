@@ -43,14 +43,14 @@ impl Labels {
         Some(Self(ThinArc::from_header_and_slice((), &bytes)))
     }
 
-    /// The pairs of numbers.
+    /// Pairs of numbers: where each part of the bytes begins, and where it ends.
     fn pairs(&self) -> impl Iterator<Item = &[u8; 4]> {
         let bytes = self.bytes();
         let begin = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
         bytes[..begin].as_chunks().0.iter()
     }
 
-    /// What lies between the places that are a pair of numbers.
+    /// The part that a pair is about.
     fn part(&self, pair: &[u8; 4]) -> &[u8] {
         let [begin, end] = [[pair[0], pair[1]], [pair[2], pair[3]]].map(u16::from_le_bytes);
         &self.bytes()[usize::from(begin)..usize::from(end)]

@@ -28,12 +28,12 @@ pub fn keep_heap_small() {
 #[cfg(not(target_env = "gnu"))]
 pub fn keep_heap_small() {}
 
-/// What is mapped of the program and its libraries, and can't be written to: by begin and end.
+/// The mappings of the program and its libraries that can't be written to: where each begins and ends.
 pub struct MappedFiles(Vec<(u64, u64)>);
 
 impl MappedFiles {
-    /// What is mapped now. To be called while no other thread may load a library: as long as one is being loaded, it
-    /// does not show which of its pages will be written to.
+    /// Those of now. To be called while no thread loads a library: until it is loaded, its mappings do not show which of
+    /// its pages will be written to.
     #[must_use]
     pub fn now() -> Self {
         let maps = Process::myself().and_then(|own| own.maps()).into_iter().flatten();
