@@ -90,8 +90,8 @@ impl Deref for Sample {
 /// What a sink was given, in the order in which it came, for the next one: mostly that gets the same.
 #[derive(Debug, Default)]
 pub struct SeriesMemory {
-    /// Each with its header, how many series it had, and the order in which they came.
-    families: Vec<(&'static MetricDef, Arc<str>, usize, Order)>,
+    /// Each without its samples, and how many it had.
+    families: Vec<(Family, usize)>,
     /// Each with the place of its family.
     series: Vec<(usize, Labels)>,
 }
@@ -141,11 +141,11 @@ impl Samples {
     /// An empty sink that finds again what one before was given.
     #[must_use]
     pub fn after(memory: SeriesMemory) -> Self {
-        let family = |(def, header, count, order)| {
-            let samples = Vec::with_capacity(count);
-            Family { def, header, samples, order, is_shared: false }
+        let with_room = |(mut family, count): (Family, usize)| {
+            family.samples.reserve_exact(count);
+            family
         };
-        let families = memory.families.into_iter().map(family).collect();
+        let families = memory.families.into_iter().map(with_room).collect();
         Self { families, series: memory.series, ..Self::default() }
     }
 
@@ -159,11 +159,8 @@ impl Samples {
             series.truncate(given);
             series.shrink_to_fit();
         }
-        let remember = |family: &Family| {
-            let order = family.order.clone();
-            (family.def, Arc::clone(&family.header), family.samples.len(), order)
-        };
-        SeriesMemory { families: self.families.iter().map(remember).collect(), series }
+        let families = self.families.iter().map(|family| (family.without_samples(), family.samples.len())).collect();
+        SeriesMemory { families, series }
     }
 
     /// Adds one sample. `labels` are the values in the order of `def.labels`, each cut to [`MAX_LABEL_BYTES`].
@@ -221,8 +218,7 @@ impl Samples {
     /// The place of a metric's family.
     fn family(&mut self, def: &'static MetricDef, header: impl Into<Arc<str>>) -> usize {
         self.families.iter().position(|family| family.def.name == def.name).unwrap_or_else(|| {
-            let (header, order) = (header.into(), Order::Unknown);
-            self.families.push(Family { def, header, samples: Vec::new(), order, is_shared: false });
+            self.families.push(Family::new(def, header.into(), Order::Unknown));
             self.families.len() - 1
         })
     }
@@ -393,6 +389,14 @@ impl Snapshot {
 }
 
 impl Family {
+    fn new(def: &'static MetricDef, header: Arc<str>, order: Order) -> Self {
+        Self { def, header, samples: Vec::new(), order, is_shared: false }
+    }
+
+    fn without_samples(&self) -> Self {
+        Self::new(self.def, Arc::clone(&self.header), self.order.clone())
+    }
+
     /// The order of the samples; unknown where a series is given twice, or where it depends on another sink.
     fn find_order(&self) -> Order {
         let values = |place: &u32| self.samples[*place as usize].values();

@@ -24,6 +24,11 @@ pub trait WriteBody: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Those of `to`.
     fn write_to(&self, to: &mut dyn Write) -> io::Result<()>;
+
+    /// Its bytes, where they are held.
+    fn bytes(&self) -> Option<&Bytes> {
+        None
+    }
 }
 
 /// The bytes of an answer. Clones share them, and their compressed form.
@@ -33,6 +38,7 @@ pub struct Body(Arc<Encodings>);
 #[derive(Debug)]
 struct Encodings {
     source: Arc<dyn WriteBody>,
+    /// What the source writes, where it does not hold its bytes.
     plain: OnceLock<Bytes>,
     gzip: OnceCell<Option<Bytes>>,
 }
@@ -45,13 +51,15 @@ impl WriteBody for Bytes {
     fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
         to.write_all(self)
     }
+
+    fn bytes(&self) -> Option<&Bytes> {
+        Some(self)
+    }
 }
 
 impl<B: Into<Bytes>> From<B> for Body {
     fn from(plain: B) -> Self {
-        let plain = plain.into();
-        let (source, plain) = (Arc::new(plain.clone()), OnceLock::from(plain));
-        Self(Arc::new(Encodings { source, plain, gzip: OnceCell::new() }))
+        Self::written_by(plain.into())
     }
 }
 
@@ -79,12 +87,21 @@ impl Eq for Body {}
 
 impl Encodings {
     fn plain(&self) -> &Bytes {
-        self.plain.get_or_init(|| {
+        let write = || {
             let mut plain = Vec::with_capacity(self.source.size());
             // Writing into memory does not fail.
             let _ = self.source.write_to(&mut plain);
             plain.into()
-        })
+        };
+        self.source.bytes().unwrap_or_else(|| self.plain.get_or_init(write))
+    }
+
+    /// What the body is compressed from: what was written already is not written again.
+    fn written(&self) -> Arc<dyn WriteBody> {
+        match self.plain.get() {
+            Some(plain) => Arc::new(plain.clone()),
+            None => Arc::clone(&self.source),
+        }
     }
 }
 
@@ -107,7 +124,7 @@ impl Body {
 
     /// The compressed bytes, made when they are first asked for; none when that is not possible.
     pub(super) async fn gzip(&self, compressor: &Compressor) -> Option<Bytes> {
-        let compress = || compressor.compress(Arc::clone(&self.0.source));
+        let compress = || compressor.compress(self.0.written());
         self.0.gzip.get_or_init(compress).await.clone()
     }
 }
@@ -137,15 +154,17 @@ impl Drop for CountedBytes {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
 
     use flate2::read::GzDecoder;
 
     use super::super::compressor::COMPRESS_APART;
     use super::*;
 
-    /// Numbers, a line each.
+    /// Numbers, a line each; and how often they were written.
     #[derive(Debug)]
-    struct Numbers(usize);
+    struct Numbers(usize, Arc<AtomicUsize>);
 
     impl WriteBody for Numbers {
         fn size(&self) -> usize {
@@ -153,23 +172,40 @@ mod tests {
         }
 
         fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+            self.1.fetch_add(1, Relaxed);
             (0..self.0).try_for_each(|number| writeln!(to, "{number:05}"))
         }
+    }
+
+    fn unpacked(packed: &[u8]) -> Vec<u8> {
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut unpacked).unwrap();
+        unpacked
     }
 
     #[tokio::test]
     async fn a_body_is_the_same_compressed_and_as_it_is() {
         let compressor = Compressor::start().unwrap();
-        // The last is compressed by a thread of its own.
+        // The longest is compressed by a thread of its own; what it leaves serves the one after it.
         for lines in [0, 1, 1000, COMPRESS_APART / 6 + 1, 1000] {
-            let body = Body::written_by(Numbers(lines));
+            let body = Body::written_by(Numbers(lines, Arc::default()));
             let packed = body.gzip(&compressor).await.unwrap();
             assert!(lines < 1000 || packed.len() < lines * 5, "{} of {lines} lines", packed.len());
-            let mut unpacked = Vec::new();
-            GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
+            let unpacked = unpacked(&packed);
             assert_eq!(unpacked.len(), lines * 6);
             assert!(unpacked == *body && unpacked == body.plain(), "{lines}");
             assert_eq!(body.is_compressible(), lines >= 1000);
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_asked_for_as_it_is_is_not_written_again_to_be_compressed() {
+        let compressor = Compressor::start().unwrap();
+        let written = Arc::new(AtomicUsize::new(0));
+        let body = Body::written_by(Numbers(1000, Arc::clone(&written)));
+        let plain = body.plain();
+        assert_eq!(unpacked(&body.gzip(&compressor).await.unwrap()), plain);
+        assert_eq!(body.plain(), plain);
+        assert_eq!(written.load(Relaxed), 1);
     }
 }
