@@ -63,6 +63,9 @@ rm -r "$root/usr/share/campaign_exporter/alerts/tests"
 exporter=$root/usr/bin/campaign_exporter
 mkdir -p "$root/usr/share/man/man1"
 "$exporter" generate man | gzip -9n >"$root/usr/share/man/man1/campaign_exporter.1.gz"
+for command in serve check rules; do
+    "$exporter" generate man "$command" | gzip -9n >"$root/usr/share/man/man1/campaign_exporter-$command.1.gz"
+done
 completion() {
     mkdir -p "$root/usr/share/$(dirname "$2")"
     "$exporter" generate completion "$1" >"$root/usr/share/$2"
@@ -84,7 +87,7 @@ mkdir -p "$flat/systemd"
 cp -r "$root"/usr/share/campaign_exporter/* "$exporter" LICENSE CHANGELOG.md README.md "$flat/"
 cp -r docs packaging/examples packaging/config.yml "$flat/"
 cp packaging/campaign_exporter.{service,default} "$flat/systemd/"
-cp "$doc/third-party-licenses.txt.gz" "$root/usr/share/man/man1/campaign_exporter.1.gz" "$flat/"
+cp "$doc/third-party-licenses.txt.gz" "$root"/usr/share/man/man1/* "$flat/"
 cp -r "$root/usr/share/bash-completion/completions" "$flat/completions"
 cp "$root/usr/share/zsh/vendor-completions/_campaign_exporter" "$root/usr/share/fish/vendor_completions.d"/* "$flat/completions/"
 tar --create --gzip --file "$dist/$name.tar.gz" --directory "$package" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \

@@ -56,7 +56,7 @@ rpm -qp --scripts "$rpm" >"$work/rpm-scripts"
 rpm -qp --configfiles "$rpm" >"$work/rpm-settings"
 dpkg-deb --fsys-tarfile "$deb" | tar --list >"$work/deb-files"
 for file in /usr/bin/campaign_exporter "$unit" /etc/default/campaign_exporter /etc/campaign_exporter/config.yml \
-    /usr/share/man/man1/campaign_exporter.1.gz /usr/share/campaign_exporter/alerts/en/campaign.rules.yml; do
+    /usr/share/man/man1/campaign_exporter{,-serve,-check,-rules}.1.gz /usr/share/campaign_exporter/alerts/en/campaign.rules.yml; do
     grep -qx "$file" "$work/rpm-files" || fail "the .rpm lacks $file"
     grep -qx ".$file" "$work/deb-files" || fail "the .deb lacks $file"
 done

@@ -16,8 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command as Parser, value_parser};
-use clap_complete::Shell;
+use clap::{Arg, ArgMatches, Command as Parser};
 
 pub use self::check::{CheckFormat, CheckOptions};
 pub use self::host::Host;
@@ -31,6 +30,10 @@ const PROGRAM: &str = "campaign_exporter";
 
 /// The command that checks this host once.
 pub const CHECK: &str = "check";
+
+const SERVE: &str = "serve";
+
+const RULES: &str = "rules";
 
 const LOG_LEVEL: &str = "log.level";
 
@@ -74,7 +77,7 @@ pub enum Command {
     },
     /// Print the reference of metrics.
     Reference,
-    /// Print the man page or a shell's completions.
+    /// Print a man page or a shell's completions.
     Generate(String),
 }
 
@@ -96,7 +99,7 @@ pub fn parse(
             let host = Host { storage_is_read_only: true, ..host::values(flags, collectors) };
             (Command::Check(host, check::options(flags)), flags)
         }
-        Some(("rules", flags)) => (Command::Rules(Box::new(rules::options(flags))), flags),
+        Some((RULES, flags)) => (Command::Rules(Box::new(rules::options(flags))), flags),
         Some(("reference", flags)) => (Command::Reference, flags),
         Some(("generate", flags)) => {
             (Command::Generate(generate::generated(self::parser(collectors, build), build.version, flags)), flags)
@@ -120,26 +123,41 @@ pub fn parse(
     })
 }
 
-/// Every flag with its default, empty where it has none, and its help text: for documents, and for tests of them.
+/// A flag, as documents show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name, with the dashes.
+    pub name: String,
+    /// Its default; empty where it has none.
+    pub default: String,
+    /// Its help text.
+    pub help: String,
+}
+
+/// Every command with its flags: the service, without a name, then each other one with those that the service does not
+/// have. For documents, and for tests of them.
 #[must_use]
-pub fn flags(collectors: &[Spec]) -> Vec<(String, String, String)> {
+pub fn flags(collectors: &[Spec]) -> Vec<(String, Vec<Flag>)> {
     let mut parser = parser(collectors, &Build { version: "", revision: "", rustc: "" });
     // Adds --help and --version.
     parser.build();
-    let rules =
-        parser.get_subcommands().filter(|command| command.get_name() == "rules").flat_map(Parser::get_arguments);
-    let rules = rules.filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
-    parser
-        .get_arguments()
-        .chain(rules)
-        .filter_map(|flag| {
-            // clap gives switches the value "false".
-            let values = if flag.get_action().takes_values() { flag.get_default_values() } else { &[] };
-            let defaults: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
-            let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
-            Some((format!("--{}", flag.get_long()?), defaults.join(" "), help))
-        })
-        .collect()
+    let served: Vec<Flag> = parser.get_arguments().filter_map(documented).collect();
+    let others = parser.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != SERVE);
+    let others = others.map(|command| {
+        let flags = command.get_arguments().filter_map(documented);
+        let own = flags.filter(|flag| served.iter().all(|known| known.name != flag.name));
+        (command.get_name().to_owned(), own.collect())
+    });
+    let others: Vec<_> = others.collect();
+    [(String::new(), served)].into_iter().chain(others).collect()
+}
+
+fn documented(flag: &Arg) -> Option<Flag> {
+    // clap gives switches the value "false".
+    let values = if flag.get_action().takes_values() { flag.get_default_values() } else { &[] };
+    let defaults: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
+    let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+    Some(Flag { name: format!("--{}", flag.get_long()?), default: defaults.join(" "), help })
 }
 
 fn one<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, id: &str) -> Option<T> {
@@ -162,9 +180,7 @@ fn parser(collectors: &[Spec], build: &Build<'_>) -> Parser {
         .disable_help_subcommand(true)
         .args(serve_flags(collectors))
         .subcommand(
-            Parser::new("serve")
-                .about("Serve the metrics: what is done without a command")
-                .args(serve_flags(collectors)),
+            Parser::new(SERVE).about("Serve the metrics: what is done without a command").args(serve_flags(collectors)),
         )
         .subcommand(
             Parser::new(CHECK)
@@ -178,14 +194,14 @@ fn parser(collectors: &[Spec], build: &Build<'_>) -> Parser {
                     _ => flag,
                 })),
         )
-        .subcommand(Parser::new("rules").about("Print the alert rules for Prometheus").args(rules::flags()))
+        .subcommand(Parser::new(RULES).about("Print the alert rules for Prometheus").args(rules::flags()))
         .subcommand(Parser::new("reference").about("Print the reference of metrics (docs/metrics.md)").hide(true))
         .subcommand(
             Parser::new("generate")
-                .about("Print the man page, or the completions of a shell, for packages")
+                .about("Print a man page, or the completions of a shell, for packages")
                 .hide(true)
-                .arg(Arg::new("what").required(true).value_parser(PossibleValuesParser::new(["man", "completion"])))
-                .arg(Arg::new("completion").value_parser(value_parser!(Shell)).required_if_eq("what", "completion")),
+                .subcommand_required(true)
+                .subcommands(generate::commands()),
         )
 }
 

@@ -49,7 +49,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The system has no thread for the configuration.
-    #[error("the configuration can't be followed")]
+    #[error(
+        "Campaign's configuration can't be followed; raise the limit of processes of this user (ulimit -u, TasksMax)"
+    )]
     Configuration(#[source] std::io::Error),
     /// The processes can't be looked at.
     #[error(transparent)]

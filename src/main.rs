@@ -94,13 +94,13 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
 fn check_config(targets: Option<&Path>, web: Option<&Path>) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(targets.is_some() || web.is_some(), "give the file to check: --config.file or --web.config.file");
     if let Some(file) = targets {
-        print(&format!("{}: {} targets, nothing is wrong\n", file.display(), probes::check(file)?))?;
+        print(&format!("{}: OK (targets: {})\n", file.display(), probes::check(file)?))?;
     }
     if let Some(file) = web {
         for warning in ConfigFile::check(file)? {
             print(&format!("{}: warning: {warning}\n", file.display()))?;
         }
-        print(&format!("{}: nothing is wrong\n", file.display()))?;
+        print(&format!("{}: OK\n", file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,7 +108,7 @@ fn check_config(targets: Option<&Path>, web: Option<&Path>) -> anyhow::Result<Ex
 /// One thread for HTTP; whatever may block has threads of its own, from the start.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime =
-        Builder::new_current_thread().enable_all().build().context("the system refuses a process of this size")?;
+        Builder::new_current_thread().enable_all().build().context("the system refuses a timer or an event queue to this process: raise its limit of open descriptors (ulimit -n, LimitNOFILE)")?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
@@ -188,7 +188,7 @@ async fn serve(host: &cli::Host, web: cli::Web) -> anyhow::Result<ExitCode> {
     service::tell(ServiceState::Ready);
     let shutdown = async move {
         signals.until_end(host).await;
-        tracing::info!("ending");
+        tracing::info!("stopping");
         service::tell(ServiceState::Stopping);
     };
     web::serve(listeners, answer, web::WebSettings { limits, config }, shutdown).await?;

@@ -27,7 +27,7 @@ pub enum ServiceState {
 /// Tells the service manager, if there is one. A manager that can't be reached is logged: nothing depends on it here.
 pub fn tell(state: ServiceState) {
     if let Err(error) = try_to_tell(state) {
-        tracing::warn!(%error, ?state, "the service manager can't be told");
+        tracing::warn!(%error, ?state, "the service manager can't be notified");
     }
 }
 

@@ -99,7 +99,7 @@ impl Demo {
         self.tell(&format!("killing {VICTIM}, and keeping the watchdog from starting it again"));
         simulator.fault(&["hold"]);
         simulator.fault(&["die", VICTIM]);
-        let down = self.until("page that sees it down", headline("needs you"))?;
+        let down = self.until("page that sees it down", headline("needs attention"))?;
         self.tell(&format!("seen down: the page says: {down}"));
         let told = |status: &'static str| {
             let receiver = &receiver;

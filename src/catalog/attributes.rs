@@ -33,7 +33,7 @@ impl ValueKind {
             ValueKind::Mebibytes => "a whole number of mebibytes",
             ValueKind::Seconds => "a whole number of seconds",
             ValueKind::Port => "a port number",
-            ValueKind::Text => "a text",
+            ValueKind::Text => "text",
         }
     }
 }
@@ -88,7 +88,7 @@ define_attributes! {
     AUTO_START: AttributePlace::EveryResident, "autoStart", Flag, "false",
         "Whether the watchdog starts the module, and so whether it has to run.";
     ARGS: AttributePlace::EveryResident, "args", Text, "",
-        "The log precision that is configured, and so none that somebody raised.";
+        "The configured log precision, which is not taken for one that somebody raised.";
     MEMORY_WARNING: AttributePlace::EveryResident, "maxProcessMemoryWarningMb", Mebibytes, "1600",
         "The first threshold of a process's memory.";
     MEMORY_ALERT: AttributePlace::EveryResident, "maxProcessMemoryAlertMb", Mebibytes, "1800",
@@ -96,11 +96,11 @@ define_attributes! {
     IN_MAIL_PERIOD: AttributePlace::Element("inMail"), "popMailPeriodSec", Seconds, "300",
         "How often the bounce mailbox is read.";
     MTA_ARGS: AttributePlace::Element("mta"), "args", Text, "-tracefilter:nlmta",
-        "The same as of every module, with another default.";
+        "The same as for every module, with another default.";
     MTA_WORKING_PATH: AttributePlace::Element("mta"), "workingPath", Text, "$(XTK_INSTALL_DIR)/var/$(INSTANCE_NAME)/mta/",
-        "Where mails wait.";
+        "Where emails are queued.";
     MTA_SPARE_SERVERS: AttributePlace::Element("mta/master"), "maxSpareServers", Number, "2",
-        "How many children (mtachild) may run.";
+        "How many spare children (mtachild) it keeps at most.";
     MTA_CHILD_ARGS: AttributePlace::Element("mta/child"), "extraArgs", Text, "",
         "The log precision that is configured for mtachild.";
     MTA_CHILD_MEMORY: AttributePlace::Element("mta/child"), "maxWorkingSetMb", Mebibytes, "128",
@@ -112,7 +112,7 @@ define_attributes! {
     PIPELINED_DUMP_PERIOD: AttributePlace::Element("pipelined"), "dumpStatePeriodSec", Seconds, "",
         "Whether pipelined writes its indicators to var/<instance>/pipelined.json too.";
     STAT_AUTO_START: AttributePlace::Element("stat"), "autoStart", Flag, "",
-        "The same as of every module; without it, the instance's model file decides, which the exporter does not know.";
+        "The same as for every module; without it, the instance's model file decides, which the exporter does not know.";
     STAT_PORT: AttributePlace::Element("stat"), "port", Port, "7777",
         "Where stat listens.";
     LOG_FILE_SIZE: AttributePlace::Element("syslogd"), "maxFileSizeMb", Mebibytes, "10",

@@ -8,7 +8,7 @@ use crate::catalog::Lang;
 
 /// The exit codes of [`super::CHECK`], as its help shows them.
 pub(super) const CHECK_EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a check fails, 2 modules are configured to start and none \
-                                runs, 3 it can't be told (no installation, no rights, wrong arguments).\n\
+                                runs, 3 unknown (no installation, no rights, wrong arguments).\n\
                                 Standard output holds the result alone. Nothing is written, --storage.path included.";
 
 /// How `check` shows what it found.

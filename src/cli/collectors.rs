@@ -22,7 +22,7 @@ pub(super) fn flags(collectors: &[Spec]) -> Vec<Arg> {
             flag(yes.clone(), format!("Collect {help} (default: {state})"))
                 .action(ArgAction::SetTrue)
                 .overrides_with(no.clone()),
-            flag(no, format!("Do not run the collector {name}")).action(ArgAction::SetTrue).overrides_with(yes),
+            flag(no, format!("Disable the collector \"{name}\"")).action(ArgAction::SetTrue).overrides_with(yes),
         ]);
     }
     flags.extend([
@@ -30,7 +30,7 @@ pub(super) fn flags(collectors: &[Spec]) -> Vec<Arg> {
             .action(ArgAction::SetTrue),
         flag(
             "collector.process.sample-interval",
-            "How often to look for processes between scrapes, 100ms to 1m: what lives shorter may go unseen",
+            "How often to look for processes between scrapes, 100ms to 1m; processes that live for less may be missed",
         )
         .value_name("DURATION")
         .value_parser(sample_interval)

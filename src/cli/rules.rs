@@ -36,7 +36,7 @@ pub(super) fn flags() -> Vec<Arg> {
         one(
             "runbooks",
             "URL|documentation",
-            "Where the runbook pages are, as a web server of yours shows them; documentation: the product's own pages",
+            "The URL of the runbook pages on your web server; \"documentation\" links to the product's own pages instead",
         )
         .default_value(RUNBOOKS),
         one("grafana-url", "URL", "The address of Grafana: each alert then links to a panel"),

@@ -33,17 +33,30 @@ fn the_parser_is_sound() {
 }
 
 #[test]
-fn the_man_page_and_the_completions_name_every_flag() {
-    for arguments in [&["generate", "man"][..], &["generate", "completion", "bash"], &["generate", "completion", "zsh"]]
-    {
-        let Command::Generate(text) = parsed(arguments).unwrap().command else { panic!("{arguments:?}") };
+fn the_man_pages_and_the_completions_name_every_flag() {
+    let generated = |arguments: &[&str]| {
+        let Command::Generate(text) = parsed(&[&["generate"], arguments].concat()).unwrap().command else {
+            panic!("{arguments:?}")
+        };
         // A man page writes a dash as an escape.
-        let text = text.replace("\\-", "-");
-        for (flag, _, _) in flags(COLLECTORS) {
-            let rules_alone = rules::flags().iter().any(|rule| rule.get_long() == flag.strip_prefix("--"));
-            assert!(text.contains(&flag) || rules_alone, "{arguments:?}: {flag}");
+        text.replace("\\-", "-")
+    };
+    for (command, flags) in flags(COLLECTORS) {
+        let page = if command.is_empty() { vec!["man"] } else { vec!["man", &command] };
+        for text in [&page[..], &["completion", "bash"], &["completion", "zsh"]].map(generated) {
+            assert!(flags.iter().all(|flag| text.contains(&flag.name)), "{text}");
         }
     }
+    // Every page that is referred to is one.
+    let page = generated(&["man"]);
+    let referred =
+        page.split("campaign_exporter-").skip(1).filter_map(|rest| rest.split_once("(1)")).map(|(name, _)| name);
+    for name in referred {
+        let page = generated(&["man", name]);
+        assert!(page.contains(&format!(".TH campaign_exporter-{name} 1")), "{page}");
+    }
+    assert!(generated(&["man", CHECK]).contains("Exit codes"));
+    assert!(parsed(&["generate"]).is_err());
     assert!(parsed(&["generate", "completion"]).is_err());
 }
 
@@ -200,7 +213,7 @@ fn version_and_help_end_well() {
 
 #[test]
 fn every_flag_is_listed_with_its_default_and_its_help() {
-    let flags = flags(COLLECTORS);
+    let flags: Vec<Flag> = flags(COLLECTORS).into_iter().flat_map(|(_, flags)| flags).collect();
     for (name, default) in [
         ("--web.listen-address", ":10777"),
         ("--web.telemetry-path", "/metrics"),
@@ -216,12 +229,13 @@ fn every_flag_is_listed_with_its_default_and_its_help() {
         ("--log.level", "info"),
         ("--log.format", "logfmt"),
         ("--lang", "en"),
+        ("--format", "text"),
         ("--job", "campaign"),
         ("--help", ""),
         ("--version", ""),
     ] {
-        let (_, found, help) = flags.iter().find(|flag| flag.0 == name).expect(name);
-        assert_eq!(found, default, "{name}");
-        assert!(!help.is_empty(), "{name}");
+        let flag = flags.iter().find(|flag| flag.name == name).expect(name);
+        assert_eq!(flag.default, default, "{name}");
+        assert!(!flag.help.is_empty(), "{name}");
     }
 }

@@ -62,14 +62,14 @@ pub(super) fn flags() -> Vec<Arg> {
             .default_value("/metrics"),
         flag(
             "web.max-requests",
-            "How many scrapes, and how many probes, may be under way at once; more get status 503. 0 for any number",
+            "How many scrapes, and how many probes, may run at once; further ones get status 503. 0: no limit",
         )
         .value_name("NUMBER")
         .value_parser(value_parser!(usize))
         .default_value("40"),
         flag(
             "web.timeout-offset",
-            "How many seconds before Prometheus' scrape timeout an answer is due: the time for its way back",
+            "Seconds to subtract from Prometheus' scrape timeout, so that the answer arrives in time",
         )
         .value_name("SECONDS")
         .value_parser(timeout_offset)
@@ -81,7 +81,7 @@ pub(super) fn flags() -> Vec<Arg> {
 /// The flags that only the service needs.
 pub(super) fn serve_flags() -> Vec<Arg> {
     vec![
-        flag("config.check", "Check the files of --config.file and --web.config.file, and end")
+        flag("config.check", "Check the files of --config.file and --web.config.file, and exit")
             .action(ArgAction::SetTrue)
             .help_heading("Campaign"),
     ]

@@ -53,7 +53,7 @@ impl PipelinedStatus {
         }
         for (indicator, written) in self.log.replace(problems) {
             tracing::warn!(
-                "the status page of pipelined has {indicator} as {written:?}, which is no value; it is left out"
+                "the status page of pipelined has {indicator} as {written:?}, which is not a number; it is left out"
             );
         }
         losses.into_outcome()

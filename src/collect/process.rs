@@ -49,8 +49,8 @@ impl ProcessCollector {
             tracing::warn!(
                 reason,
                 processes,
-                "whose these nlserver processes are can't be told, nor whether their modules run; run the exporter as \
-                 the user of the installation, and look at --campaign.home"
+                "it is unknown whose these nlserver processes are, and whether their modules run; run the exporter as the \
+                 user of the installation, and check --campaign.home"
             );
         } else {
             tracing::info!(reason, processes, "nlserver processes that are not this installation's are not counted");

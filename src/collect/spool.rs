@@ -126,13 +126,13 @@ impl Spool {
                 self.log.is_news(instance, None);
                 return Some(PathBuf::from(OsString::from_vec(path)));
             }
-            Ok(_) => "it is no absolute path".to_owned(),
+            Ok(_) => "it is not an absolute path".to_owned(),
             Err(error) => error.to_string(),
         };
         // Without an installation there is another alert, and no configuration to correct.
         if home.is_some() && self.log.is_news(instance, Some(&problem)) {
             let name = MTA_WORKING_PATH.name;
-            tracing::warn!(instance, "no mails are counted: {name} {template:?} can't be followed: {problem}");
+            tracing::warn!(instance, "queued emails are not counted: {name} {template:?} can't be followed: {problem}");
         }
         None
     }
@@ -178,7 +178,7 @@ impl Spool {
         if self.log.is_news(&subject(instance, folder), problem.as_deref())
             && let Some(problem) = problem
         {
-            tracing::warn!(instance, ?folder, "the folder of mails that wait {problem}");
+            tracing::warn!(instance, ?folder, "the folder of queued emails {problem}");
         }
     }
 }

@@ -65,7 +65,7 @@ impl FromStr for LogLevel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|level| level.name() == text).ok_or_else(|| format!("{text:?} is no level"))
+        Self::ALL.into_iter().find(|level| level.name() == text).ok_or_else(|| format!("{text:?} is not a level"))
     }
 }
 
@@ -97,7 +97,7 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| format!("{text:?} is no format"))
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| format!("{text:?} is not a format"))
     }
 }
 

@@ -6,7 +6,7 @@
 //! The page *The server configuration file* of the product documentation: a root element `serverconf`, in either
 //! case; below it an element for each module, with attributes and with elements of its own (`mta/child`). A value
 //! that is absent or empty means the documented default (arguments that are empty are none). A value that can't be read
-//! counts as absent, and is warned of; an `autoStart` that can't be read leaves open whether the module has to run.
+//! is not used, and is warned of; an `autoStart` that can't be read leaves open whether the module has to run.
 //! An element that occurs twice is warned of: its attributes are taken together, and the later of two equal ones holds; two
 //! `autoStart` that differ leave open whether the module has to run.
 //!
@@ -375,7 +375,7 @@ impl Reader<'_> {
             if !self.conf.elements.insert(known) {
                 self.conf.invalid += 1;
                 self.warn(node.range().start, || {
-                    format!("a second <{known}>; what both of them set holds as it is here")
+                    format!("a second <{known}>: where both set an attribute, this one applies; merge them")
                 });
             }
             self.attributes_of(node, known);
@@ -390,7 +390,7 @@ impl Reader<'_> {
     fn look_for_another_spelling(&mut self, node: Node<'_, '_>, name: &str) {
         let meant = residents().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(name));
         if let Some(meant) = meant.filter(|meant| *meant != name) {
-            self.warn(node.range().start, || format!("<{name}> is not taken for the module, which is <{meant}>"));
+            self.warn(node.range().start, || format!("<{name}> is ignored: the module is spelled <{meant}>"));
         }
     }
 
@@ -416,8 +416,8 @@ impl Reader<'_> {
                     return format!("{name} of <{path}> has more than {MAX_VALUE_BYTES} bytes and is left out");
                 }
                 let holds = match is_flag {
-                    true => "whether the module has to run can't be told",
-                    false => "the value below it or the default holds",
+                    true => "it is unknown whether the module has to run",
+                    false => "the value of serverConf.xml or the default applies instead",
                 };
                 format!("{name}={:?} of <{path}> is not {what}; {holds}", excerpt(text))
             });
@@ -433,7 +433,9 @@ impl Reader<'_> {
         let name = written.name();
         let mut named = ATTRIBUTES.iter().map(|known| known.name).filter(|known| known.eq_ignore_ascii_case(name));
         if let Some(meant) = named.find(|known| attribute(path, known).is_some()) {
-            self.warn(written.range().start, || format!("{name} of <{path}> is not taken for the attribute {meant}"));
+            self.warn(written.range().start, || {
+                format!("{name} of <{path}> is ignored: the attribute is spelled {meant}")
+            });
         }
     }
 
@@ -715,9 +717,9 @@ mod tests {
         assert_eq!((mta.memory_alert_bytes, mta.memory_warning_bytes), (3 * MEBIBYTE, 1600 * MEBIBYTE));
         let numbers = [&MTA_CHILD_AGE, &WEB_HTTP_PORT, &IN_MAIL_PERIOD].map(|attribute| settings.number(attribute));
         assert_eq!(numbers, [Some(600), Some(8080), Some(300)]);
-        let held = "; the value below it or the default holds";
+        let held = "; the value of serverConf.xml or the default applies instead";
         let expected = [
-            "line 2: autoStart=\"maybe\" of <mta> is not true or false; whether the module has to run can't be told"
+            "line 2: autoStart=\"maybe\" of <mta> is not true or false; it is unknown whether the module has to run"
                 .into(),
             format!("line 3: maxProcessMemoryAlertMb=\"10 MB\" of <mta> is not a whole number of mebibytes{held}"),
             format!("line 4: maxProcessMemoryWarningMb=\"-1\" of <mta> is not a whole number of mebibytes{held}"),
@@ -735,11 +737,11 @@ mod tests {
     #[test]
     fn another_spelling_of_a_module_is_warned_of_and_not_taken() {
         let conf = parsed("<serverconf>\n<inmail autoStart='true'/></serverconf>");
-        assert_eq!(warnings(&conf), ["line 2: <inmail> is not taken for the module, which is <inMail>"]);
+        assert_eq!(warnings(&conf), ["line 2: <inmail> is ignored: the module is spelled <inMail>"]);
         assert_eq!((conf.starts("inMail"), conf.invalid_values()), (false, 0));
         let conf =
             parsed("<serverconf>\n<mta autostart='true'/><inMail autoStart='true' xAutoStart='1'/></serverconf>");
-        assert_eq!(warnings(&conf), ["line 2: autostart of <mta> is not taken for the attribute autoStart"]);
+        assert_eq!(warnings(&conf), ["line 2: autostart of <mta> is ignored: the attribute is spelled autoStart"]);
         assert_eq!((conf.starts("mta"), conf.starts("inMail"), conf.leaves_open()), (false, true, false));
     }
 
@@ -768,8 +770,8 @@ mod tests {
         assert_eq!((settings.number(&MTA_CHILD_AGE), settings.text(&MTA_CHILD_ARGS)), (Some(1), "c"));
         let conf = parsed(xml);
         let expected = [
-            "line 2: a second <mta>; what both of them set holds as it is here",
-            "line 3: a second <mta/child>; what both of them set holds as it is here",
+            "line 2: a second <mta>: where both set an attribute, this one applies; merge them",
+            "line 3: a second <mta/child>: where both set an attribute, this one applies; merge them",
         ];
         assert_eq!(warnings(&conf), expected);
         assert_eq!((conf.invalid_values(), conf.leaves_open()), (2, false));

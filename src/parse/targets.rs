@@ -313,7 +313,11 @@ fn base(url: &Spanned<String>) -> Result<Base, LineError> {
                 80
             }
         }
-        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has a port that is no port"))?,
+        Some(port) => port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| fault("has a port that is not a number from 1 to 65535"))?,
     };
     if host.is_empty() {
         return Err(fault("has no host"));
@@ -329,12 +333,12 @@ fn probes(entry: &TargetSection, base: &Base) -> Result<Vec<ProbeSettings>, Line
             LineError::on(label, format!("no probe is called {:?}", label.value), format!("use one of: {known}"))
         })?;
         if probes.iter().any(|settings| settings.probe == probe) {
-            return Err(LineError::on(label, format!("the probe {} twice", probe.label()), "name it once"));
+            return Err(LineError::on(label, format!("the probe {} is listed twice", probe.label()), "name it once"));
         }
         probes.push(ProbeSettings { probe, path: path(entry, base, probe, label)?, interval: interval(entry, probe)? });
     }
     if probes.is_empty() {
-        return Err(LineError::on(&entry.probes, "no probes", "name at least one probe"));
+        return Err(LineError::on(&entry.probes, "the target has no probes", "name at least one probe"));
     }
     for probe in Probe::ALL {
         if let Some(unused) = entry.intervals.get(probe).or_else(|| entry.paths.get(probe))
@@ -372,9 +376,9 @@ fn interval(entry: &TargetSection, probe: Probe) -> Result<Duration, LineError> 
         Some(interval) if (shortest..=LONGEST_INTERVAL).contains(&interval) => Ok(interval),
         _ => Err(LineError::on(
             text,
-            format!("the interval {:?} of the probe {}", text.value, probe.label()),
+            format!("the interval {:?} of the probe {} is not allowed", text.value, probe.label()),
             format!(
-                "write {}s to {}s, such as 90s: the server is not to be asked more often",
+                "write {}s to {}s, such as 90s: the documentation allows no more frequent probes",
                 shortest.as_secs(),
                 LONGEST_INTERVAL.as_secs()
             ),
@@ -428,11 +432,13 @@ fn trust(entry: &TargetSection, base: &Base) -> Result<Trust, LineError> {
     let at = skip.map(|skip| skip.referenced).or_else(|| entry.ca_file.as_ref().map(|file| file.referenced));
     match (at, &entry.ca_file, skip) {
         (Some(at), _, _) if !base.tls => {
-            Err(LineError::at(at, "a setting for certificates where the url is http", "use https, or leave it out"))
+            Err(LineError::at(at, "a setting for certificates, but the url is http", "use https, or leave it out"))
         }
-        (Some(at), Some(_), Some(_)) => {
-            Err(LineError::at(at, "both ca_file and insecure_skip_verify", "keep ca_file: the other verifies nothing"))
-        }
+        (Some(at), Some(_), Some(_)) => Err(LineError::at(
+            at,
+            "ca_file and insecure_skip_verify are both set",
+            "keep ca_file: the other verifies nothing",
+        )),
         (_, Some(file), None) => Ok(Trust::File(absolute(file, "ca_file")?)),
         (_, None, Some(_)) => Ok(Trust::Anybody),
         _ => Ok(Trust::System),
@@ -449,7 +455,11 @@ fn session_token(entry: &TargetSection) -> Result<Option<TokenSource>, LineError
     let mut named = ways.iter().filter_map(|(name, read)| Some((name.as_ref()?, read)));
     let carrier = named.next().map(|(name, read)| Ok((name.referenced, read(name)?))).transpose()?;
     if let Some((second, _)) = named.next() {
-        return Err(LineError::on(second, "both a header, a cookie or an argument and another of them", "keep one"));
+        return Err(LineError::on(
+            second,
+            "more than one of session_token_header, session_token_cookie and session_token_argument",
+            "keep one",
+        ));
     }
     match (&entry.session_token_file, carrier) {
         (None, None) => Ok(None),
@@ -458,13 +468,13 @@ fn session_token(entry: &TargetSection) -> Result<Option<TokenSource>, LineError
         }
         (Some(file), None) => Err(LineError::on(
             file,
-            "a session_token_file without the way it is sent",
+            "session_token_file is set, but not how the token is sent",
             "add session_token_header: X-Security-Token, session_token_cookie: __sessiontoken, or session_token_argument \
              with the name that your server expects",
         )),
         (None, Some((at, _))) => Err(LineError::at(
             at,
-            "a name for the session token without a session_token_file",
+            "the way to send a session token is set, but no session_token_file",
             "add session_token_file",
         )),
     }
@@ -584,15 +594,15 @@ mod tests {
             (good.replace("localhost", "me:secret@localhost"), 3, "user or password"),
             (good.replace("localhost", "localhost/?a=1"), 3, "query"),
             (good.replace("localhost", "localhost:0"), 3, "port"),
-            (good.replace("localhost", "localhost:99999"), 3, "port"),
+            (good.replace("localhost", "localhost:99999"), 3, "from 1 to 65535"),
             (good.replace("http://localhost", "localhost:8080"), 3, "http"),
             (good.replace("[redirection]", "[]"), 4, "no probes"),
             (good.replace("[redirection]", "[redirect]"), 4, "message_center"),
             (good.replace("[redirection]", "[ping, ping]"), 4, "twice"),
             (format!("{good}    intervals: {{ping: 2m}}\n"), 5, "does not have"),
-            (format!("{good}    intervals:\n      redirection: 500ms\n"), 6, "more often"),
-            (format!("{good}    intervals: {{redirection: 5}}\n"), 5, "more often"),
-            (good.replace("[redirection]", "[ping]\n    intervals: {ping: 59s}"), 5, "more often"),
+            (format!("{good}    intervals:\n      redirection: 500ms\n"), 6, "more frequent"),
+            (format!("{good}    intervals: {{redirection: 5}}\n"), 5, "more frequent"),
+            (good.replace("[redirection]", "[ping]\n    intervals: {ping: 59s}"), 5, "more frequent"),
             (format!("{good}    paths: {{redirection: r/test}}\n"), 5, "slash"),
             (format!("{good}    timeout: 5\n"), 5, "500ms"),
             (format!("{good}    timeout: 2m\n"), 5, "60000ms"),
@@ -611,7 +621,7 @@ mod tests {
                     "{good}    session_token_file: /token\n    session_token_cookie: a\n    session_token_header: b\n"
                 ),
                 6,
-                "another of them",
+                "more than one of session_token_header",
             ),
             (
                 format!("{good}    session_token_file: /token\n    session_token_argument: 'a=b'\n"),

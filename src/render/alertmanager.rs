@@ -7,12 +7,12 @@ use crate::catalog::Lang;
 use crate::catalog::alerts::{INHIBITIONS, Inhibition};
 
 const ROUTES: &str = r#"# A configuration of Alertmanager to start from, with the templates beside it.
-# Written from the catalog by `make generate`. Copy it and a template, put your addresses in the place of
+# Generated from the catalog by `make generate`. Copy it and a template, put your addresses in the place of
 # the examples, delete the receivers that you don't have, then: amtool check-config alertmanager.yml
 #
 # Planned work on a host: silence it before you begin, and end the silence afterwards.
 #   amtool silence add 'instance=~"host1.*"' alertname=~"Campaign.*" -d 2h -c "upgrade, Maria" --alertmanager.url=http://localhost:9093
-#   amtool silence expire $(amtool silence query -q 'instance=~"host1.*"')
+#   amtool --alertmanager.url=http://localhost:9093 silence expire $(amtool --alertmanager.url=http://localhost:9093 silence query -q 'instance=~"host1.*"')
 global:
   smtp_smarthost: localhost:25
   smtp_from: alertmanager@example.com
@@ -30,7 +30,7 @@ route:
   group_interval: 5m
   repeat_interval: 12h
   routes:
-    # A failed run is an event: told once each, at once, and never "resolved".
+    # A failed run is an event: each is sent once, immediately, and never "resolved".
     - matchers: ['alertname=~"Campaign(Export|Import|Tracking)Failed"']
       receiver: mail-events
       group_by: [alertname, job, cluster, instance, campaign_instance, code]
@@ -39,7 +39,7 @@ route:
     - matchers: ['alertname=~"Campaign.+"', severity="critical"]
       receiver: page
       repeat_interval: 4h
-    # What is only good to know is in Alertmanager's and Prometheus's pages.
+    # Alerts of severity info are not sent; they show on the pages of Alertmanager and Prometheus.
     - matchers: ['alertname=~"Campaign.+"', severity="info"]
       receiver: nobody
 
@@ -57,7 +57,7 @@ receivers:
     email_configs:
       - <<: *mail
         send_resolved: false
-  # Who is woken: keep those that you have.
+  # Who is woken at night: keep the channels that you have.
   - name: page
     email_configs: [*mail]
     slack_configs:
@@ -182,7 +182,7 @@ pub fn templates(lang: Lang) -> String {
     let TemplateWords { steps, documented, total, resolved } = words(lang);
     let tag = lang.tag();
     let mut text = format!(
-        "{{{{- /* Notifications of the Campaign alerts, in {tag}. Written from the catalog by `make generate`. */ -}}}}\n\
+        "{{{{- /* Notifications of the Campaign alerts, in {tag}. Generated from the catalog by `make generate`. */ -}}}}\n\
          {{{{ define \"campaign.title\" }}}}{{{{ $all := . }}}}{{{{ with index .Alerts 0 }}}}{{{{ printf \"%.240s\" (printf \"%s%s\" \
          (or (and (eq $all.Status \"resolved\") \"{resolved}: \") \"\") \
          (or .Annotations.summary .Labels.alertname)) }}}}{{{{ end }}}}\

@@ -10,7 +10,7 @@ use crate::render::rules::page_text;
 const OPENING: &str = "\
 # Metrics, checks and alerts
 
-Written from the catalog by `make generate`; a change made here is lost.
+Generated from the catalog by `make generate`; changes made here are lost.
 
 `campaign_instance` is Campaign's own instance; `instance` and `job` are Prometheus's, and say which host it is. Modules
 that serve all instances have the instance `default`. A series is there as long as its subject is.
@@ -24,10 +24,10 @@ documentation gives for the module, a `note` where that text misleads, its `scop
 const ATTRIBUTES_OPENING: &str = "
 ## Campaign's settings
 
-What the exporter goes by in `conf/serverConf.xml` and `conf/config-<instance>.xml`, where a value of the instance's file
-wins. A value that is empty means the default; one that can't be read counts as absent, is warned of with file and line, and
-counted in `campaign_configuration_invalid_values`. Of an `autoStart` that can't be read it can't be told whether the module
-has to run: `campaign_module_expected` is absent.
+What the exporter uses of `conf/serverConf.xml` and `conf/config-<instance>.xml`, where a value of the instance's file
+wins. A value that is empty means the default; one that can't be read is not used: the value of
+`serverConf.xml` or the default applies, the log warns with file and line, and `campaign_configuration_invalid_values`
+counts it. Where `autoStart` can't be read it is unknown whether the module has to run: `campaign_module_expected` is absent.
 ";
 
 /// The reference, in English.

@@ -37,7 +37,7 @@ struct PageWords {
 }
 
 const ENGLISH: PageWords = PageWords {
-    opening: "Written from the catalog by `make generate`; a change made here is lost.",
+    opening: "Generated from the catalog by `make generate`; changes made here are lost.",
     meaning: "Meaning",
     impact: "Impact",
     diagnosis: "Diagnosis",
@@ -60,7 +60,7 @@ const ENGLISH: PageWords = PageWords {
 };
 
 const PORTUGUESE: PageWords = PageWords {
-    opening: "Escrita a partir do catálogo por `make generate`; alterações feitas aqui se perdem.",
+    opening: "Página gerada a partir do catálogo por `make generate`; alterações feitas aqui se perdem.",
     meaning: "Significado",
     impact: "Impacto",
     diagnosis: "Diagnóstico",
@@ -228,7 +228,7 @@ fn silence(alert: &AlertDef, lang: Lang) -> String {
         }
     }
     body + &format!(
-        "\n{}: `amtool silence add alertname={} instance=\"{}\" -d 2h -c \"…\"`\n",
+        "\n{}: `amtool silence add alertname={} instance=\"{}\" -d 2h -c \"…\" --alertmanager.url=http://localhost:9093`\n",
         words.planned,
         alert.name,
         page_text(Text { en: "{host}", pt_br: "{host}" }, lang)

@@ -303,7 +303,7 @@ impl InstallationSource {
         })?;
         if looked.recv_timeout(PATIENCE).is_err() {
             tracing::error!(
-                "the disk of the Campaign installation does not answer; until it does, nothing is known of it"
+                "the disk of the Campaign installation does not answer, and its modules are unknown until it does; check the mount"
             );
         }
         Ok(Follower { asks, last_look })

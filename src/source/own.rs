@@ -117,7 +117,7 @@ pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     });
     let warn = |error: &StorageError| {
         tracing::warn!(
-            "the time of the first start can't be stored: {error}; remove {FIRST_START} there if it is no file"
+            "the time of the first start can't be stored: {error}; remove {FIRST_START} there if it is not a file"
         );
     };
     remembered.inspect_err(warn).ok()

@@ -495,7 +495,7 @@ impl ScheduledProbe {
             Some(failure) if before != Some(Some(failure.reason)) => {
                 if not_served {
                     tracing::info!(
-                        "{base} serves no {}: name the right place of this host in --config.file",
+                        "{base} does not serve {}: name the address where this host does in --config.file",
                         self.settings.path
                     );
                 } else {

@@ -56,22 +56,22 @@ impl FromStr for ListenAddress {
         let port = Some(port)
             .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|port| port.parse().ok())
-            .ok_or_else(|| format!("{port:?} is no port: write a number from 0 to 65535"))?;
+            .ok_or_else(|| format!("{port:?} is not a port: write a number from 0 to 65535"))?;
         if host.is_empty() {
             return Ok(Self::All { port });
         }
         if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             if let Some((ip, zone)) = inner.split_once('%') {
-                let ip = ip.parse().map_err(|_| format!("{ip:?} is no IPv6 address"))?;
+                let ip = ip.parse().map_err(|_| format!("{ip:?} is not an IPv6 address"))?;
                 if zone.is_empty() || zone.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
-                    return Err(format!("{zone:?} is no zone: write the name of a network interface, as in %eth0"));
+                    return Err(format!("{zone:?} is not a network interface: write its name, as in %eth0"));
                 }
                 return Ok(Self::Zoned { ip, zone: zone.to_owned(), port });
             }
             return match inner.parse() {
                 Ok(Ipv6Addr::UNSPECIFIED) => Ok(Self::All { port }),
                 Ok(ip) => Ok(Self::Ip((ip, port).into())),
-                Err(_) => Err(format!("{inner:?} is no IPv6 address")),
+                Err(_) => Err(format!("{inner:?} is not an IPv6 address")),
             };
         }
         if let Ok(ip) = host.parse::<Ipv4Addr>() {
@@ -83,7 +83,7 @@ impl FromStr for ListenAddress {
         if host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
             return Ok(Self::Name { host: host.to_owned(), port });
         }
-        Err(format!("{host:?} is no host name"))
+        Err(format!("{host:?} is not a host name: write HOST:PORT, as in localhost:10777"))
     }
 }
 
@@ -238,18 +238,18 @@ mod tests {
         for (text, word) in [
             ("", "no port"),
             ("10777", "no port"),
-            (":", "is no port"),
-            (":+80", "is no port"),
-            (":65536", "is no port"),
-            ("localhost:http", "is no port"),
+            (":", "is not a port"),
+            (":+80", "is not a port"),
+            (":65536", "is not a port"),
+            ("localhost:http", "is not a port"),
             ("::1:80", "brackets"),
             ("[::1:80", "brackets"),
-            ("[localhost]:80", "no IPv6 address"),
-            ("[fe80::1%]:80", "is no zone"),
-            ("[fe80::1%a b]:80", "is no zone"),
-            ("[fe80%lo]:80", "no IPv6 address"),
+            ("[localhost]:80", "not an IPv6 address"),
+            ("[fe80::1%]:80", "is not a network interface"),
+            ("[fe80::1%a b]:80", "is not a network interface"),
+            ("[fe80%lo]:80", "not an IPv6 address"),
             ("http://localhost:80", "brackets"),
-            ("a b:80", "no host name"),
+            ("a b:80", "not a host name"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err();
             assert!(error.contains(word), "{text}: {error}");

@@ -167,7 +167,7 @@ pub enum WebError {
     #[error(transparent)]
     Threads(#[from] PoolError),
     /// The listener cannot be used.
-    #[error("cannot wait for connections: {source}; the system refuses more descriptors or events to this process")]
+    #[error("cannot wait for connections: {source}; raise the limit of open descriptors (ulimit -n, LimitNOFILE)")]
     Listen {
         /// The OS error.
         source: io::Error,

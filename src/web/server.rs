@@ -136,7 +136,10 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(server.limits.drain, ended).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests are cut off: they took longer than the end may");
+        tracing::warn!(
+            connections = connections.len(),
+            "shutting down: requests that took longer than the grace period were cut off"
+        );
     }
     connections.shutdown().await;
 }
@@ -153,8 +156,8 @@ impl Failures {
         if self.warned.is_none_or(|moment| moment.elapsed() >= QUIET) {
             tracing::warn!(
                 %error,
-                "cannot accept connections: retrying, and cutting off idle ones; raise the limit of open descriptors \
-                 if that is it"
+                "cannot accept connections: retrying, and cutting off idle ones; if the error is about open files, raise \
+                 their limit (LimitNOFILE)"
             );
             self.warned = Some(Instant::now());
         }

@@ -111,8 +111,8 @@ fn an_operator_finds_what_fails_and_what_to_do_in_either_language() {
         }
     }
     for (lang, link, headline, check) in [
-        (Lang::En, "English", "2 of 8 modules need you", "mta@prod is not running"),
-        (Lang::PtBr, "Português", "2 de 8 módulos precisam de você", "mta@prod não está em execução"),
+        (Lang::En, "English", "2 of 8 modules need attention", "mta@prod is not running"),
+        (Lang::PtBr, "Português", "2 de 8 módulos requerem atenção", "mta@prod não está em execução"),
     ] {
         scene.browser.follow(link);
         assert_eq!(scene.browser.run("return document.documentElement.lang"), lang.tag());
@@ -182,7 +182,7 @@ fn every_state_of_the_page_can_be_read_by_everybody_everywhere() {
             assert_eq!(scene.browser.run(sideways), false, "{shown} scrolls sideways");
             assert_eq!(scene.browser.violations(), Vec::<String>::new(), "{shown}");
             if let Some(failing) = scene.shown("main h2").first().filter(|_| state == "failing") {
-                assert!(["What needs you", "O que precisa de você"].contains(&failing.as_str()), "{failing}");
+                assert!(["What needs attention", "O que requer atenção"].contains(&failing.as_str()), "{failing}");
             }
             papers.push((scheme, scene.browser.run("return getComputedStyle(document.body).backgroundColor")));
             if let Some((_, name)) = PICTURES.iter().find(|(of, _)| *of == (state, lang, width, scheme)) {

@@ -29,8 +29,8 @@ const PARTLY_BLIND: super::Text =
 
 /// Where to read the exporter's own log.
 const LOG_STEPS: super::Text = t(
-    "On {host}: journalctl -u campaign_exporter (it names the file, the reason and the remedy)\nThen campaign_exporter check",
-    "Em {host}: journalctl -u campaign_exporter (informa o arquivo, o motivo e a solução)\nDepois campaign_exporter check",
+    "On {host}: journalctl -u campaign_exporter (it names the reason and the remedy)\nThen campaign_exporter check",
+    "Em {host}: journalctl -u campaign_exporter (informa o motivo e a solução)\nDepois campaign_exporter check",
 );
 
 /// The alerts of this theme.
@@ -47,8 +47,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O exportador do Campaign em {host} não responde: o estado dos módulos é desconhecido.",
         ),
         description: t(
-            "Prometheus has not been able to scrape the Campaign exporter on {host} for more than 5 minutes. Alerts of this host that fired before stand; new ones can't be seen.",
-            "O Prometheus não consegue coletar as métricas do exportador do Campaign em {host} há mais de 5 minutos. Os alertas deste servidor que já estavam ativos permanecem; novos alertas não podem ser vistos.",
+            "Prometheus has not been able to scrape the Campaign exporter on {host} for more than 5 minutes. Alerts of this host that were firing stay active; no new ones can fire.",
+            "O Prometheus não consegue coletar as métricas do exportador do Campaign em {host} há mais de 5 minutos. Os alertas deste servidor que já estavam ativos permanecem ativos; novos alertas não podem disparar.",
         ),
         next_steps: t(
             "Is the host up? ping, ssh {host|name}\nOn it: systemctl status campaign_exporter, journalctl -u campaign_exporter\nFrom Prometheus: curl http://{host}/-/ready (a firewall?)",
@@ -173,12 +173,12 @@ pub static ALERTS: &[AlertDef] = &[
         ),
         next_steps: LOG_STEPS,
         advice: t(
-            "The exporter's log names the file, the line and the attribute. Correct the value; until then the documented default is taken.",
-            "O log do exportador indica o arquivo, a linha e o atributo. Corrija o valor; até lá, vale o padrão documentado.",
+            "The exporter's log names the file, the line and the attribute. Correct the value; until then that of serverConf.xml, or else the documented default, applies (autoStart: it is unknown whether the module has to run).",
+            "O log do exportador indica o arquivo, a linha e o atributo. Corrija o valor; até lá, vale o do serverConf.xml ou, na falta dele, o padrão documentado (autoStart: não se sabe se o módulo deve estar em execução).",
         ),
         impact: t(
-            "A threshold or a port may be judged wrongly.",
-            "Um limite ou uma porta podem ser avaliados incorretamente.",
+            "A threshold or a port may be judged wrongly; with autoStart, a module that is down may go unnoticed.",
+            "Um limite ou uma porta podem ser avaliados incorretamente; no caso do autoStart, um módulo fora do ar pode passar despercebido.",
         ),
         ..USUAL
     },
@@ -194,8 +194,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O exportador do Campaign em {host} não consegue ler os processos: o estado dos módulos é desconhecido.",
         ),
         description: t(
-            "The collector process of the Campaign exporter on {host} has been failing for more than 5 minutes.",
-            "O coletor process do exportador do Campaign em {host} falha há mais de 5 minutos.",
+            "The collector \"process\" of the Campaign exporter on {host} has been failing for more than 5 minutes.",
+            "O coletor \"process\" do exportador do Campaign em {host} falha há mais de 5 minutos.",
         ),
         next_steps: LOG_STEPS,
         advice: t(
@@ -223,7 +223,7 @@ pub static ALERTS: &[AlertDef] = &[
         next_steps: LOG_STEPS,
         advice: t(
             "See in campaign_scrape_collector_errors_total which kind of error it is, and read the exporter's log. For permission, let the exporter's user read what the log names, or switch the collector off with --no-collector.NAME.",
-            "Veja em campaign_scrape_collector_errors_total qual é o tipo de erro e leia o log do exportador. Se for permission, permita que o usuário do exportador leia o que o log indica, ou desligue o coletor com --no-collector.NOME.",
+            "Veja em campaign_scrape_collector_errors_total qual é o tipo de erro e leia o log do exportador. Se for permission, permita que o usuário do exportador leia o que o log indica, ou desative o coletor com --no-collector.NOME.",
         ),
         impact: PARTLY_BLIND,
         ..USUAL
@@ -291,7 +291,7 @@ pub static ALERTS: &[AlertDef] = &[
         subject: EXPORTER,
         summary: t(
             "The Campaign exporter on {host} can't tell to which installation some nlserver processes belong.",
-            "O exportador do Campaign em {host} não consegue identificar de quem são alguns processos nlserver.",
+            "O exportador do Campaign em {host} não consegue identificar a que instalação pertencem alguns processos nlserver.",
         ),
         description: t(
             "For more than 15 minutes, the exporter has not been able to tell to which installation some nlserver processes on {host} belong (number: {value|int}); they count for no module.",
@@ -302,8 +302,8 @@ pub static ALERTS: &[AlertDef] = &[
             "Em {host}: ps -o user,pid,args -C nlserver: de quem são?\nSe forem do Campaign, execute o exportador com o usuário deles",
         ),
         advice: t(
-            "What the exporter may not read of a process (its executable, its namespaces) decides whose it is. Run it as the user of the installation.",
-            "O que o exportador não pode ler de um processo (o executável, os namespaces) decide de quem ele é. Execute o exportador com o usuário da instalação.",
+            "To attribute a process, the exporter needs its executable and namespaces, which it may not read here. Run it as the user of the installation.",
+            "Para saber a que instalação pertence um processo, o exportador precisa do executável e dos namespaces dele, que aqui não pode ler. Execute o exportador com o usuário da instalação.",
         ),
         impact: PARTLY_BLIND,
         ..USUAL
@@ -382,10 +382,7 @@ pub static ALERTS: &[AlertDef] = &[
             "Let the host and Prometheus follow the same time servers.",
             "Faça o servidor e o Prometheus seguirem os mesmos servidores de tempo.",
         ),
-        impact: t(
-            "Times in logs and dashboards do not fit together.",
-            "Os horários nos logs e nos painéis não coincidem.",
-        ),
+        impact: t("Times in logs and dashboards do not match.", "Os horários nos logs e nos painéis não coincidem."),
         ..USUAL
     },
 ];

@@ -202,8 +202,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O exportador perdeu parte do log do {module}@{campaign_instance} em {host}.",
         ),
         description: t(
-            "Within 30 minutes, lines in the log of {module}@{campaign_instance} on {host} were lost to the exporter: it was down during a rotation, the log grew faster than it could read, or lines were too long.",
-            "Em 30 minutos, linhas do log do {module}@{campaign_instance} em {host} escaparam ao exportador: ele estava parado durante uma rotação, o log cresceu mais rápido do que a leitura, ou havia linhas longas demais.",
+            "Within 30 minutes, the exporter missed lines in the log of {module}@{campaign_instance} on {host}: it was down during a rotation, the log grew faster than it could read, or lines were too long.",
+            "Em 30 minutos, linhas do log do {module}@{campaign_instance} em {host} não foram lidas pelo exportador: ele estava parado durante uma rotação, o log cresceu mais rápido do que a leitura, ou havia linhas longas demais.",
         ),
         next_steps: t(
             "Read var/{campaign_instance}/log/{module}.log and {module}_2.log on {host} yourself\nKeep the exporter running: systemctl status campaign_exporter",

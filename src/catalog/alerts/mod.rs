@@ -171,7 +171,7 @@ const fn threshold(name: &'static str, default: &'static str, help: &'static str
 
 /// Every threshold; those that Campaign's own configuration gives are not among them.
 pub static THRESHOLDS: &[Threshold] = &[
-    threshold("boot_grace_seconds", "600", "After a boot, no module is told to be down for so long"),
+    threshold("boot_grace_seconds", "600", "How long after a boot no module is reported as down"),
     threshold("start_grace_seconds", "120", "The same after the exporter's start"),
     threshold("restarts", "3", "Starts of a module in 30 minutes"),
     threshold("errors", "120", "Errors in a module's logs in 20 minutes"),

@@ -128,8 +128,8 @@ pub static ALERTS: &[AlertDef] = &[
             "Em {host}, nenhum dos módulos que a configuração inicia está em execução há mais de 3 minutos, incluindo o watchdog.",
         ),
         next_steps: t(
-            "On {host}: nlserver pdump (\"No tasks\": nothing runs), then systemctl start nlserver\nRead the end of var/default/log/watchdog.log\nPlanned work? Silence the host: amtool silence add instance={host} -d 2h -c \"planned work\"",
-            "Em {host}: nlserver pdump (\"No tasks\": nada em execução) e depois systemctl start nlserver\nLeia o final de var/default/log/watchdog.log\nManutenção planejada? Silencie o servidor: amtool silence add instance={host} -d 2h -c \"manutenção planejada\"",
+            "On {host}: nlserver pdump (\"No tasks\": nothing runs), then systemctl start nlserver\nRead the end of var/default/log/watchdog.log\nPlanned work? Silence the host, where Alertmanager runs: amtool silence add instance={host} -d 2h -c \"planned work\" --alertmanager.url=http://localhost:9093",
+            "Em {host}: nlserver pdump (\"No tasks\": nada em execução) e depois systemctl start nlserver\nLeia o final de var/default/log/watchdog.log\nManutenção planejada? Silencie o servidor, na máquina do Alertmanager: amtool silence add instance={host} -d 2h -c \"manutenção planejada\" --alertmanager.url=http://localhost:9093",
         ),
         impact: t("Campaign does nothing on this host.", "O Campaign está inteiramente parado neste servidor."),
         ..USUAL
@@ -151,7 +151,7 @@ pub static ALERTS: &[AlertDef] = &[
             "O {module}@{campaign_instance} em {host} foi iniciado {value|int} vezes em 30 minutos; o limite é {limit:restarts}.",
         ),
         next_steps: t(
-            "Read the end of var/{campaign_instance}/log/{module}.log before each start, and var/default/log/watchdog.log\nLook for core files below the installation on {host}, and for the memory thresholds in serverConf.xml",
+            "Read the end of var/{campaign_instance}/log/{module}.log before each start, and var/default/log/watchdog.log\nLook for core files below the installation on {host}, and check the memory thresholds in serverConf.xml",
             "Leia o final de var/{campaign_instance}/log/{module}.log antes de cada início e o var/default/log/watchdog.log\nProcure arquivos core na instalação em {host} e confira os limites de memória no serverConf.xml",
         ),
         advice: t(
@@ -177,8 +177,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória há mais de 10 minutos; o limite de aviso é {query:campaign_module_memory_warning_bytes|bytes}.",
         ),
         next_steps: t(
-            "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nIf it keeps growing, plan a restart: nlserver restart {parent}@{campaign_instance}",
-            "Em {host}: o nlserver pdump mostra a memória do {module}@{campaign_instance}\nSe ela continuar crescendo, planeje uma reinicialização: nlserver restart {parent}@{campaign_instance}",
+            "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nIf it keeps growing, plan a restart: nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)",
+            "Em {host}: o nlserver pdump mostra a memória do {module}@{campaign_instance}\nSe ela continuar crescendo, planeje uma reinicialização: nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)",
         ),
         advice: MEMORY,
         impact: MEMORY_IMPACT,
@@ -199,8 +199,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O maior processo do {module}@{campaign_instance} em {host} usa {value|bytes} de memória há mais de 5 minutos; o limite de alerta é {query:campaign_module_memory_alert_bytes|bytes}.",
         ),
         next_steps: t(
-            "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nRestart it when its work allows: nlserver restart {parent}@{campaign_instance} (wfserver: nlserver pdump -who first)\nRead var/{campaign_instance}/log/{module}.log for what it did",
-            "Em {host}: o nlserver pdump mostra a memória do {module}@{campaign_instance}\nReinicie-o quando o trabalho dele permitir: nlserver restart {parent}@{campaign_instance} (wfserver: antes, nlserver pdump -who)\nLeia var/{campaign_instance}/log/{module}.log para saber o que ele fez",
+            "On {host}: nlserver pdump shows the memory of {module}@{campaign_instance}\nRestart it when its work allows: nlserver restart {parent}@{campaign_instance} (wfserver: nlserver pdump -who first; watchdog: systemctl restart nlserver)\nRead var/{campaign_instance}/log/{module}.log for what it did",
+            "Em {host}: o nlserver pdump mostra a memória do {module}@{campaign_instance}\nReinicie-o quando o trabalho dele permitir: nlserver restart {parent}@{campaign_instance} (wfserver: antes, nlserver pdump -who; watchdog: systemctl restart nlserver)\nLeia var/{campaign_instance}/log/{module}.log para saber o que ele fez",
         ),
         advice: MEMORY,
         impact: MEMORY_IMPACT,
@@ -223,8 +223,8 @@ pub static ALERTS: &[AlertDef] = &[
             "Um processo do {module}@{campaign_instance} em {host} está parado, é zumbi ou está em espera ininterruptível há mais de 5 minutos.",
         ),
         next_steps: t(
-            "On {host}: ps -o pid,ppid,stat,wchan,args -C nlserver (T: stopped, Z: zombie, D: waits for a disk or the network)\nStopped: kill -CONT PID. Else: nlserver restart {parent}@{campaign_instance}\nD: check the disks and NFS mounts first",
-            "Em {host}: ps -o pid,ppid,stat,wchan,args -C nlserver (T: parado, Z: zumbi, D: espera disco ou rede)\nParado: kill -CONT PID. Caso contrário: nlserver restart {parent}@{campaign_instance}\nD: verifique antes os discos e as montagens NFS",
+            "On {host}: ps -o pid,ppid,stat,wchan,args -C nlserver (T: stopped, Z: zombie, D: waits for a disk or the network)\nStopped: kill -CONT PID. Else: nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)\nD: check the disks and NFS mounts first",
+            "Em {host}: ps -o pid,ppid,stat,wchan,args -C nlserver (T: parado, Z: zumbi, D: espera disco ou rede)\nParado: kill -CONT PID. Caso contrário: nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)\nD: verifique antes os discos e as montagens NFS",
         ),
         advice: t(
             "The process exists and does nothing. One that waits for a disk or a network mount can't be restarted until that answers.",
@@ -256,7 +256,7 @@ pub static ALERTS: &[AlertDef] = &[
             "Um processo que sobrevive à reinicialização diária costuma estar bloqueado por uma consulta ao banco de dados ou preso em um loop. Descubra qual é o caso e encerre o processo; o watchdog inicia outro.",
         ),
         impact: t(
-            "What the locked process works on does not go on, and its memory is not freed.",
+            "The work of the locked process makes no progress, and its memory is not freed.",
             "O trabalho do processo bloqueado não avança e a memória dele não é liberada.",
         ),
         ..USUAL
@@ -276,15 +276,15 @@ pub static ALERTS: &[AlertDef] = &[
             "Um processo do {module}@{campaign_instance} em {host} usa {value|percent} do limite de arquivos abertos há mais de 5 minutos; o limite deste alerta é 90%.",
         ),
         next_steps: t(
-            "On {host}: ls -l /proc/PID/fd of {module}@{campaign_instance} shows what it holds (files, sockets)\nRaise LimitNOFILE of the service nlserver, then nlserver restart {parent}@{campaign_instance}",
-            "Em {host}: ls -l /proc/PID/fd do {module}@{campaign_instance} mostra o que ele mantém aberto (arquivos, sockets)\nAumente o LimitNOFILE do serviço nlserver e depois nlserver restart {parent}@{campaign_instance}",
+            "On {host}: ls -l /proc/PID/fd of {module}@{campaign_instance} shows what it holds (files, sockets)\nRaise LimitNOFILE of the service nlserver, then nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)",
+            "Em {host}: ls -l /proc/PID/fd do {module}@{campaign_instance} mostra o que ele mantém aberto (arquivos, sockets)\nAumente o LimitNOFILE do serviço nlserver e depois nlserver restart {parent}@{campaign_instance} (watchdog: systemctl restart nlserver)",
         ),
         advice: t(
             "Look at what the process holds open. Many sockets in CLOSE-WAIT or the same file many times is a leak: restart the module. Else raise the limit.",
             "Veja o que o processo mantém aberto. Muitos sockets em CLOSE-WAIT ou o mesmo arquivo várias vezes indicam um vazamento: reinicie o módulo. Caso contrário, aumente o limite.",
         ),
         impact: t(
-            "At 100% the process can open no file and no connection any more.",
+            "At 100% the process can't open any more files or connections.",
             "Em 100%, o processo não consegue mais abrir nenhum arquivo nem conexão.",
         ),
         ..USUAL

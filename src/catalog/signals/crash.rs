@@ -18,7 +18,7 @@ define_metrics! {
     SHARED_MEMORY_SEGMENTS: Gauge "campaign_shared_memory_segments" []
         "Shared memory segments (System V) of the user that Campaign runs as. trackinglogd uses one.";
     SHARED_MEMORY_USED: Gauge "campaign_shared_memory_used_segments" []
-        "Shared memory segments (System V) that Campaign's processes are attached to, made, or used last, whoever owns them. Absent where that can't be told.";
+        "Shared memory segments (System V) that Campaign's processes are attached to, made, or used last, whoever owns them. Absent where that is unknown.";
     SHARED_MEMORY_UNATTACHED: Gauge "campaign_shared_memory_unattached_segments" []
         "Shared memory segments (System V) of the user that Campaign runs as to which no process is attached.";
     SHARED_MEMORY_BYTES: Gauge "campaign_shared_memory_bytes" []
@@ -56,7 +56,7 @@ const CRASHES: Subject = Subject::Own {
 
 const CORE_ADVICE: Text = t(
     "Find out from the core file's name and time, and from watchdog.log (SRV-810xxx), which process crashed. Keep the file for Adobe's support, then move it away: the alert ends when the file is moved away.",
-    "Descubra pelo nome e pelo horário do arquivo core e pelo watchdog.log (SRV-810xxx) qual processo foi encerrado. Guarde o arquivo para o suporte da Adobe e depois mova-o para outro lugar: o alerta se encerra quando o arquivo é movido.",
+    "Descubra pelo nome e pelo horário do arquivo core e pelo watchdog.log (SRV-810xxx) qual processo foi encerrado de forma anormal. Guarde o arquivo para o suporte da Adobe e depois mova-o para outro lugar: o alerta se encerra quando o arquivo é movido.",
 );
 
 const CORE_STEPS: Text = t(
@@ -108,7 +108,7 @@ pub static ALERTS: &[AlertDef] = &[
         next_steps: CORE_STEPS,
         advice: CORE_ADVICE,
         impact: t(
-            "They take space; a new crash is told on its own.",
+            "They take up space; a new crash raises an alert of its own.",
             "Eles ocupam espaço; um novo encerramento anormal gera um alerta próprio.",
         ),
         ..USUAL
@@ -130,11 +130,11 @@ pub static ALERTS: &[AlertDef] = &[
         ),
         next_steps: t(
             "On {host}: sysctl kernel.core_pattern, and coredumpctl list nlserver for the crashes so far\nRead SRV-810xxx in var/default/log/watchdog.log",
-            "Em {host}: sysctl kernel.core_pattern e coredumpctl list nlserver para ver os encerramentos até agora\nProcure SRV-810xxx no var/default/log/watchdog.log",
+            "Em {host}: sysctl kernel.core_pattern e coredumpctl list nlserver para ver os encerramentos anormais até agora\nProcure SRV-810xxx no var/default/log/watchdog.log",
         ),
         advice: t(
             "Look for crashes with coredumpctl, or set kernel.core_pattern to core.%p. If you like it as it is, leave this alert out: campaign_exporter rules --without CampaignCorePatternPiped.",
-            "Procure os encerramentos com coredumpctl, ou defina o kernel.core_pattern como core.%p. Se preferir manter como está, omita este alerta: campaign_exporter rules --without CampaignCorePatternPiped.",
+            "Procure os encerramentos anormais com coredumpctl, ou defina o kernel.core_pattern como core.%p. Se preferir manter como está, omita este alerta: campaign_exporter rules --without CampaignCorePatternPiped.",
         ),
         impact: t(
             "A crash goes unnoticed by this exporter.",

@@ -11,17 +11,17 @@ define_metrics! {
     CONFIGURATION_LAST_RELOAD_TIMESTAMP: Gauge "campaign_configuration_last_reload_timestamp_seconds" [file]
         "When the content of the Campaign configuration file that is in force was read, in seconds since 1970-01-01 UTC.";
     CONFIGURATION_INVALID_VALUES: Gauge "campaign_configuration_invalid_values" [file]
-        "Values of the Campaign configuration file that can't be read (a number that is none, a size with its unit): the one of serverConf.xml or the default holds in their place. Also elements that occur once more: of two equal attributes the later one holds. The exporter's log names file and line.";
+        "Values of the Campaign configuration file that can't be read (text in place of a number, a size with its unit): the value of serverConf.xml or the default applies instead. Also elements that occur twice: of an attribute that both set, the later one applies. The exporter's log names file and line.";
     CONFIGURATION_BACKUP_COPY: Gauge "campaign_configuration_backup_copy" [file]
         "Always 1: the file of the folder conf is taken for a backup copy and not read. Its name is that of another instance's file with a backup mark (bak, old, orig, copy, a date, ~), no process of such an instance was seen, and no log of it was written within seven days. At most 100 files.";
     CONFIGURATION_NOT_LOADED: Gauge "campaign_configuration_not_loaded" [campaign_instance]
-        "Always 1: the instance's configuration file is newer than the running watchdog, and no process and no log of the instance was ever seen. Whether its modules have to run can't be told until the watchdog starts again: campaign_module_expected is absent.";
+        "Always 1: the instance's configuration file is newer than the running watchdog, and no process and no log of the instance was ever seen. It is unknown whether its modules have to run until the watchdog starts again: campaign_module_expected is absent.";
     PROCESSES_HIDDEN: Gauge "campaign_processes_hidden" []
         "1 when Campaign's processes may be hidden from the exporter and none was ever seen, so that a module that is not seen may still run: /proc is mounted with hidepid, or the exporter is alone in a container; else 0.";
     PROCESSES_IGNORED: Gauge "campaign_processes_ignored" [reason]
         "Processes called nlserver that are not counted, by reason: other_user (not the user that the installation belongs to), other_installation (another executable), other_namespace (a container or another root directory), undecided (what the exporter may read does not tell whose they are).";
     HEALTH_UNKNOWN: Gauge "campaign_health_unknown" [reason]
-        "How many things keep the exporter from telling whether the modules are well, by reason: no_installation, installation_unreadable, configuration_unreadable, environments_differ, processes_hidden, processes_unlisted, processes_undecided, collector_failed. What can't be told is absent from campaign_module_check.";
+        "How many things keep the exporter from telling whether the modules are well, by reason: no_installation, installation_unreadable, configuration_unreadable, environments_differ, processes_hidden, processes_unlisted, processes_undecided, collector_failed. What is unknown is absent from campaign_module_check.";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
     HOST_TIME: Gauge "campaign_host_time_seconds" []

@@ -15,7 +15,7 @@ define_metrics! {
     INDICATOR_ALERT_THRESHOLD: Gauge "campaign_indicator_alert_threshold" [indicator]
         "The indicator's own alert threshold. Absent when it has none.";
     INDICATOR_MAX: Gauge "campaign_indicator_max" [indicator]
-        "The most that the indicator's values can be. Absent when it says nothing.";
+        "The maximum of the indicator's values. Absent when it names none.";
     INDICATOR_FILE_MODIFIED: Gauge "campaign_indicator_file_modified_timestamp_seconds" [file]
         "When the indicator file was last written, in seconds since 1970-01-01 UTC.";
     INDICATOR_FILE_VALID: Gauge "campaign_indicator_file_valid" [file]
@@ -146,8 +146,8 @@ pub static ALERTS: &[AlertDef] = &[
             "O arquivo de indicadores {file} em {host} não é mais gravado.",
         ),
         description: t(
-            "The indicator file {file} on {host} was last written {value|duration} ago; in the last week it was written more often. Its values no longer tell how things are.",
-            "O arquivo de indicadores {file} em {host} foi gravado pela última vez há {value|duration}; na última semana, ele era gravado com mais frequência. Os valores já não refletem a situação.",
+            "The indicator file {file} on {host} was last written {value|duration} ago; in the last week it was written more often. Its values are out of date.",
+            "O arquivo de indicadores {file} em {host} foi gravado pela última vez há {value|duration}; na última semana, ele era gravado com mais frequência. Os valores estão desatualizados.",
         ),
         next_steps: FILE_STEPS,
         advice: FILE_ADVICE,

@@ -23,7 +23,7 @@ define_metrics! {
     LOG_SIZE: Gauge "campaign_log_size_bytes" [log, module, campaign_instance]
         "Size of the log file that is being written, in bytes.";
     LOG_LAG: Gauge "campaign_log_lag_bytes" [log, module, campaign_instance]
-        "What is written in the log and not read yet, in bytes: also a last line without its end.";
+        "Bytes written to the log but not read yet, an unfinished last line included.";
     LOG_READ_BYTES: Counter "campaign_log_read_bytes_total" [log, module, campaign_instance]
         "Bytes of the log that were read, line by line.";
     LOG_ROTATIONS: Counter "campaign_log_rotations_total" [log, module, campaign_instance]
@@ -35,7 +35,7 @@ define_metrics! {
     LOG_UNPARSED_LINES: Counter "campaign_log_unparsed_lines_total" [log, module, campaign_instance]
         "Lines that could not be read: they start with a time but do not have the documented fields, or there is no message that they could continue.";
     LOG_SKIPPED_BYTES: Counter "campaign_log_skipped_bytes_total" [log, module, campaign_instance]
-        "Bytes of the log in no counted line: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
+        "Bytes of the log that were not counted in any line: the part of a line beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
     LOG_FILES_FOLLOWED: Gauge "campaign_log_files_followed" []
         "Logs that are followed: 0 where no log was found.";
     LOG_FILES_NOT_FOLLOWED: Gauge "campaign_log_files_not_followed" [campaign_instance, reason]
@@ -54,7 +54,7 @@ pub static LAST_RUN: CheckDef = CheckDef {
     title: Text { en: "last run", pt_br: "última execução" },
     passes_when: Text {
         en: "The module's last run wrote no error to its log.",
-        pt_br: "As mensagens da última execução do módulo, as últimas do log, não relatam nenhum erro.",
+        pt_br: "A última execução do módulo não gravou nenhum erro no log.",
     },
     next_steps: Text {
         en: "Read the errors of the run in {log}.\nAsk the operator who scheduled this {module} to start it again.",

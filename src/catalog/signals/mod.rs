@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn thresholds_are_told_as_they_are() {
-        let percent = format!("{:.0} %", modules::MAX_OPEN_FDS_RATIO * 100.0);
+        let percent = format!("{:.0}%", modules::MAX_OPEN_FDS_RATIO * 100.0);
         let hours = modules::MAX_AGE.as_secs() / 3600;
         assert!(modules::DESCRIPTORS.passes_when.en.contains(&percent));
         assert!(modules::DESCRIPTORS.passes_when.pt_br.contains(&percent));

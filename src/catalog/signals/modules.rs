@@ -25,7 +25,7 @@ define_metrics! {
     MODULE_VIRTUAL_MEMORY: Gauge "campaign_module_virtual_memory_bytes" [module, campaign_instance]
         "Virtual memory, summed over the module's processes, in bytes.";
     MODULE_RESIDENT_MEMORY_MAX: Gauge "campaign_module_process_resident_memory_max_bytes" [module, campaign_instance]
-        "Resident memory of the module's largest process, in bytes: what the configured thresholds are meant for.";
+        "Resident memory of the module's largest process, in bytes: what the configured thresholds apply to.";
     MODULE_MEMORY_WARNING: Gauge "campaign_module_memory_warning_bytes" [module, campaign_instance]
         "The configured maxProcessMemoryWarningMb of the module, in bytes. Of runwf that of wfserver; of mtachild the configured maxWorkingSetMb.";
     MODULE_MEMORY_ALERT: Gauge "campaign_module_memory_alert_bytes" [module, campaign_instance]
@@ -37,9 +37,9 @@ define_metrics! {
     MODULE_OPEN_FDS_RATIO: Gauge "campaign_module_open_fds_ratio" [module, campaign_instance]
         "Open file descriptors divided by the soft limit, of the process where that is worst (0 to 1).";
     MODULE_READ_BYTES: Counter "campaign_module_read_bytes_total" [module, campaign_instance]
-        "Bytes that the module's processes had fetched from storage, counted from when the exporter first saw each. Never falls when a process ends.";
+        "Bytes that the module's processes read from storage, counted from when the exporter first saw each. Never falls when a process ends.";
     MODULE_WRITTEN_BYTES: Counter "campaign_module_written_bytes_total" [module, campaign_instance]
-        "Bytes that the module's processes had sent to storage, counted from when the exporter first saw each. Never falls when a process ends.";
+        "Bytes that the module's processes wrote to storage, counted from when the exporter first saw each. Never falls when a process ends.";
     MODULE_STATES: Gauge "campaign_module_states" [module, campaign_instance, state]
         "Processes of the module by state: running, sleeping, waiting (uninterruptible), stopped, zombie, other.";
     MODULE_WAITING: Gauge "campaign_module_waiting_seconds" [module, campaign_instance]
@@ -71,7 +71,7 @@ pub static RUNNING: CheckDef = CheckDef {
     },
     next_steps: Text {
         en: "Read the end of {log} and of var/default/log/watchdog.log: they say why it ended.\nStart it: {start}\nSee what runs: nlserver pdump",
-        pt_br: "Leia o final de {log} e de var/default/log/watchdog.log: eles dizem por que ele terminou.\nInicie-o: {start}\nVeja o que está em execução: nlserver pdump",
+        pt_br: "Leia o final de {log} e de var/default/log/watchdog.log: eles informam por que ele parou.\nInicie-o: {start}\nVeja o que está em execução: nlserver pdump",
     },
 };
 
@@ -99,7 +99,7 @@ pub static AGE: CheckDef = CheckDef {
     },
     next_steps: Text {
         en: "A query or a loop may be holding the process: see what it does with nlserver pdump -who\nRead the end of {log} and of var/default/log/watchdog.log.\nRestart it: {restart}",
-        pt_br: "Uma consulta ou um loop pode estar prendendo o processo: veja o que ele faz com nlserver pdump -who\nLeia o final de {log} e de var/default/log/watchdog.log.\nReinicie-o: {restart}",
+        pt_br: "Uma consulta ou um loop pode estar bloqueando o processo: veja o que ele faz com nlserver pdump -who\nLeia o final de {log} e de var/default/log/watchdog.log.\nReinicie-o: {restart}",
     },
 };
 
@@ -122,8 +122,8 @@ pub static DESCRIPTORS: CheckDef = CheckDef {
     name: "descriptors",
     title: Text { en: "file descriptors", pt_br: "descritores de arquivo" },
     passes_when: Text {
-        en: "Every process of the module uses less than 90 % of the file descriptors that it may open.",
-        pt_br: "Todo processo do módulo usa menos de 90 % dos descritores de arquivo que pode abrir.",
+        en: "Every process of the module uses less than 90% of the file descriptors that it may open.",
+        pt_br: "Todo processo do módulo usa menos de 90% dos descritores de arquivo que pode abrir.",
     },
     next_steps: Text {
         en: "See what is open: ls -l /proc/PID/fd\nIf so many are needed, raise LimitNOFILE of the service nlserver.\nRestart it: {restart}",
@@ -137,7 +137,7 @@ pub static LOG_PRECISION: CheckDef = CheckDef {
     title: Text { en: "log precision", pt_br: "precisão do log" },
     passes_when: Text {
         en: "No process of the module runs with -verbose or -tracefilter beyond what its configured args ask for.",
-        pt_br: "Nenhum processo do módulo roda com -verbose ou -tracefilter além do que os args configurados pedem.",
+        pt_br: "Nenhum processo do módulo está em execução com -verbose ou -tracefilter além do que os args configurados pedem.",
     },
     next_steps: Text {
         en: "Ask your colleagues whether somebody is still debugging.\nPut the precision back: {restart} -noconsole",

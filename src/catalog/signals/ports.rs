@@ -118,12 +118,12 @@ macro_rules! port {
             next_steps: t(
                 concat!(
                     "On {host}: ss -lpn 'sport = :{value|int}' shows who holds the port\n",
-                    "Stop that program, then nlserver restart ", $name, "\n",
+                    "If another program holds it, stop that program. Then nlserver restart ", $name, "@{campaign_instance}\n",
                     "Read the end of var/{campaign_instance}/log/", $name, ".log",
                 ),
                 concat!(
                     "Em {host}: ss -lpn 'sport = :{value|int}' mostra quem ocupa a porta\n",
-                    "Encerre esse programa e depois nlserver restart ", $name, "\n",
+                    "Se outro programa a ocupar, encerre-o. Depois nlserver restart ", $name, "@{campaign_instance}\n",
                     "Leia o final de var/{campaign_instance}/log/", $name, ".log",
                 ),
             ),

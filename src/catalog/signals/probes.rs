@@ -233,11 +233,11 @@ pub static REDIRECTION: CheckDef = CheckDef {
     title: Text { en: "redirection", pt_br: "redirecionamento" },
     passes_when: Text {
         en: "/r/test on this host answers the status OK.",
-        pt_br: "/r/test neste host responde com o status OK.",
+        pt_br: "/r/test neste servidor responde com o status OK.",
     },
     next_steps: Text {
-        en: "Ask for /r/test yourself, with curl -i on this host.\nCheck that the web server (httpd or apache2) runs.\nRead the end of var/default/log/webmdl.log.",
-        pt_br: "Consulte /r/test você mesmo, com curl -i neste servidor.\nVerifique se o servidor web (httpd ou apache2) está em execução.\nLeia o final de var/default/log/webmdl.log.",
+        en: "Try it yourself, on this host: curl -i http://localhost/r/test\nCheck that the web server (httpd or apache2) runs.\nRead the end of var/default/log/webmdl.log.",
+        pt_br: "Teste você mesmo, neste servidor: curl -i http://localhost/r/test\nVerifique se o servidor web (httpd ou apache2) está em execução.\nLeia o final de var/default/log/webmdl.log.",
     },
 };
 
@@ -247,7 +247,7 @@ pub static PING: CheckDef = CheckDef {
     title: Text { en: "ping", pt_br: "ping" },
     passes_when: Text {
         en: "/nl/jsp/ping.jsp on this host answers OK, which takes the web server, Tomcat, the module and its database.",
-        pt_br: "/nl/jsp/ping.jsp neste host responde OK, o que exige o servidor web, o Tomcat, o módulo e o banco de dados.",
+        pt_br: "/nl/jsp/ping.jsp neste servidor responde OK, o que exige o servidor web, o Tomcat, o módulo e o banco de dados.",
     },
     next_steps: Text {
         en: "Check that the web server and the database answer: ping.jsp needs both.\nRead the end of {log}.\nRestart the module: {restart}",

@@ -15,7 +15,7 @@ define_metrics! {
     MTA_CHILD_MAX_AGE: Gauge "campaign_mta_child_max_age_seconds" [campaign_instance]
         "The configured maxAgeSec of the mta's children (mtachild), in seconds: how long one is meant to live.";
     MTA_CHILDREN_MAX: Gauge "campaign_mta_spare_servers_max" [campaign_instance]
-        "The configured maxSpareServers of the mta: how many spare children (mtachild) it keeps.";
+        "The configured maxSpareServers of the mta: how many spare children (mtachild) it keeps at most.";
 }
 
 /// The module whose folder it is.
@@ -113,7 +113,7 @@ pub static ALERTS: &[AlertDef] = &[
         subject: Subject::Module(&MTA),
         summary: t(
             "Delivery processes of mta@{campaign_instance} on {host} are stuck while emails are queued.",
-            "Processos de entrega do mta@{campaign_instance} em {host} estão presos enquanto há emails na fila.",
+            "Processos de entrega do mta@{campaign_instance} em {host} estão travados enquanto há emails na fila.",
         ),
         description: t(
             "For more than 15 minutes, emails have been queued for mta@{campaign_instance} on {host} while its mtachild processes (maxSpareServers or more) use no CPU, or one of them is over six times older than maxAgeSec ({query:campaign_mta_child_max_age_seconds|duration}).",

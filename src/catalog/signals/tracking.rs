@@ -21,7 +21,7 @@ define_metrics! {
     TRACKING_LOG_CORRUPT_FILES: Gauge "campaign_tracking_log_corrupt_files" [campaign_instance]
         "Tracking logs that have a corrupt line now.";
     TRACKING_LOG_SKIPPED_BYTES: Counter "campaign_tracking_log_skipped_bytes_total" [campaign_instance]
-        "Bytes of the tracking logs in no line that could be judged whole: what lines have beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
+        "Bytes of the tracking logs that were not checked: the part of a line beyond 64 KiB, NUL bytes, and what was deleted before it could be read, as far as that is known.";
     TRACKING_LOG_FILES_NOT_FOLLOWED: Gauge "campaign_tracking_log_files_not_followed" [campaign_instance, reason]
         "Tracking logs and their directories that can't be read now, by reason: permission, not_a_file (a FIFO, a directory or a link to nothing in its place), limit (more than 5,000 files, or no descriptor left), failure.";
 }

@@ -312,7 +312,7 @@ mod tests {
             scrape(&engine, LONG).await;
             lines.push(page.take());
         }
-        let expected = ["", "for: permission; ", "", "/x: it is away (gone)", "", "has recovered", ""];
+        let expected = ["", "everything (permission); ", "", "/x: it is away (gone)", "", "has recovered", ""];
         for (line, expected) in lines.iter().zip(expected) {
             assert_eq!(line.is_empty(), expected.is_empty(), "{lines:?}");
             assert!(line.contains(expected), "{lines:?}");

@@ -210,11 +210,12 @@ impl Slot {
 fn left_out(losses: &Losses) -> String {
     let kinds: Vec<_> = losses.iter().map(|(kind, _)| kind.label()).collect();
     let mut message = format!(
-        "the collector leaves out what it could not read, for: {}; campaign_scrape_collector_errors_total counts it",
+        "the collector could not read everything ({}); campaign_scrape_collector_errors_total counts each failure",
         kinds.join(", ")
     );
     if losses.iter().any(|(kind, _)| kind == ErrorKind::Permission) {
-        message += ". Run the exporter as the user that runs Campaign, or switch the collector off";
+        message +=
+            ". Run the exporter as the user that runs Campaign, or disable the collector with --no-collector.NAME";
     }
     message
 }

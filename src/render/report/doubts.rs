@@ -45,12 +45,10 @@ const fn clause(reason: DoubtReason) -> Text {
             pt_br: "os processos deste servidor não podem ser listados",
         },
         DoubtReason::ProcessesUndecided => Text {
-            en: "it can't be decided whose some processes called nlserver are",
-            pt_br: "não é possível decidir de quem são alguns processos chamados nlserver",
+            en: "some processes called nlserver can't be attributed to an installation",
+            pt_br: "não é possível determinar a que instalação pertencem alguns processos chamados nlserver",
         },
-        DoubtReason::CollectorFailed => {
-            Text { en: "the collector {} did not do its work", pt_br: "o coletor {} não fez o seu trabalho" }
-        }
+        DoubtReason::CollectorFailed => Text { en: "the collector {} failed", pt_br: "o coletor {} falhou" },
     }
 }
 
@@ -58,8 +56,8 @@ const fn clause(reason: DoubtReason) -> Text {
 const fn remedy(reason: DoubtReason) -> Text {
     match reason {
         DoubtReason::NoInstallation => Text {
-            en: "Name the folder that has conf/serverConf.xml, the one called nl6, with --campaign.home=PATH.",
-            pt_br: "Informe a pasta que contém conf/serverConf.xml, a que se chama nl6, com --campaign.home=CAMINHO.",
+            en: "Name the folder that has conf/serverConf.xml, usually called nl6, with --campaign.home=PATH.",
+            pt_br: "Informe a pasta que contém conf/serverConf.xml, em geral chamada nl6, com --campaign.home=CAMINHO.",
         },
         DoubtReason::InstallationUnreadable => Text {
             en: "Let the exporter's user read the folder and its conf/, or run the exporter as Campaign's user.",

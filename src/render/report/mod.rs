@@ -2,7 +2,7 @@
 //!
 //! Values and judgements in; an ordered report in one language out, without HTML or terminal codes.
 //!
-//! There are three answers: well, failing, can't tell. What can't be told comes first, and then no module is reported
+//! There are three answers: well, failing, can't tell. What is unknown comes first, and then no module is reported
 //! to be well.
 
 mod doubts;
@@ -439,16 +439,16 @@ fn verdict(doubts: &[DoubtText], modules: &[ModuleReport]) -> Verdict {
 
 const CANNOT_TELL: Text = Text { en: "Can't tell", pt_br: "Não é possível saber" };
 const NOTHING_JUDGED: Text = Text {
-    en: "nothing was judged: no module is configured to start, or the collectors that would tell are switched off",
-    pt_br: "nada foi avaliado: nenhum módulo está configurado para iniciar, ou os coletores que o diriam estão desligados",
+    en: "nothing was judged: no module is configured to start, or the collectors needed for that are disabled",
+    pt_br: "nada foi avaliado: nenhum módulo está configurado para iniciar, ou os coletores necessários estão desativados",
 };
 const NOT_KNOWN_TO_RUN: [Text; 2] = [
     Text { en: "it is not known whether {} module runs", pt_br: "não se sabe se {} módulo está em execução" },
     Text { en: "it is not known whether {} modules run", pt_br: "não se sabe se {} módulos estão em execução" },
 ];
 const NEEDS_YOU: [Text; 2] = [
-    Text { en: "{} of MANY modules needs you", pt_br: "{} de MANY módulos precisa de você" },
-    Text { en: "{} of MANY modules need you", pt_br: "{} de MANY módulos precisam de você" },
+    Text { en: "{} of MANY modules needs attention", pt_br: "{} de MANY módulos requer atenção" },
+    Text { en: "{} of MANY modules need attention", pt_br: "{} de MANY módulos requerem atenção" },
 ];
 const ALL_WELL: [Text; 2] = [
     Text { en: "The one module here is well", pt_br: "O único módulo deste servidor está bem" },

@@ -185,8 +185,8 @@ fn log_precision(evidence: &Evidence) -> FailureText {
 fn starts_modules(evidence: &Evidence) -> FailureText {
     const TEXT: [Text; 2] = [
         Text {
-            en: "the {} module that the watchdog should start is not running",
-            pt_br: "o {} módulo que o watchdog deve iniciar não está em execução",
+            en: "the only module that the watchdog should start is not running",
+            pt_br: "o único módulo que o watchdog deve iniciar não está em execução",
         },
         Text {
             en: "none of the {} modules that the watchdog should start is running",
@@ -249,11 +249,11 @@ fn log_integrity(evidence: &Evidence) -> FailureText {
     const TEXT: [Text; 2] = [
         Text {
             en: "{} tracking log has a corrupt line, which stops the Tracking workflow",
-            pt_br: "{} log de rastreamento tem uma linha corrompida, o que interrompe o fluxo de trabalho Rastreamento",
+            pt_br: "{} log de rastreamento tem uma linha corrompida, o que interrompe o fluxo de trabalho de rastreamento",
         },
         Text {
             en: "{} tracking logs have corrupt lines, which stop the Tracking workflow",
-            pt_br: "{} logs de rastreamento têm linhas corrompidas, o que interrompe o fluxo de trabalho Rastreamento",
+            pt_br: "{} logs de rastreamento têm linhas corrompidas, o que interrompe o fluxo de trabalho de rastreamento",
         },
     ];
     let value = evidence.look.snapshot.of(&TRACKING_LOG_CORRUPT_FILES).map(|sample| sample.value).sum();

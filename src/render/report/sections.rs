@@ -147,10 +147,10 @@ impl Finder<'_> {
 
     fn crashes(&self) -> Vec<Fact> {
         const CORES: Text = Text { en: "Core files", pt_br: "Arquivos core" };
-        const NEWEST: Text = Text { en: "the newest from", pt_br: "o mais novo de" };
+        const NEWEST: Text = Text { en: "the newest from", pt_br: "o mais recente de" };
         const PIPED: Text = Text {
             en: "kernel.core_pattern gives them to a program: a crash leaves no file to count",
-            pt_br: "o kernel.core_pattern os entrega a um programa: uma falha não deixa arquivo para contar",
+            pt_br: "o kernel.core_pattern os entrega a um programa: um encerramento anormal não deixa arquivo para contar",
         };
         const SEGMENTS: Text = Text { en: "Shared memory segments", pt_br: "Segmentos de memória compartilhada" };
         let mut facts = Vec::new();
@@ -234,8 +234,8 @@ impl Finder<'_> {
     }
 
     fn probes(&self) -> Vec<Fact> {
-        const WELL: Text = Text { en: "well, in", pt_br: "bem, em" };
-        const AT: Text = Text { en: "asked at", pt_br: "consultada em" };
+        const WELL: Text = Text { en: "OK in", pt_br: "OK em" };
+        const AT: Text = Text { en: "last probed at", pt_br: "última sondagem:" };
         const EVENTS: Text = Text { en: "Message Center queue", pt_br: "Fila do Message Center" };
         const OF: Text = Text { en: "of", pt_br: "de" };
         let results = self.look.snapshot.of(&PROBE_SUCCESS).map(|sample| {
@@ -317,13 +317,10 @@ impl Finder<'_> {
         };
         const NEVER: Text = Text { en: "can't be read, and never could be", pt_br: "não pode ser lido e nunca pôde" };
         const INVALID: [Text; 2] = [
+            Text { en: "{} value can't be read and is not used", pt_br: "{} valor não pode ser lido e não é usado" },
             Text {
-                en: "{} value can't be read and counts as absent",
-                pt_br: "{} valor não pode ser lido e conta como ausente",
-            },
-            Text {
-                en: "{} values can't be read and count as absent",
-                pt_br: "{} valores não podem ser lidos e contam como ausentes",
+                en: "{} values can't be read and are not used",
+                pt_br: "{} valores não podem ser lidos e não são usados",
             },
         ];
         let facts = self.by_label(&CONFIGURATION_LAST_RELOAD_SUCCESSFUL).into_iter().map(|(file, successful)| {

@@ -69,12 +69,12 @@ fn what_fails_comes_first_with_why_what_to_do_and_the_documented_text() {
     for (lang, headline, why) in [
         (
             Lang::En,
-            "1 of 2 modules needs you",
+            "1 of 2 modules needs attention",
             "mta@prod is not running; last message in its log at 16:26 UTC (10 min).",
         ),
         (
             Lang::PtBr,
-            "1 de 2 módulos precisa de você",
+            "1 de 2 módulos requer atenção",
             "mta@prod não está em execução; última mensagem no log: 16:26 UTC (10 min).",
         ),
     ] {

@@ -119,7 +119,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// One matcher at the start of `text`, and the rest.
 fn matcher(text: &str) -> Result<(Matcher, &str), String> {
-    let wrong = || format!("write matchers as PromQL does, as in job=~\"a|b\": {text:?} is none");
+    let wrong = || format!("write matchers as PromQL does, as in job=~\"a|b\": {text:?} is not a matcher");
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').ok_or_else(wrong)?;
     let (label, rest) = text.split_at(end);
     let operator = ["=~", "!~", "!=", "="].into_iter().find(|operator| rest.starts_with(operator)).ok_or_else(wrong)?;
@@ -209,7 +209,7 @@ pub fn threshold(text: &str) -> Result<(String, String), String> {
     }
     match value.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("{value:?} is no number from 0 on")),
+        _ => Err(format!("{value:?} is not a number of 0 or more")),
     }
 }
 

@@ -224,8 +224,8 @@ impl Files {
             copies.insert(label.clone(), original.clone());
             if !self.copies.contains_key(label) {
                 let message = format!(
-                    "taken for a backup copy of {original}, and not read: its name is that one's with a backup mark, and \
-                     nothing runs or writes a log as the instance {instance:?}; give it another name if it is one"
+                    "taken for a backup copy of {original}, and not read: its name is that of this file plus a backup mark, \
+                     and nothing runs or writes a log as the instance {instance:?}; rename the file if that instance is in use"
                 );
                 self.notices.push(Notice { level: Level::INFO, path: conf.join(file), message });
             }

@@ -52,7 +52,7 @@ impl Search {
         }
         let places = list(&candidates);
         let message = format!(
-            "no Campaign installation found: none of {places} has {CONF}/{SERVER}; name the folder that has it, the one \
+            "no Campaign installation found: none of {places} has {CONF}/{SERVER}; name the folder that has it, usually \
              called {FOLDER}, with --campaign.home=PATH"
         );
         Err(Trouble { failure: Failure::Gone, place: places.replace('"', ""), message })

@@ -473,8 +473,8 @@ fn an_installation_is_looked_for_until_it_is_there() {
     ];
     let places = places.map(|place| format!("{:?}", format!("{root}/{place}"))).join(", ");
     let message = format!(
-        "ERROR no Campaign installation found: none of {places} has conf/serverConf.xml; name the folder that has it, the \
-         one called nl6, with --campaign.home=PATH"
+        "ERROR no Campaign installation found: none of {places} has conf/serverConf.xml; name the folder that has it, \
+         usually called nl6, with --campaign.home=PATH"
     );
     assert_eq!(told, [message.as_str()]);
     let current = host.source.current();

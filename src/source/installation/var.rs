@@ -77,12 +77,12 @@ impl VarFolder {
         let problem = failure.as_ref().map(|error| format!("can't be read ({error})")).or(problem);
         let message = match &problem {
             Some(problem) => Some(format!(
-                "{VAR_DIRECTORY} of {source} {problem}: logs, tracking logs and mails that wait are looked for in {}",
+                "{VAR_DIRECTORY} of {source} {problem}: looking for logs, tracking logs and queued emails in {}",
                 place.display()
             )),
-            None if place != home.join(FOLDER) => Some(format!(
-                "{VAR_DIRECTORY} of {source}: logs, tracking logs and mails that wait are looked for here"
-            )),
+            None if place != home.join(FOLDER) => {
+                Some(format!("{VAR_DIRECTORY} of {source}: looking for logs, tracking logs and queued emails here"))
+            }
             None => None,
         };
         if self.told != message {
@@ -189,7 +189,7 @@ fn place_of(set: Option<Exported>, usual: PathBuf) -> (PathBuf, Option<String>) 
             match path.is_absolute() {
                 true if path.is_dir() => (path, None),
                 true => (path.clone(), Some(format!("names the folder {path:?}, which is not there"))),
-                false => (usual, Some(format!("is {path:?}, which is no absolute path"))),
+                false => (usual, Some(format!("is {path:?}, which is not an absolute path"))),
             }
         }
     }
@@ -273,7 +273,7 @@ mod tests {
         assert!(look(&mut var, home, &Variable::Set(gone.into())).1.is_empty());
         let (place, told) = look(&mut var, home, &Variable::Set("some/where".into()));
         assert_eq!(place, home.join("var"));
-        assert!(told[0].contains("no absolute path"), "{told:?}");
+        assert!(told[0].contains("not an absolute path"), "{told:?}");
         write(home.join(CUSTOMER_SCRIPT), "export XTK_VAR_DIR=$HOME/x\n").unwrap();
         assert!(look(&mut var, home, &Variable::Unknown).1[0].contains("only the shell"));
     }

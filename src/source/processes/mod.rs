@@ -260,7 +260,9 @@ pub enum ProcessSourceError {
         source: std::io::Error,
     },
     /// The thread that samples can't be started.
-    #[error("the thread that samples processes can't be started: {0}")]
+    #[error(
+        "the thread that samples processes can't be started: {0}; raise the limit of processes of this user (ulimit -u, TasksMax)"
+    )]
     Thread(std::io::Error),
 }
 

@@ -63,7 +63,7 @@ const READER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why the reader can't be started.
 #[derive(Debug, thiserror::Error)]
-#[error("can't start a thread to read files with: {0}")]
+#[error("can't start a thread to read files: {0}; raise the limit of processes of this user (ulimit -u, TasksMax)")]
 pub struct StartError(#[from] std::io::Error);
 
 /// What may be done with the directory of the state files.

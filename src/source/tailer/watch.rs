@@ -137,13 +137,13 @@ impl Watch {
     pub fn kernel(wake: Arc<Wake>) -> Self {
         // The watcher starts a thread of its own, and does not look whether there is one.
         if let Err(error) = std::thread::Builder::new().spawn(|| {}) {
-            tracing::warn!(%error, "no hints of changes from the kernel: log files are polled; raise the limit of threads");
+            tracing::warn!(%error, "no hints of changes from the kernel: log files are polled; raise the limit of processes of this user (ulimit -u, TasksMax)");
             return Watch::Nobody;
         }
         match notify::recommended_watcher(move |event: notify::Result<Event>| heard(&wake, event)) {
             Ok(watcher) => Watch::Kernel(watcher),
             Err(error) => {
-                tracing::warn!(%error, "no hints of changes from the kernel: log files are polled; see fs.inotify.max_user_instances");
+                tracing::warn!(%error, "no hints of changes from the kernel: log files are polled; raise fs.inotify.max_user_instances (sysctl)");
                 Watch::Nobody
             }
         }

@@ -112,7 +112,7 @@ impl Key {
             None => (typed, None),
         };
         if name.is_empty() || instance == Some("") {
-            return Err(Error::Usage(format!("'{typed}' is no module: write module or module@instance")));
+            return Err(Error::Usage(format!("'{typed}' is not a module: write module or module@instance")));
         }
         let known = find(name);
         let spelled = known.map_or(name, |resident| resident.name);

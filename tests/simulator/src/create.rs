@@ -68,7 +68,7 @@ pub(crate) fn plan(args: &[String]) -> Result<Plan> {
             }
         };
         let names = || value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let port = || value.parse().map_err(|_| Error::Usage(format!("{option}: '{value}' is no port")));
+        let port = || value.parse().map_err(|_| Error::Usage(format!("{option}: '{value}' is not a port")));
         match option {
             "--instances" => plan.instances = names(),
             "--autostart" => plan.autostart = names(),

@@ -96,12 +96,12 @@ pub(crate) fn run(home: &Home, args: &[&str]) -> Result<String> {
 }
 
 fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T> {
-    text.parse().map_err(|_| Error::Usage(format!("{what}? '{text}' is no number")))
+    text.parse().map_err(|_| Error::Usage(format!("{what}? '{text}' is not a number")))
 }
 
 fn key(home: &Home, typed: &str) -> Result<Key> {
     let instances = Conf::read(&home.conf())?.instances();
-    Key::parse(typed, &instances)?.into_iter().next().ok_or_else(|| Error::Usage(format!("'{typed}' is no module")))
+    Key::parse(typed, &instances)?.into_iter().next().ok_or_else(|| Error::Usage(format!("'{typed}' is not a module")))
 }
 
 /// `log MODULE LEVEL TEXT [--count N] [--domain D] [--log NAME]`; `{n}` in the text is the line's number.

@@ -26,7 +26,7 @@ pub(crate) fn run(uid: &str, args: &[String]) -> Result<()> {
     let mut command = Command::new(&program);
     command.arg0(name).args(rest).env(ROLE, "stranger").current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
     if uid != "-" {
-        command.uid(uid.parse().map_err(|_| Error::Usage(format!("'{uid}' is no user's number")))?);
+        command.uid(uid.parse().map_err(|_| Error::Usage(format!("'{uid}' is not a user id")))?);
     }
     let started = command.spawn().map_err(|source| Error::io(&program, source)).and_then(|mut child| {
         // It says one byte when it has its arguments.
