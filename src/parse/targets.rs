@@ -584,7 +584,7 @@ mod tests {
         let secure = good.replace("http:", "https:");
         let cases: Vec<(String, u64, &str)> = vec![
             ("targets: []\n".into(), 1, "0 targets"),
-            ("".into(), 1, "end of input"),
+            ("".into(), 1, "end of file"),
             ("targts: []\n".into(), 1, "targts"),
             ("targets: [\n".into(), 1, ""),
             (format!("{good}    timeuot: 5s\n"), 5, "timeuot"),

@@ -624,6 +624,9 @@ mod tests {
             ("rate_limit:\n  interval: soon\n  burst: 1\n".into(), 2, "interval"),
             ("rate_limit: {interval: 1s, bursts: 1}".into(), 1, "bursts"),
             ("a: 1\na: 2\n".into(), 0, ""),
+            ("rate_limit:\n  burst: 1\n  burst: 2\n".into(), 3, "keep one of the two"),
+            ("---\nrate_limit: {}\n---\nrate_limit: {}\n".into(), 4, "keep one document"),
+            ("basic_auth_users: {john: }".into(), 1, "null is not allowed here"),
             ("# ".repeat(crate::parse::config_file::MAX_FILE_BYTES), 0, "larger"),
         ] {
             let error = parse(&text).expect_err(&text[..text.floor_char_boundary(200)]);
