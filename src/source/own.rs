@@ -18,6 +18,12 @@ use crate::sync::locked;
 /// The file in the storage's folder that says since when the exporter has been used here: seconds since 1970-01-01 UTC.
 const FIRST_START: &str = "first-start";
 
+/// No exporter started earlier: 2020-01-01, since 1970-01-01 UTC.
+const EARLIEST_START: Duration = Duration::from_secs(1_577_836_800);
+
+/// How far a time may lie ahead: the clock may have been set back a little.
+const CLOCK_MAY_BE_LATE: Duration = Duration::from_secs(86_400);
+
 /// What it is called while it is written.
 const FIRST_START_NEW: &str = "first-start.new";
 
@@ -99,20 +105,23 @@ impl OwnSource {
 
 /// When the exporter was first used with the storage in `directory`: what is remembered there, else `now`, which is
 /// remembered. What an earlier version left behind counts too, and so does a file that says nothing, as a full disk leaves
-/// it. None, and a line in the log, where it can't be remembered.
+/// it, or a time that can't be right. None, and a line in the log, where it can't be remembered.
 #[must_use]
 pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     let remembered = StorageFolder::open(directory, true).and_then(|folder| {
-        let read = || folder.read(FIRST_START, MAX_FIRST_START).ok().flatten().and_then(|text| seconds(&text));
-        if let Some(seconds) = read() {
-            return Ok(seconds);
+        let read = || {
+            let text = folder.read(FIRST_START, MAX_FIRST_START).ok().flatten()?;
+            since_1970(&text).filter(|since| is_plausible(UNIX_EPOCH + *since, now))
+        };
+        if let Some(since) = read() {
+            return Ok(since.as_secs_f64());
         }
-        let first = oldest_in(directory).map_or(now, |oldest| oldest.min(now));
+        let first = oldest_in(directory, now).map_or(now, |oldest| oldest.min(now));
         let first = first.duration_since(UNIX_EPOCH).unwrap_or_default();
         match folder.replace(FIRST_START, FIRST_START_NEW, format!("{}\n", first.as_secs()).as_bytes()) {
             Ok(()) => Ok(first.as_secs_f64().floor()),
             // Another process may have been quicker.
-            Err(error) => read().ok_or(error),
+            Err(error) => read().map(|since| since.as_secs_f64()).ok_or(error),
         }
     });
     let warn = |error: &StorageError| {
@@ -123,15 +132,22 @@ pub fn first_start(directory: &Path, now: SystemTime) -> Option<f64> {
     remembered.inspect_err(warn).ok()
 }
 
-fn seconds(text: &[u8]) -> Option<f64> {
+fn since_1970(text: &[u8]) -> Option<Duration> {
     let seconds: u32 = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
-    Some(f64::from(seconds))
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// Whether an exporter can have started at `time`: not before there was one, nor ahead of the clock, where that can be right.
+fn is_plausible(time: SystemTime, now: SystemTime) -> bool {
+    let earliest = UNIX_EPOCH + EARLIEST_START;
+    time >= earliest && (time <= now + CLOCK_MAY_BE_LATE || now < earliest)
 }
 
 /// When the file that was not written for the longest time was, in a folder.
-fn oldest_in(directory: &Path) -> Option<SystemTime> {
+fn oldest_in(directory: &Path, now: SystemTime) -> Option<SystemTime> {
     let entries = directory.read_dir().ok()?.take(1_000).flatten();
-    entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()
+    let times = entries.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+    times.filter(|time| is_plausible(*time, now)).min()
 }
 
 fn ticks(ticks: u64) -> Duration {
@@ -204,6 +220,34 @@ mod tests {
         std::os::unix::fs::chown(storage.path(), Some(4711), None).unwrap();
         assert_eq!(first_start(storage.path(), SystemTime::now()), None);
         assert_eq!(storage.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_first_start_that_can_not_be_right_is_written_anew() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let now = 1_700_000_000;
+        for (written, modified, clock, expected) in [
+            ("0", now, now, now),
+            ("1577836799", now, now, now),
+            ("1577836800", now, now, 1_577_836_800),
+            ("1700086400", now, now, 1_700_086_400),
+            ("1700086401", now, now, now),
+            ("4294967295", now, now, now),
+            ("18446744073709551615", now, now, now),
+            // Nor can the time of such a file be when it began.
+            ("0", 0, now, now),
+            ("0", 4_000_000_000, now, now),
+            // A host that does not know the time at its boot keeps what it knew.
+            ("1600000000", now, 5, 1_600_000_000),
+        ] {
+            let storage = tempfile::tempdir().unwrap();
+            let path = storage.path().join(FIRST_START);
+            std::fs::write(&path, written).unwrap();
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(at(modified)).unwrap();
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            let expected = Some(expected as f64);
+            assert_eq!(first_start(storage.path(), at(clock)), expected, "{written} {modified} {clock}");
+        }
     }
 
     #[test]
