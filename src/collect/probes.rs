@@ -76,7 +76,7 @@ impl Collector for ProbeResults {
 /// The answer of a Message Center that tells of its queue in another way than documented.
 fn unreadable_queue(view: &View) -> Option<&str> {
     match &view.last.as_ref().filter(|_| !view.stale)?.reply {
-        Some(Reply::MessageCenter(queue)) if queue.is_unreadable => Some(queue.said.lines().nth(2).unwrap_or_default()),
+        Some(Reply::MessageCenter(queue)) => queue.unreadable.as_deref(),
         _ => None,
     }
 }

@@ -73,8 +73,8 @@ pub struct MessageCenter {
     pub full: bool,
     /// Pending events and how many the queue may hold, where the answer has them.
     pub queue: Option<(u64, u64)>,
-    /// Whether it has more lines than the two that are always there, and no such numbers in them.
-    pub is_unreadable: bool,
+    /// The line where they should be, where it has no such numbers.
+    pub unreadable: Option<String>,
     /// What the server said, for the log: its first lines, bounded.
     pub said: String,
 }
@@ -146,13 +146,20 @@ pub fn redirection(body: &[u8], charset: Option<&str>) -> Result<Redirection, Re
 /// Reads the answer of `ping.jsp`: a line `OK`, then the database's time.
 ///
 /// # Errors
-/// When the first line is anything but `OK`.
+/// When the first line is anything but `OK`, or an error follows.
 pub fn ping(body: &[u8], charset: Option<&str>) -> Result<(), ReplyError> {
     let text = decode(body, charset);
     match first_word(&text)? {
-        word if word.eq_ignore_ascii_case("ok") => Ok(()),
+        word if word.eq_ignore_ascii_case("ok") && !has_error_line(&text) => Ok(()),
         _ => Err(ReplyError::NotOk(bounded(text.trim()))),
     }
+}
+
+/// Whether a line begins with the word `Error`.
+fn has_error_line(text: &str) -> bool {
+    let mut first_words =
+        text.lines().filter_map(|line| line.trim_start().split(|c: char| !c.is_alphanumeric()).next());
+    first_words.any(|word| word.eq_ignore_ascii_case("error"))
 }
 
 /// Reads the answer of `mcPing.jsp`: `Ok`, a time, `7/400 pending events`; or `Error`, `The queue is full (7/400)`.
@@ -162,31 +169,54 @@ pub fn ping(body: &[u8], charset: Option<&str>) -> Result<(), ReplyError> {
 pub fn message_center(body: &[u8], charset: Option<&str>) -> Result<MessageCenter, ReplyError> {
     let text = decode(body, charset);
     let word = first_word(&text)?;
-    let ok = word.eq_ignore_ascii_case("ok");
-    if !ok && !word.eq_ignore_ascii_case("error") {
+    let said_ok = word.eq_ignore_ascii_case("ok");
+    if !said_ok && !word.eq_ignore_ascii_case("error") {
         return Err(ReplyError::Missing { what: "line Ok or Error", begins: bounded(text.trim()) });
     }
-    let rest = text.trim_start().get(word.len()..).unwrap_or_default();
-    let queue = rest.lines().take(20).find_map(queue_of);
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(3).count();
+    let ok = said_ok && !has_error_line(&text);
+    let is_full = |line: &str| line.to_ascii_lowercase().contains("queue is full");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(20).collect();
+    // A time and an error's text may hold numbers of their own.
+    let numbers_begin = match ok {
+        true => 1 + usize::from(lines.get(1).is_some_and(|line| !line.contains("pending"))),
+        false => lines.iter().position(|line| is_full(line)).unwrap_or(lines.len()),
+    };
+    let places = lines.get(numbers_begin..).unwrap_or_default();
+    let written = places.iter().find_map(|line| Some((*line, queue_of(line)?)));
+    let (queue, unreadable) = match written {
+        Some((_, Ok(queue))) => (Some(queue), None),
+        Some((line, Err(NotWhole))) => (None, Some(line)),
+        None => (None, places.first().copied().filter(|_| ok)),
+    };
     Ok(MessageCenter {
         ok,
-        full: !ok && rest.to_ascii_lowercase().contains("queue is full"),
+        full: !ok && !places.is_empty(),
         queue,
-        is_unreadable: ok && queue.is_none() && lines > 2,
+        unreadable: unreadable.map(bounded),
         said: bounded(text.trim()),
     })
 }
 
-/// The first `number/number` of a line.
-fn queue_of(line: &str) -> Option<(u64, u64)> {
-    line.match_indices('/').find_map(|(slash, _)| {
-        let (before, after) = (&line[..slash], &line[slash + 1..]);
-        let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-        let start = (start..=slash).find(|at| before.is_char_boundary(*at))?;
-        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-        Some((before[start..].parse().ok()?, after[..end].parse().ok()?))
-    })
+/// Something like `7/400` that is not two whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NotWhole;
+
+/// The first `number/number` of a line. Numbers that go on beside it are not taken for others: 1,007/4,000 is not 7/4.
+fn queue_of(line: &str) -> Option<Result<(u64, u64), NotWhole>> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let mut slashes = line.match_indices('/').map(|(slash, _)| (&line[..slash], &line[slash + 1..]));
+    let (before, after) = slashes.find(|(before, after)| before.ends_with(is_digit) || after.starts_with(is_digit))?;
+    let (ahead, behind) = (before.trim_end_matches(is_digit), after.trim_start_matches(is_digit));
+    let begins = ahead.is_empty() || ahead.ends_with(|c: char| "([{<>\":=;|".contains(c)) || {
+        let text = ahead.trim_end();
+        text.len() < ahead.len() && !text.ends_with(is_digit)
+    };
+    let ends = behind.is_empty() || behind.starts_with(|c: char| ")]}<>\";|".contains(c)) || {
+        let text = behind.trim_start();
+        text.len() < behind.len() && !text.starts_with(is_digit)
+    };
+    let numbers = before[ahead.len()..].parse().ok().zip(after[..after.len() - behind.len()].parse().ok());
+    Some(numbers.filter(|_| begins && ends).ok_or(NotWhole))
 }
 
 /// Reads the status page of pipelined: the documented indicators, wherever they are; unknown keys are ignored.
@@ -225,7 +255,7 @@ impl Found {
     /// A key and what stands there, as a number where it is one.
     fn add(&mut self, key: &str, in_stats: bool, value: Option<f64>, written: impl FnOnce() -> String) {
         let Some(known) = PIPELINED_INDICATORS.iter().find(|known| known.key == key) else { return };
-        match value.filter(|value| value.is_finite() && *value >= 0.0) {
+        match value.filter(|value| (0.0..=known.unit.largest()).contains(value)) {
             Some(value) => self.values.entry((known.key, in_stats)).or_default().push(value),
             None => {
                 self.unreadable.entry((known.key, in_stats)).or_insert_with(|| bounded(&written()));
@@ -540,17 +570,92 @@ mod tests {
         let bare = message_center(b"OK\n", None).unwrap();
         assert_eq!((bare.ok, bare.full, bare.queue), (true, false, None));
         assert!(matches!(message_center(b"<html/>", None), Err(ReplyError::Missing { .. })));
-        for (text, is_unreadable) in [
-            ("Ok\n2021-08-27 15:48:07.893Z\n", false),
-            ("Ok\n2021-08-27 15:48:07.893Z\nmany/400 pending events\n", true),
-            ("Ok\n2021-08-27 15:48:07.893Z\n99999999999999999999/400 pending events\n", true),
-            ("Ok\n2021-08-27 15:48:07.893Z\n7/400 pending events\nmore\n", false),
-        ] {
-            assert_eq!(message_center(text.as_bytes(), None).unwrap().is_unreadable, is_unreadable, "{text:?}");
+    }
+
+    #[test]
+    fn queue_numbers_are_taken_whole_or_not_at_all() {
+        for line in
+            ["7/400", "7/400 pending events", "(7/400)", "a/b: 7/400", "é 7/400 é", "events=7/400; since 11/26/2026"]
+        {
+            assert_eq!(queue_of(line), Some(Ok((7, 400))), "{line}");
         }
-        assert_eq!(queue_of("é7/400é"), Some((7, 400)));
-        assert_eq!(queue_of("a/b 99999999999999999999/1 3/4"), Some((3, 4)));
-        assert_eq!(queue_of("/"), None);
+        for line in [
+            "1,007/4,000 pending events",
+            "7/4,000 pending events",
+            "-1/400",
+            "7.5/400",
+            "7/400.5",
+            "+7/400",
+            "7/-400",
+            "11/26/2026 15:48",
+            "1 007/4 000",
+            "1\u{a0}007/400",
+            "7/4\u{202f}000",
+            "1'007/4'000",
+            "1e3/400",
+            "\u{2212}1/400",
+            "é7/400é",
+            "many/400",
+            "7/many",
+            "99999999999999999999/400 3/4",
+        ] {
+            assert_eq!(queue_of(line), Some(Err(NotWhole)), "{line}");
+        }
+        for line in ["", "/", "a/b", "no numbers"] {
+            assert_eq!(queue_of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn queue_numbers_are_looked_for_where_they_are_documented() {
+        for (text, queue, unreadable, full) in [
+            ("Ok\n11/26/2026 15:48\n7/400 pending events", Some((7, 400)), None, false),
+            ("Ok\n11/26 15h\n7/400 pending events", Some((7, 400)), None, false),
+            ("Ok\n\n2021-08-27 15:48:07.893Z\n\nthe queue:\n7/400 pending events\nmore", Some((7, 400)), None, false),
+            ("Ok\n7/400 pending events", Some((7, 400)), None, false),
+            ("Ok\n11/26", None, None, false),
+            ("Ok\n2021-08-27 15:48:07.893Z\n", None, None, false),
+            ("Ok\n2021-08-27 15:48:07.893Z\n1,007/4,000 pending", None, Some("1,007/4,000 pending"), false),
+            ("Ok\n2021-08-27 15:48:07.893Z\nthe queue:\nmany/400\nmore", None, Some("many/400"), false),
+            ("Ok\n2021-08-27 15:48:07.893Z\nnothing pending\nmore", None, Some("nothing pending"), false),
+            ("Ok\n2021-08-27 15:48:07.893Z\n500/400 pending events", Some((500, 400)), None, false),
+            ("Error\nThe queue is full (7/400)", Some((7, 400)), None, true),
+            ("Error\nThe queue is full (1,007/4,000)", None, Some("The queue is full (1,007/4,000)"), true),
+            ("Error\nThe queue is full", None, None, true),
+            ("Error\nline 3/4 of the script", None, None, false),
+            ("Error", None, None, false),
+        ] {
+            let read = message_center(text.as_bytes(), None).unwrap();
+            assert_eq!((read.queue, read.unreadable.as_deref(), read.full), (queue, unreadable, full), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_below_ok_is_not_ok() {
+        for text in ["OK\nError", "OK\r\n  ERROR: no database", "OK\n2021-08-27 15:43:48.862Z\nError 3"] {
+            assert!(matches!(ping(text.as_bytes(), None), Err(ReplyError::NotOk(_))), "{text:?}");
+            let read = message_center(text.as_bytes(), None).unwrap();
+            assert_eq!((read.ok, read.full, read.unreadable), (false, false, None), "{text:?}");
+        }
+        for text in ["OK\nFri Aug 27 15:43:48 2021", "OK\nerrors: 0"] {
+            assert_eq!(ping(text.as_bytes(), None), Ok(()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_pipelined_number_that_no_process_reaches_is_unreadable() {
+        for (written, expected) in [
+            (r#""last-alive-ms-ago": 99999999999999999999"#, None),
+            (r#""last-alive-ms-ago": 315360000001"#, None),
+            (r#""last-alive-ms-ago": 315360000000"#, Some(315_360_000_000.0)),
+            (r#""current-messages": 1e19"#, None),
+            (r#""current-messages": 1e18"#, Some(1e18)),
+        ] {
+            let found = pipelined(format!("{{\"peak-messages\": 1, {written}}}").as_bytes(), None).unwrap();
+            let key = written.split('"').nth(1).unwrap();
+            assert_eq!(found.values.get(key).copied(), expected, "{written}");
+            assert_eq!(found.unreadable.contains_key(key), expected.is_none(), "{written}");
+        }
     }
 
     #[test]

@@ -162,6 +162,17 @@ pub enum Unit {
     MillisecondsAgo,
 }
 
+impl Unit {
+    /// The largest number that can be meant, in the unit of the answer: beyond ten years, or a quintillion, it is an error.
+    #[must_use]
+    pub const fn largest(self) -> f64 {
+        match self {
+            Unit::Same => 1e18,
+            Unit::MillisecondsAgo => 10.0 * 365.0 * 86_400_000.0,
+        }
+    }
+}
+
 /// The indicators, in the order of the documentation.
 pub static PIPELINED_INDICATORS: &[PipelinedIndicator] = &[
     indicator("last-alive-ms-ago", &PIPELINED_LAST_ALIVE, Merge::Max, Unit::MillisecondsAgo),
