@@ -75,6 +75,19 @@ pub struct TlsSettings {
     pub prefer_server_order: bool,
 }
 
+impl TlsSettings {
+    /// Whether a client without a certificate is refused.
+    #[must_use]
+    pub fn requires_client_certificate(&self) -> bool {
+        match self.client_auth {
+            ClientAuth::None => false,
+            // A required name needs a certificate.
+            ClientAuth::Request | ClientAuth::VerifyIfGiven => self.allowed_sans.is_some(),
+            ClientAuth::RequireAny | ClientAuth::RequireAndVerify => true,
+        }
+    }
+}
+
 /// Something in PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Pem {

@@ -1,5 +1,5 @@
 //! The web configuration in force: read again whenever a file of it has changed, without a restart. One that breaks
-//! later closes the server: no request is answered under rules that can't be read.
+//! later, or no longer requires what it did, closes the server: a half-written file lets nobody in.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::auth::{AuthOutcome, Passwords};
 use super::{Response, tls};
 use crate::parse::config_file::{ConfigFileError, MAX_FILE_BYTES};
-use crate::parse::webconfig::{self, RateLimit, WebConfig};
+use crate::parse::webconfig::{self, RateLimit, TlsSettings, WebConfig};
 use crate::pool::PoolError;
 use crate::stamp::ReadStamp;
 use crate::sync::locked;
@@ -23,7 +23,7 @@ use crate::sync::locked;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
-    #[error("{}: {source}; give the path of a web configuration file that the exporter's user can read", path.display())]
+    #[error("{}: {source}; the web configuration has to be a regular file that the exporter's user can read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -40,6 +40,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong, and the remedy.
         problem: String,
+    },
+    /// It would let in clients that were refused before.
+    #[error("{}: the file no longer requires {dropped}; write that again, or restart the exporter to serve without", path.display())]
+    Weaker {
+        /// The file.
+        path: PathBuf,
+        /// What is no longer required.
+        dropped: String,
     },
     /// The system does not have the thread for passwords.
     #[error(transparent)]
@@ -58,7 +66,9 @@ pub struct ConfigFile {
 struct Latest {
     /// The files that it was read from, as they were then.
     files: Stamps,
-    active: Option<Arc<Active>>,
+    /// The last that was not broken.
+    active: Arc<Active>,
+    is_broken: bool,
 }
 
 impl Latest {
@@ -92,6 +102,23 @@ pub(super) struct Active {
     tls: Option<Arc<ServerConfig>>,
 }
 
+/// Something that a configuration may require of clients.
+struct Requirement {
+    /// What it is, and its key.
+    name: &'static str,
+    is_in: fn(&WebConfig) -> bool,
+}
+
+/// None of them is dropped before a restart.
+const REQUIREMENTS: [Requirement; 3] = [
+    Requirement { name: "TLS (tls_server_config)", is_in: |config| config.tls.is_some() },
+    Requirement {
+        name: "client certificates (client_auth_type)",
+        is_in: |config| config.tls.as_ref().is_some_and(TlsSettings::requires_client_certificate),
+    },
+    Requirement { name: "passwords (basic_auth_users)", is_in: |config| !config.users.is_empty() },
+];
+
 impl Active {
     /// What TLS connections begin with; none: clear text.
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
@@ -113,7 +140,7 @@ impl ConfigFile {
         let (files, active) = read(path);
         let active = active?;
         active.warn(path);
-        let latest = Mutex::new(Latest { files, active: Some(Arc::new(active)) });
+        let latest = Mutex::new(Latest { files, active: Arc::new(active), is_broken: false });
         Ok(ConfigFile { path: path.to_owned(), latest, passwords: Passwords::start()?, bucket: Mutex::default() })
     }
 
@@ -125,36 +152,37 @@ impl ConfigFile {
         Ok(read(path).1?.config.warnings)
     }
 
-    /// Whether TLS is configured at this moment.
-    pub(super) fn has_tls(&self) -> bool {
-        self.current().is_ok_and(|active| active.tls.is_some())
+    /// Whether every connection needs TLS, also while the configuration is broken.
+    pub(super) fn requires_tls(&self) -> bool {
+        locked(&self.latest).active.tls.is_some()
     }
 
     /// The configuration as the files are now.
     pub(super) fn current(&self) -> Result<Arc<Active>, Broken> {
         let mut latest = locked(&self.latest);
         if !latest.holds() {
-            let (was_broken, looks_the_same) = (latest.active.is_none(), latest.looks_the_same());
+            let (was_broken, looks_the_same) = (latest.is_broken, latest.looks_the_same());
             let (files, active) = read(&self.path);
+            let active = active.and_then(|active| active.instead_of(&latest.active, &self.path));
             // What was written a moment ago is read at every request. That is logged once.
-            let is_told = looks_the_same && active.is_err() == was_broken;
-            let active = if is_told { active.ok().map(Arc::new) } else { self.tell(active, was_broken) };
-            *latest = Latest { files, active };
+            if !looks_the_same || active.is_err() != was_broken {
+                self.tell(&active, was_broken);
+            }
+            (latest.files, latest.is_broken) = (files, active.is_err());
+            if let Ok(active) = active {
+                latest.active = Arc::new(active);
+            }
         }
-        latest.active.clone().ok_or(Broken)
+        if latest.is_broken { Err(Broken) } else { Ok(Arc::clone(&latest.active)) }
     }
 
-    fn tell(&self, active: Result<Active, ConfigError>, was_broken: bool) -> Option<Arc<Active>> {
+    fn tell(&self, active: &Result<Active, ConfigError>, was_broken: bool) {
         match active {
             Ok(active) => {
                 tracing::info!(file = %self.path.display(), was_broken, "the web configuration was read again");
                 active.warn(&self.path);
-                Some(Arc::new(active))
             }
-            Err(error) => {
-                tracing::error!("{error}. Until that is fixed, every client is refused");
-                None
-            }
+            Err(error) => tracing::error!("{error}. Until that is fixed, every client is refused"),
         }
     }
 
@@ -189,6 +217,16 @@ impl ConfigFile {
 }
 
 impl Active {
+    /// This one, where it requires all that `former` did.
+    fn instead_of(self, former: &Active, path: &Path) -> Result<Active, ConfigError> {
+        let is_dropped = |what: &&Requirement| (what.is_in)(&former.config) && !(what.is_in)(&self.config);
+        let dropped: Vec<_> = REQUIREMENTS.iter().filter(is_dropped).map(|what| what.name).collect();
+        if dropped.is_empty() {
+            return Ok(self);
+        }
+        Err(ConfigError::Weaker { path: path.to_owned(), dropped: dropped.join(" or ") })
+    }
+
     fn warn(&self, path: &Path) {
         for warning in &self.config.warnings {
             tracing::warn!(file = %path.display(), "the web configuration: {warning}");
@@ -221,8 +259,9 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     // A FIFO is not waited for.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+    // A pipe without a writer or /dev/null would be an empty file.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -256,7 +295,107 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use rustix::fs::{CWD, mkfifoat};
+
     use super::*;
+    use crate::logging::Page;
+
+    /// Every requirement, in a folder with the certificate and key that it names.
+    fn guarded(folder: &Path) -> String {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(folder.join("server.crt"), pair.cert.pem()).unwrap();
+        fs::write(folder.join("server.key"), pair.signing_key.serialize_pem()).unwrap();
+        format!("{TLS}, client_auth_type: RequireAnyClientCert}}\n{USERS}")
+    }
+
+    const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key";
+    const USERS: &str = "basic_auth_users: {a: $2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq}\n";
+
+    /// What the next request gets, and what the log says, once `text` is the file.
+    fn after(file: &ConfigFile, text: &str) -> (bool, String) {
+        let page = Page::default();
+        let new = file.path.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &file.path).unwrap();
+        let is_broken = tracing::subscriber::with_default(page.subscriber(), || {
+            assert_eq!(file.current().is_err(), file.current().is_err());
+            file.current().is_err()
+        });
+        (is_broken, page.take())
+    }
+
+    #[test]
+    fn what_was_required_is_required_until_the_exporter_is_restarted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.yml");
+        let whole = guarded(folder.path());
+        fs::write(&path, &whole).unwrap();
+        let file = ConfigFile::load(&path).unwrap();
+        let all = "TLS (tls_server_config) or client certificates (client_auth_type) or passwords (basic_auth_users); \
+                   write that again, or restart the exporter to serve without. Until that is fixed, every client is refused";
+        for (text, says) in [
+            (String::new(), all),
+            ("# nothing\n\n---\n".into(), all),
+            ("{}\n".into(), all),
+            ("basic_auth_users:\n".into(), all),
+            ("rate_limit: {interval: 1h, burst: 2}\n".into(), all),
+            (USERS.into(), "requires TLS (tls_server_config) or client certificates (client_auth_type); write"),
+            (format!("{TLS}}}\n{USERS}"), "requires client certificates (client_auth_type); write"),
+            (
+                format!("{TLS}, client_auth_type: VerifyClientCertIfGiven}}\n{USERS}"),
+                "requires client certificates (client_auth_type); write",
+            ),
+            (format!("{}\n", whole.lines().next().unwrap()), "requires passwords (basic_auth_users); write"),
+        ] {
+            let (is_broken, log) = after(&file, &text);
+            assert!(is_broken && file.requires_tls(), "{text}");
+            assert!(log.contains("level=error") && log.matches(says).count() == 1, "{text}: {log}");
+            let (is_broken, log) = after(&file, &whole);
+            assert!(!is_broken && log.contains("was read again") && !log.contains("level=error"), "{text}: {log}");
+        }
+        fs::write(&path, "").unwrap();
+        assert!(ConfigFile::load(&path).is_ok(), "an empty file at the start requires nothing");
+    }
+
+    #[test]
+    fn what_was_added_later_is_required_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.yml");
+        let whole = guarded(folder.path());
+        fs::write(&path, "").unwrap();
+        let file = ConfigFile::load(&path).unwrap();
+        assert!(!after(&file, "{}").0 && !file.requires_tls());
+        assert!(!after(&file, &whole).0 && file.requires_tls());
+        assert!(after(&file, "{}").0 && file.requires_tls());
+    }
+
+    #[test]
+    fn a_web_configuration_that_is_no_regular_file_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.yml");
+        for text in [USERS, ""] {
+            fs::write(&path, text).unwrap();
+            let file = ConfigFile::load(&path).unwrap();
+            let replacements: [(&str, &dyn Fn()); 2] = [
+                ("a FIFO", &|| mkfifoat(CWD, &path, 0o600.into()).unwrap()),
+                ("a link to a device", &|| std::os::unix::fs::symlink("/dev/null", &path).unwrap()),
+            ];
+            for (what, put) in replacements {
+                fs::remove_file(&path).unwrap();
+                put();
+                let error = ConfigFile::check(&path).expect_err(what).to_string();
+                assert!(error.contains("web.yml: not a regular file; the web configuration has to be"), "{error}");
+                assert!(file.current().is_err(), "{what}");
+            }
+            fs::remove_file(&path).unwrap();
+            fs::write(folder.path().join("real.yml"), text).unwrap();
+            std::os::unix::fs::symlink("real.yml", &path).unwrap();
+            assert!(file.current().is_ok(), "a link to a regular file");
+            fs::remove_file(&path).unwrap();
+        }
+    }
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_one_in_each_interval() {

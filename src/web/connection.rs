@@ -19,7 +19,6 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::told_when_taken;
-use super::config::ConfigFile;
 use super::exchange::{EncodedResponse, exchange};
 use super::phase::Phase;
 use super::server::Server;
@@ -71,14 +70,15 @@ async fn speaking(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
 }
 
 async fn serve(stream: TcpStream, server: &Arc<Server>, phase: &Arc<Phase>) {
-    let acceptor = match server.config.as_ref().map(ConfigFile::current).transpose() {
-        Ok(active) => active.and_then(|active| active.tls()),
-        // Without TLS each request is answered with an error; with it the connection is closed without an answer.
-        Err(_) => None,
+    let acceptor = match &server.config {
+        None => None,
+        Some(config) => match config.current() {
+            Ok(active) => active.tls(),
+            // Without TLS each request is answered with an error; with it the connection is closed without an answer.
+            Err(_) if config.requires_tls() => return,
+            Err(_) => None,
+        },
     };
-    if acceptor.is_none() && server.is_secured {
-        return;
-    }
     let Some(config) = acceptor else {
         let socket = Socket::new(stream, Arc::clone(phase), Arc::clone(&server.slots), server.limits);
         return http1(socket, server, phase).await;

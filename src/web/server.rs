@@ -43,13 +43,12 @@ pub async fn serve(
         limits,
         silent: Slots::new(limits.silent, usize::MAX),
         slots: Slots::new(limits.connections, limits.unread_bytes),
-        is_secured: config.as_ref().is_some_and(ConfigFile::has_tls),
         config,
         compressor: Compressor::start()?,
         closing,
     });
-    if server.config.is_some() {
-        tracing::info!(tls = server.is_secured, "the web configuration is in force");
+    if let Some(config) = &server.config {
+        tracing::info!(tls = config.requires_tls(), "the web configuration is in force");
     }
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -78,8 +77,6 @@ pub(super) struct Server {
     /// The places of the others.
     pub(super) slots: Arc<Slots>,
     pub(super) config: Option<ConfigFile>,
-    /// Whether it began with TLS: then no connection does without.
-    pub(super) is_secured: bool,
     pub(super) compressor: Compressor,
     /// Becomes true when the server is told to end.
     pub(super) closing: watch::Receiver<bool>,

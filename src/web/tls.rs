@@ -27,7 +27,9 @@ const HTTP1: &[u8] = b"http/1.1";
 /// Why TLS can't be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    #[error("failed to read {what}_file ({path}): {source}; make it readable for the exporter's user")]
+    #[error(
+        "failed to read {what}_file ({path}): {source}; it has to be a regular file that the exporter's user can read"
+    )]
     Read { what: &'static str, path: String, source: io::Error },
     #[error("no certificate in {0}; give a PEM file with the server's certificate, then its issuers'")]
     NoCertificate(String),
@@ -125,13 +127,12 @@ fn key(settings: &TlsSettings) -> Result<PrivateKeyDer<'static>, TlsError> {
 type Asked = (Option<Arc<dyn ClientCertVerifier>>, Option<String>);
 
 fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Asked, TlsError> {
-    let (is_mandatory, is_verified) = match settings.client_auth {
+    let is_verified = match settings.client_auth {
         ClientAuth::None => return Ok((None, None)),
-        ClientAuth::Request => (false, false),
-        ClientAuth::RequireAny => (true, false),
-        ClientAuth::VerifyIfGiven => (false, true),
-        ClientAuth::RequireAndVerify => (true, true),
+        ClientAuth::Request | ClientAuth::RequireAny => false,
+        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => true,
     };
+    let is_mandatory = settings.requires_client_certificate();
     let mut warning = None;
     let trusted = if is_verified { Some(trusted(settings, provider, &mut warning)?) } else { None };
     let verifier =
@@ -185,8 +186,7 @@ struct Verifier {
 
 impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
-        // A required name needs a certificate.
-        self.is_mandatory || self.allowed_sans.is_some()
+        self.is_mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

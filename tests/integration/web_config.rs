@@ -171,6 +171,10 @@ fn a_file_that_is_wrong_is_refused_with_what_is_wrong() {
         ("tls_server_config: {cert_file: server.crt, key_file: client.key}\n".into(), "belongs to the certificate"),
         (format!("{TLS}  client_ca_file: /dev/null\n"), "without a client_auth_type"),
         (format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: somefile\n"), "No such file"),
+        (
+            format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: /dev/null\n"),
+            "not a regular file",
+        ),
         (format!("{TLS}  client_auth_type: x\n"), "client_auth_type"),
         (format!("{TLS}  cipher_suites: [TLS_INVENTED]\n"), "unknown cipher"),
         (format!("{TLS}  curve_preferences: [CurveP257]\n"), "unknown curve"),
@@ -189,6 +193,8 @@ fn a_file_that_is_wrong_is_refused_with_what_is_wrong() {
         let error = ConfigFile::check(&folder.configure(&yaml)).expect_err(&yaml).to_string();
         assert!(error.contains(says) && error.contains("web.yml"), "{yaml}: {error} should say {says:?}");
     }
+    let device = ConfigFile::check(Path::new("/dev/null")).unwrap_err().to_string();
+    assert!(device.contains("/dev/null: not a regular file"), "{device}");
     let missing = ConfigFile::check(&folder.path("nothing.yml")).unwrap_err().to_string();
     assert!(missing.contains("nothing.yml") && missing.contains("No such file"), "{missing}");
 }
@@ -380,8 +386,25 @@ fn a_change_is_in_force_at_once_and_one_that_breaks_lets_nobody_in() {
 fn without_tls_a_file_that_breaks_is_an_error_for_all() {
     let folder = Folder::new();
     let server = Server::start(&folder.configure(&format!("basic_auth_users: {{dave: {}}}\n", hash("x"))));
-    folder.configure("junk");
-    assert_eq!(server.curl(&folder, "http", &["-u", "dave:x"]), Ok("500 1.1".to_owned()));
+    for yaml in ["junk", "", "# nothing\n---\n", "{}\n"] {
+        folder.configure(yaml);
+        for user in [&[][..], &["-u", "dave:x"]] {
+            assert_eq!(server.curl(&folder, "http", user), Ok("500 1.1".to_owned()), "{yaml:?} {user:?}");
+        }
+    }
+}
+
+#[test]
+fn tls_that_was_added_later_is_not_dropped_again() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.configure(""));
+    assert_eq!(server.curl(&folder, "http", &[]), Ok("200 1.1".to_owned()));
+    folder.configure(TLS);
+    assert_eq!(server.curl(&folder, "https", &[]), Ok("200 2".to_owned()));
+    folder.configure("");
+    for scheme in ["http", "https"] {
+        assert!(server.curl(&folder, scheme, &[]).is_err(), "{scheme}");
+    }
 }
 
 #[test]
