@@ -4,6 +4,7 @@
 //! Conditions over time ("for five minutes", "too many restarts") are left to the alert rules. The collector that has
 //! the evidence calls the check (`Samples::judge`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::catalog::Kind;
@@ -140,12 +141,17 @@ fn samples(judgements: &[Judgement], doubts: &[Doubt], samples: &mut Samples) {
     }
     let same_module = |a: &Judgement, b: &Judgement| a.module == b.module && a.instance == b.instance;
     for of_module in judgements.chunk_by(same_module) {
-        let healthy = of_module.iter().all(|judgement| judgement.passes);
-        samples.push(&MODULE_HEALTHY, &[of_module[0].module.as_str(), &of_module[0].instance], number(healthy));
+        let passes = of_module.iter().all(|judgement| judgement.passes);
+        let (module, instance) = (of_module[0].module.as_str(), of_module[0].instance.as_str());
+        if !passes || !doubts.iter().any(|doubt| doubt.is_of(module, instance)) {
+            samples.push(&MODULE_HEALTHY, &[module, instance], number(passes));
+        }
     }
     for reason in DoubtReason::ALL {
-        let times = doubts.iter().filter(|doubt| doubt.reason == reason).count();
-        samples.push(&HEALTH_UNKNOWN, &[reason.label()], f64::from(u32::try_from(times).unwrap_or(u32::MAX)));
+        let of_reason = doubts.iter().filter(|doubt| doubt.reason == reason);
+        // Several modules may be in doubt of the same.
+        let things = of_reason.map(|doubt| &doubt.detail).collect::<BTreeSet<_>>().len();
+        samples.push(&HEALTH_UNKNOWN, &[reason.label()], f64::from(u32::try_from(things).unwrap_or(u32::MAX)));
     }
 }
 
@@ -294,6 +300,21 @@ mod tests {
         assert_eq!(snapshot.of(&MODULE_HEALTHY).count(), 2);
         assert_eq!(snapshot.value(&HEALTH_UNKNOWN, &["collector_failed"]), Some(2.0), "each is counted once");
         assert_eq!(snapshot.value(&HEALTH_UNKNOWN, &["no_installation"]), Some(0.0));
+    }
+
+    #[test]
+    fn a_module_of_which_something_can_not_be_read_is_not_healthy_and_still_fails() {
+        let mut evidence = Samples::default();
+        for (module, passes) in [("mta", true), ("trackinglogd", false), ("web", true)] {
+            evidence.judge("running", module, "prod", Some(passes));
+        }
+        for (module, instance) in [("mta", "prod"), ("trackinglogd", "prod"), ("web", "other")] {
+            evidence.doubt_of(module, instance, DoubtReason::EvidenceUnreadable, "var/prod");
+        }
+        let snapshot = concluded(evidence);
+        let healthy = |module| snapshot.value(&MODULE_HEALTHY, &[module, "prod"]);
+        assert_eq!(["mta", "trackinglogd", "web"].map(healthy), [None, Some(0.0), Some(1.0)]);
+        assert_eq!(snapshot.value(&HEALTH_UNKNOWN, &["evidence_unreadable"]), Some(1.0), "one thing, of three modules");
     }
 
     #[test]

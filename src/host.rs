@@ -318,7 +318,7 @@ impl Scrape for CampaignHost {
         let logs = self.sources.logs.as_ref().is_none_or(Readings::is_placed);
         let placed = logs && self.sources.tracking.as_ref().is_none_or(Readings::is_placed);
         let is_known =
-            !census::doubts_of(&self.sources.installation.current()).any(|doubt| doubt.reason.is_of_everything());
+            !census::doubts_of(&self.sources.installation.current()).any(|(reason, _)| reason.is_of_everything());
         is_known && placed && self.sources.installation.was_looked_at() && self.sources.processes.was_sampled()
     }
 

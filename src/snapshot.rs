@@ -69,6 +69,16 @@ pub struct Doubt {
     pub reason: DoubtReason,
     /// What it is about: a path, a file or a collector; no sentence.
     pub detail: String,
+    /// The module, and its Campaign instance, that can't be called well for it; none where that is no single one.
+    pub of: Option<(&'static str, String)>,
+}
+
+impl Doubt {
+    /// Whether it is about this module alone.
+    #[must_use]
+    pub fn is_of(&self, module: &str, instance: &str) -> bool {
+        self.of.as_ref().is_some_and(|(name, of)| *name == module && of == instance)
+    }
 }
 
 /// One series' value.
@@ -230,8 +240,7 @@ impl Samples {
             self.unkept_remarks += 1;
             return;
         }
-        remark.detail = cut(&remark.detail, MAX_REMARK_BYTES).replace(char::is_control, "\u{fffd}");
-        remark.detail.truncate(cut(&remark.detail, MAX_REMARK_BYTES).len());
+        remark.detail = printable(&remark.detail);
         self.remarks.push(remark);
     }
 
@@ -245,7 +254,13 @@ impl Samples {
 
     /// Adds a reason why something is unknown.
     pub fn doubt(&mut self, reason: DoubtReason, detail: impl Into<String>) {
-        self.doubts.push(Doubt { reason, detail: detail.into() });
+        self.doubts.push(Doubt { reason, detail: printable(&detail.into()), of: None });
+    }
+
+    /// Adds a reason why it is unknown whether a module is well.
+    pub fn doubt_of(&mut self, module: &'static str, instance: &str, reason: DoubtReason, detail: impl Into<String>) {
+        let of = Some((module, instance.to_owned()));
+        self.doubts.push(Doubt { reason, detail: printable(&detail.into()), of });
     }
 
     /// Takes every judgement back: nothing can be judged after all.
@@ -429,6 +444,13 @@ impl Family {
 
 fn bounded(text: &str) -> &str {
     cut(text, MAX_LABEL_BYTES)
+}
+
+/// The text without what could control a terminal, and no longer than [`MAX_REMARK_BYTES`].
+fn printable(text: &str) -> String {
+    let mut printable = cut(text, MAX_REMARK_BYTES).replace(char::is_control, "\u{fffd}");
+    printable.truncate(cut(&printable, MAX_REMARK_BYTES).len());
+    printable
 }
 
 fn cut(text: &str, bytes: usize) -> &str {

@@ -11,7 +11,7 @@ use crate::catalog::Kind;
 use crate::catalog::modules::{DEFAULT_INSTANCE, IN_INSTANCE_FILES, residents};
 use crate::catalog::signals::exporter::DoubtReason;
 use crate::label::label_of;
-use crate::snapshot::{Doubt, Samples};
+use crate::snapshot::Samples;
 use crate::source::installation::{Failure, Installation, Trouble};
 use crate::source::processes::{Group, ProcessState, ProcessTable};
 
@@ -135,7 +135,7 @@ fn serving_instance<'a>(module: &str, instance: &'a str, seen: &BTreeMap<MemberN
 }
 
 /// Why the exporter can't tell what is expected here.
-pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = Doubt> + '_ {
+pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = (DoubtReason, String)> + '_ {
     let known = !installation.instances.is_empty();
     let whole = match (&installation.home, &installation.trouble) {
         (None, Some(Trouble { failure: Failure::Permission, place, .. })) => {
@@ -154,12 +154,13 @@ pub fn doubts_of(installation: &Installation) -> impl Iterator<Item = Doubt> + '
     let elsewhere = installation.elsewhere.iter();
     let elsewhere =
         elsewhere.map(|place| (DoubtReason::EnvironmentsDiffer, label_of(place.as_os_str().as_bytes()).into_owned()));
-    whole.into_iter().chain(files).chain(elsewhere).map(|(reason, detail)| Doubt { reason, detail })
+    let beyond = (installation.left_out > 0).then(|| (DoubtReason::EvidenceUnreadable, "conf".to_owned()));
+    whole.into_iter().chain(files).chain(elsewhere).chain(beyond)
 }
 
 /// The same as part of a scrape's evidence.
 pub fn doubts(installation: &Installation, out: &mut Samples) {
-    for Doubt { reason, detail } in doubts_of(installation) {
+    for (reason, detail) in doubts_of(installation) {
         out.doubt(reason, detail);
     }
 }
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn an_installation_that_is_not_there_or_can_not_be_read_is_a_doubt() {
         let doubts = |installation: &Installation| doubts_of(installation).collect::<Vec<_>>();
-        let doubt = |reason, detail: &str| Doubt { reason, detail: detail.to_owned() };
+        let doubt = |reason, detail: &str| (reason, detail.to_owned());
         let trouble = |failure| Some(Trouble { failure, place: "/x/nl6".into(), message: String::new() });
         let none = |failure| Installation { trouble: trouble(failure), ..Installation::default() };
         assert_eq!(doubts(&none(Failure::Gone)), [doubt(DoubtReason::NoInstallation, "/x/nl6")]);
@@ -220,6 +221,8 @@ mod tests {
         assert_eq!(doubts(&good), [doubt(DoubtReason::ConfigurationUnreadable, "config-prod.xml")]);
         let differing = Installation { elsewhere: vec!["/data/var".into()], ..installation(&[("prod", "")]) };
         assert_eq!(doubts(&differing), [doubt(DoubtReason::EnvironmentsDiffer, "/data/var")]);
+        let beyond = Installation { left_out: 1, ..installation(&[("prod", "")]) };
+        assert_eq!(doubts(&beyond), [doubt(DoubtReason::EvidenceUnreadable, "conf")]);
         let unlisted = Installation { trouble: trouble(Failure::Permission), ..installation(&[("prod", "")]) };
         assert_eq!(doubts(&unlisted), [doubt(DoubtReason::ConfigurationUnreadable, "/x/nl6")]);
     }

@@ -9,7 +9,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 
 use super::census::Census;
-use super::{CollectError, Collector, Context, LOGS, Losses, Outcome, float, instance_label, published, show_stored};
+use super::{
+    CollectError, Collector, Context, LOGS, Losses, Outcome, evidence_folder, float, instance_label, published,
+    show_stored,
+};
 use crate::catalog::modules::{DEFAULT_INSTANCE, MODULES, module};
 use crate::catalog::signals::logs::{
     LAST_RUN, LOG_CONTINUATION_LINES, LOG_ERROR_CODES, LOG_FILES_FOLLOWED, LOG_FILES_NOT_FOLLOWED,
@@ -18,7 +21,7 @@ use crate::catalog::signals::logs::{
     LOG_UNPARSED_LINES,
 };
 use crate::catalog::{Kind, Module};
-use crate::health;
+use crate::health::{self, DoubtReason};
 use crate::label::{MAX_LABEL_BYTES, label_among};
 use crate::parse::counts::{Counts, OTHER};
 use crate::parse::line::{Level, Problem};
@@ -71,13 +74,21 @@ pub fn samples(
         push(log, &LogLabels::new(&name, &instance), is_expected, out);
     }
     out.push(&LOG_FILES_FOLLOWED, &[], float(followed));
-    for (instance, log) in absent.iter().flat_map(|(instance, logs)| logs.iter().map(move |log| (instance, log))) {
-        LogLabels::new(log, instance).counters(&NOTHING, &Tally::default(), out);
+    // One that was read before, and is not there now, goes on where it was, as when a volume is not mounted yet: at 0 all of
+    // it would count once more.
+    let gone = view.logs.iter().map(|log| &**log).filter(|log| !log.present).chain(&view.stored);
+    let gone: BTreeMap<_, &LogView> = gone.map(|log| ((names.instance(&log.instance), names.log(log)), log)).collect();
+    for (instance, log) in absent.iter().flat_map(|(instance, logs)| logs.iter().map(move |log| (*instance, *log))) {
+        let known = gone.get(&(instance.into(), log.into()));
+        let (counts, tally) = known.map_or((&*NOTHING, Tally::default()), |known| (&known.counts, known.tally));
+        LogLabels::new(log, instance).counters(counts, &tally, out);
     }
     judge(&names, out);
     let mut losses = Losses::default();
     for ((instance, trouble), times) in &view.troubles {
-        out.push(&LOG_FILES_NOT_FOLLOWED, &[&names.instance(instance), reason(*trouble)], float(*times));
+        let instance = names.instance(instance);
+        out.push(&LOG_FILES_NOT_FOLLOWED, &[&instance, reason(*trouble)], float(*times));
+        out.doubt(DoubtReason::EvidenceUnreadable, evidence_folder(&instance, "log"));
         losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
@@ -114,6 +125,9 @@ fn judge(names: &LogNames<'_>, out: &mut Samples) {
         }
     }
     for ((module, instance), runs) in runs {
+        if runs.iter().any(Option::is_none) {
+            out.doubt_of(module, &instance, DoubtReason::EvidenceUnreadable, evidence_folder(&instance, "log"));
+        }
         out.judge(LAST_RUN.name, module, &instance, health::last_run(runs.into_iter()));
     }
 }
@@ -236,7 +250,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::catalog::signals::exporter::HEALTH_UNKNOWN;
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
+    use crate::catalog::signals::modules::MODULE_HEALTHY;
     use crate::parse::conf::{ServerConf, Settings};
     use crate::parse::runs::Runs;
     use crate::source::kit::Miss;
@@ -349,13 +365,55 @@ mod tests {
     }
 
     #[test]
+    fn an_expected_log_that_is_not_there_goes_on_with_what_is_known_of_it() {
+        let mut installation = Installation::default();
+        let conf = ServerConf::parse(b"<serverconf><mta autoStart='true'/></serverconf>").unwrap();
+        installation.instances.insert("prod".into(), Settings::overlay(None, Some(Arc::new(conf))));
+        let census = Census::of(&installation, &ProcessTable::default());
+        let away = |log: &str, errors| LogView {
+            present: false,
+            ..view(log, Counts { levels: [errors, 0, 0], ..Counts::default() })
+        };
+        // The one since a moment ago, the other since before the start.
+        let view =
+            LogsView { logs: vec![away("mta", 3).into()], stored: vec![away("export", 5)], ..LogsView::default() };
+        let mut out = Samples::default();
+        samples(&Published::new(Arc::new(view), None), &installation, &census, &mut out);
+        let snapshot = out.freeze();
+        let errors = |log| snapshot.value(&LOG_MESSAGES, &[log, module_of(log), "prod", "error"]);
+        assert_eq!([errors("mta"), errors("export"), errors("import")], [Some(3.0), Some(5.0), Some(0.0)]);
+        assert_eq!(snapshot.value(&LOG_ROTATIONS, &["export", "export", "prod"]), Some(1.0));
+        assert_eq!(snapshot.of(&LOG_SIZE).count(), 0, "neither is there");
+        assert!(snapshot.doubts().is_empty());
+    }
+
+    #[test]
+    fn of_what_cannot_be_read_it_is_unknown_whether_it_is_well() {
+        let troubled =
+            LogView { is_troubled: true, ..view("export", Counts { last_message: Some(1), ..Counts::default() }) };
+        let troubles =
+            BTreeMap::from([((OsString::from("prod"), Miss::Denied), 1), ((OsString::new(), Miss::NotAFile), 1)]);
+        let (mut out, _) = collect(LogsView { logs: vec![troubled.into()], troubles, ..LogsView::default() }, None);
+        out.judge("responsive", "export", "prod", Some(true));
+        health::conclude(&mut out);
+        let snapshot = out.freeze();
+        let details: BTreeSet<_> =
+            snapshot.doubts().iter().map(|doubt| (doubt.reason, doubt.detail.as_str())).collect();
+        let reason = DoubtReason::EvidenceUnreadable;
+        assert_eq!(details, BTreeSet::from([(reason, "var"), (reason, "var/prod/log")]));
+        assert_eq!(snapshot.value(&HEALTH_UNKNOWN, &["evidence_unreadable"]), Some(2.0));
+        assert_eq!(snapshot.of(&MODULE_HEALTHY).count(), 0, "its last run may have failed");
+    }
+
+    #[test]
     fn a_log_that_is_gone_is_not_shown_and_what_cannot_be_read_is_counted() {
         let gone = LogView { present: false, ..view("mta", Counts::default()) };
         let troubles = BTreeMap::from([
             ((OsString::from("prod"), Miss::Denied), 2),
             ((OsString::from("prod"), Miss::NotAFile), 1),
         ]);
-        let (out, outcome) = collect(LogsView { logs: vec![gone.into()], troubles }, Some(false));
+        let (out, outcome) =
+            collect(LogsView { logs: vec![gone.into()], troubles, ..LogsView::default() }, Some(false));
         assert!(matches!(outcome, Outcome::Partial(losses) if losses.iter().map(|(_, times)| times).sum::<u64>() == 3));
         let snapshot = out.freeze();
         assert_eq!(snapshot.of(&LOG_SIZE).count(), 0);

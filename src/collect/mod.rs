@@ -377,6 +377,11 @@ fn instance_label<'a>(
     label_among(name.as_bytes(), configured.chain(folders.map(OsStr::as_bytes)), MAX_INSTANCE_BYTES)
 }
 
+/// What a doubt about the files of an instance in `folder` calls them; an instance without a name is `var` itself.
+fn evidence_folder(instance: &str, folder: &str) -> String {
+    if instance.is_empty() { "var".to_owned() } else { format!("var/{instance}/{folder}") }
+}
+
 /// A count or a number of bytes as a sample, which is a float: exact up to 2^53, and near enough beyond.
 #[expect(clippy::cast_precision_loss, reason = "samples are floats")]
 const fn float(number: u64) -> f64 {

@@ -17,7 +17,7 @@ use crate::catalog::attributes::{MTA_WORKING_PATH, VAR_DIRECTORY};
 use crate::catalog::signals::spool::{
     CHILDREN, INSTALLATION_VARIABLE, INSTANCE_VARIABLE, MTA_SPOOL_FILES, MTA_SPOOL_LAST_SCAN, MTA_SPOOL_OLDEST, OWNER,
 };
-use crate::health;
+use crate::health::{self, DoubtReason};
 use crate::parse::variables::expand;
 use crate::snapshot::Samples;
 use crate::source::kit::background::Background;
@@ -94,6 +94,14 @@ impl Spool {
                     if let Ok(found) = found {
                         out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
                     }
+                    let is_known = match found {
+                        Ok(found) => queued(found).is_some(),
+                        Err(miss) => is_not_there_yet(&locked(&self.seen), folder, *miss),
+                    };
+                    if !is_known {
+                        let reason = DoubtReason::EvidenceUnreadable;
+                        out.doubt_of(OWNER.name, instance, reason, folder.display().to_string());
+                    }
                     self.show(instance, folder, found, &mut losses, out);
                 }
             }
@@ -161,8 +169,7 @@ impl Spool {
                 losses.add(ErrorKind::Timeout, found.is_cut.into());
                 (found.is_cut).then(|| format!("has more than {MAX_ENTRIES} files; the others are not counted"))
             }
-            // An mta that has never had anything to do may not have created it.
-            Err(Miss::Gone) if !seen.contains(folder) => Some("is not there yet".to_owned()),
+            Err(miss) if is_not_there_yet(&seen, folder, *miss) => Some("is not there yet".to_owned()),
             Err(miss) => {
                 losses.add((*miss).into(), 1);
                 Some(match miss {
@@ -183,6 +190,17 @@ impl Spool {
     }
 }
 
+/// Whether the folder was never there: an mta that has never had anything to do may not have created it.
+fn is_not_there_yet(seen: &BTreeSet<PathBuf>, folder: &Path, miss: Miss) -> bool {
+    miss == Miss::Gone && !seen.contains(folder)
+}
+
+/// How many files are queued; none where there may be some that were not seen.
+fn queued(found: &SpoolContent) -> Option<u64> {
+    let all_seen = found.denied + found.failed == 0 && !found.is_cut;
+    (found.files > 0 || all_seen).then_some(found.files)
+}
+
 /// What the log calls the folder of an instance.
 fn subject(instance: &str, folder: &Path) -> String {
     format!("{instance} {}", folder.display())
@@ -191,15 +209,13 @@ fn subject(instance: &str, folder: &Path) -> String {
 /// What the check of the mta's children says while mails wait.
 fn children(instance: &str, found: &SpoolContent, cx: &Context) -> Option<bool> {
     let up = cx.census().member(OWNER.name, instance).and_then(|mta| mta.up);
-    let all_seen = found.denied + found.failed == 0 && !found.is_cut;
-    let waiting = (found.files > 0 || all_seen).then_some(found.files);
     let living: u64 = OWNER
         .children
         .iter()
         .map(|child| cx.processes.group(child, instance).map_or(0, |group| group.now.live()))
         .sum();
     let all_told = OWNER.children.iter().all(|child| cx.processes.can_tell_of(child, instance));
-    health::children(up, waiting, (living > 0 || all_told).then_some(living))
+    health::children(up, queued(found), (living > 0 || all_told).then_some(living))
 }
 
 impl Collector for Spool {
@@ -218,6 +234,7 @@ mod tests {
     use std::fs::{create_dir_all, remove_dir_all, write};
     use std::sync::Arc;
     use std::sync::mpsc::channel;
+    use std::time::SystemTime;
 
     use rustix::time::{ClockId, clock_gettime};
 
@@ -328,6 +345,7 @@ mod tests {
         let spool = Spool::new();
         let (snapshot, outcome) = collect(&spool, &cx);
         assert_eq!((snapshot.of(&MTA_SPOOL_FILES).count(), outcome), (0, Outcome::Complete));
+        assert_eq!(snapshot.doubts(), []);
         create_dir_all(home.path().join("var/prod/mta")).unwrap();
         let mut now = later();
         assert_eq!(collect_after(&spool, &cx, now).1, Outcome::Complete);
@@ -342,7 +360,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         create_dir_all(home.path().join("var/prod")).unwrap();
         write(home.path().join("var/prod/mta"), "").unwrap();
-        assert_eq!(collect(&Spool::new(), &context(home.path(), "")).1, kind(ErrorKind::Parse));
+        let (snapshot, outcome) = collect(&Spool::new(), &context(home.path(), ""));
+        assert_eq!((outcome, snapshot.doubts().len()), (kind(ErrorKind::Parse), 1));
     }
 
     #[test]
@@ -352,6 +371,26 @@ mod tests {
         let (snapshot, outcome) = collect(&spool, &context(home.path(), ""));
         assert_eq!(outcome, kind(ErrorKind::Permission));
         assert_eq!(snapshot.of(&MTA_SPOOL_FILES).count(), 0);
+        let doubt = &snapshot.doubts()[0];
+        assert!(doubt.is_of("mta", "prod") && doubt.detail.ends_with("/var/prod/mta/"), "{doubt:?}");
+    }
+
+    #[test]
+    fn it_is_a_doubt_where_an_empty_folder_may_have_files() {
+        let home = tempfile::tempdir().unwrap();
+        let content = |files, denied| SpoolContent {
+            files,
+            oldest: None,
+            denied,
+            failed: 0,
+            is_cut: false,
+            at: SystemTime::now(),
+        };
+        for (files, denied, doubts) in [(0, 0, 0), (0, 1, 1), (1, 1, 0)] {
+            let spool = Spool::with(move |_, _| Ok(content(files, denied)));
+            let (snapshot, _) = collect(&spool, &context(home.path(), ""));
+            assert_eq!(snapshot.doubts().len(), doubts, "{files} files, {denied} folders can't be read");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! `source::tailer::tracking` reads the files, `health` judges.
 
-use super::{CollectError, Collector, Context, Losses, Outcome, float, instance_label, published, show_stored};
+use super::{
+    CollectError, Collector, Context, Losses, Outcome, evidence_folder, float, instance_label, published, show_stored,
+};
 use crate::catalog::attributes::TRACKING_LOGS_SIZE;
 use crate::catalog::modules::DEFAULT_INSTANCE;
 use crate::catalog::signals::tracking::{
@@ -10,7 +12,7 @@ use crate::catalog::signals::tracking::{
     TRACKING_LOG_FILES, TRACKING_LOG_FILES_NOT_FOLLOWED, TRACKING_LOG_LINES, TRACKING_LOG_NEWEST,
     TRACKING_LOG_SIZE_LIMIT, TRACKING_LOG_SKIPPED_BYTES, WRITER,
 };
-use crate::health;
+use crate::health::{self, DoubtReason};
 use crate::snapshot::{Remark, Samples};
 use crate::source::installation::Installation;
 use crate::source::tailer::tracking::{FOLDER, InstanceTracking, Tracking, TrackingView};
@@ -56,7 +58,10 @@ fn samples(published: &Published<TrackingView>, installation: &Installation, out
         health::log_integrity(corrupt, view.troubles.values().sum()),
     );
     for ((instance, trouble), times) in &view.troubles {
-        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&label(instance), reason(*trouble)], float(*times));
+        let instance = label(instance);
+        out.push(&TRACKING_LOG_FILES_NOT_FOLLOWED, &[&instance, reason(*trouble)], float(*times));
+        let folder = evidence_folder(&instance, FOLDER);
+        out.doubt_of(WRITER.name, DEFAULT_INSTANCE, DoubtReason::EvidenceUnreadable, folder);
         losses.add((*trouble).into(), *times);
     }
     match losses.into_outcome() {
@@ -169,5 +174,11 @@ mod tests {
         let (snapshot, outcome) = collect(unreadable, "");
         assert!(matches!(outcome, Outcome::Partial(_)));
         assert_eq!(snapshot.value(&TRACKING_LOG_FILES_NOT_FOLLOWED, &["", "permission"]), Some(1.0));
+        let doubts: Vec<_> = snapshot
+            .doubts()
+            .iter()
+            .map(|doubt| (doubt.is_of(WRITER.name, DEFAULT_INSTANCE), &*doubt.detail))
+            .collect();
+        assert_eq!(doubts, [(true, "var")]);
     }
 }

@@ -77,7 +77,8 @@ impl SpoolFolder {
         self.0 = None;
         let began = Instant::now();
         let mut walk = SpoolWalk::new(now);
-        walk.list(&files::open(path)?, path, 0)?;
+        let folder = files::open(path).map_err(|errno| Miss::at(path, errno))?;
+        walk.list(&folder, path, 0)?;
         let SpoolWalk { files, oldest, denied, failed, seen, folders, .. } = walk;
         let (oldest, path) = oldest.map_or((None, None), |(oldest, path)| (Some(oldest), Some(path)));
         let is_cut = seen >= MAX_ENTRIES;
@@ -270,6 +271,8 @@ mod tests {
         assert_eq!(look(&root.path().join("mta")), Err(Miss::Gone));
         write(root.path().join("mta"), "").unwrap();
         assert_eq!(look(&root.path().join("mta")), Err(Miss::NotAFile));
+        symlink("nothing", root.path().join("link")).unwrap();
+        assert_eq!(look(&root.path().join("link")), Err(Miss::NotAFile), "as to a volume that is not mounted");
     }
 
     #[test]

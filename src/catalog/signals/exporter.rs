@@ -21,7 +21,7 @@ define_metrics! {
     PROCESSES_IGNORED: Gauge "campaign_processes_ignored" [reason]
         "Processes called nlserver that are not counted, by reason: other_user (not the user that the installation belongs to), other_installation (another executable), other_namespace (a container or another root directory), undecided (what the exporter may read does not tell whose they are).";
     HEALTH_UNKNOWN: Gauge "campaign_health_unknown" [reason]
-        "How many things keep the exporter from telling whether the modules are well, by reason: no_installation, installation_unreadable, configuration_unreadable, environments_differ, processes_hidden, processes_unlisted, processes_undecided, collector_failed. What is unknown is absent from campaign_module_check.";
+        "How many things keep the exporter from telling whether the modules are well, by reason: no_installation, installation_unreadable, configuration_unreadable, environments_differ, processes_hidden, processes_unlisted, processes_undecided, evidence_unreadable, collector_failed. What is unknown is absent from campaign_module_check.";
     EXPORTER_BUILD_INFO: Gauge "campaign_exporter_build_info" [version, revision, rustc]
         "Always 1: the exporter's version, the revision it was built from and the compiler.";
     HOST_TIME: Gauge "campaign_host_time_seconds" []
@@ -73,13 +73,15 @@ pub enum DoubtReason {
     ProcessesUnlisted,
     /// It is unknown whose some processes are, or of which module, and whether their modules run.
     ProcessesUndecided,
+    /// Files that modules are judged by can't be read.
+    EvidenceUnreadable,
     /// A collector failed.
     CollectorFailed,
 }
 
 impl DoubtReason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [DoubtReason; 8] = [
+    pub const ALL: [DoubtReason; 9] = [
         DoubtReason::NoInstallation,
         DoubtReason::InstallationUnreadable,
         DoubtReason::ConfigurationUnreadable,
@@ -87,6 +89,7 @@ impl DoubtReason {
         DoubtReason::ProcessesHidden,
         DoubtReason::ProcessesUnlisted,
         DoubtReason::ProcessesUndecided,
+        DoubtReason::EvidenceUnreadable,
         DoubtReason::CollectorFailed,
     ];
 
@@ -101,6 +104,7 @@ impl DoubtReason {
             DoubtReason::ProcessesHidden => "processes_hidden",
             DoubtReason::ProcessesUnlisted => "processes_unlisted",
             DoubtReason::ProcessesUndecided => "processes_undecided",
+            DoubtReason::EvidenceUnreadable => "evidence_unreadable",
             DoubtReason::CollectorFailed => "collector_failed",
         }
     }

@@ -49,7 +49,7 @@ define_metrics! {
     MODULE_CHECK: Gauge "campaign_module_check" [module, campaign_instance, check]
         "The checks that the documentation asks the operator to make: 1 passes, 0 fails, absent when there is nothing to judge by.";
     MODULE_HEALTHY: Gauge "campaign_module_healthy" [module, campaign_instance]
-        "0 when one of the module's checks fails, else 1.";
+        "0 when one of the module's checks fails, else 1. Absent where none fails and what one of them goes by can't be read.";
 }
 
 /// How much of its descriptor limit a process may use: the alert level of the documented system indicator.

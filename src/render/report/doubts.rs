@@ -48,6 +48,9 @@ const fn clause(reason: DoubtReason) -> Text {
             en: "some processes called nlserver can't be attributed to an installation",
             pt_br: "não é possível determinar a que instalação pertencem alguns processos chamados nlserver",
         },
+        DoubtReason::EvidenceUnreadable => {
+            Text { en: "{}, or something in it, can't be read", pt_br: "{}, ou algo dentro dele, não pode ser lido" }
+        }
         DoubtReason::CollectorFailed => Text { en: "the collector {} failed", pt_br: "o coletor {} falhou" },
     }
 }
@@ -81,6 +84,10 @@ const fn remedy(reason: DoubtReason) -> Text {
         DoubtReason::ProcessesUndecided => Text {
             en: "Run the exporter as Campaign's user.",
             pt_br: "Execute o exportador com o usuário do Campaign.",
+        },
+        DoubtReason::EvidenceUnreadable => Text {
+            en: "The exporter's log says why. Where it is a matter of rights, run the exporter as Campaign's user.",
+            pt_br: "O log do exportador diz por quê. Se faltam permissões, execute o exportador com o usuário do Campaign.",
         },
         DoubtReason::ProcessesUnlisted | DoubtReason::CollectorFailed => {
             Text { en: "The exporter's log says why.", pt_br: "O log do exportador diz por quê." }

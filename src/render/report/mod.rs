@@ -376,6 +376,7 @@ fn module(look: &HostLook, name: &str, instance: &str, judged: &[&Judgement], la
         (false, Some(false), Some(false) | None) => ModuleHealth::Off,
         _ if must_run && !knows_whether_it_runs => ModuleHealth::Unknown,
         _ if checks.is_empty() && up != Some(true) => ModuleHealth::Unknown,
+        _ if look.snapshot.doubts().iter().any(|doubt| doubt.is_of(name, instance)) => ModuleHealth::Unknown,
         _ => ModuleHealth::Well,
     };
     let processes = evidence.value(&MODULE_PROCESSES).unwrap_or_default() > 0.0;

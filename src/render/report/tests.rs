@@ -190,6 +190,7 @@ fn what_cannot_be_told_is_said_before_what_fails_and_nothing_is_green_beside_it(
     for (doubt, part) in [
         ((DoubtReason::ProcessesHidden, ""), "hidepid"),
         ((DoubtReason::CollectorFailed, "spool"), "collector spool"),
+        ((DoubtReason::EvidenceUnreadable, "var/prod/log"), "var/prod/log, or something in it, can't be read"),
         ((DoubtReason::ConfigurationUnreadable, "config-prod.xml"), "config-prod.xml"),
     ] {
         for (state, passes, code) in [(UP, true, 3), (DOWN, false, 1)] {

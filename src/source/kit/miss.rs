@@ -1,6 +1,7 @@
 //! Why something could not be read: one vocabulary for every source.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use rustix::io::Errno;
 
@@ -17,6 +18,18 @@ pub enum Miss {
     Limit,
     /// Any other failure: a bad disk, a file system that went away.
     Failed,
+}
+
+impl Miss {
+    /// Why what is at `path` could not be opened. A link to nothing in its place is not gone: it is there, and is not what
+    /// was expected.
+    #[must_use]
+    pub fn at(path: &Path, why: impl Into<Miss>) -> Self {
+        match why.into() {
+            Miss::Gone if path.symlink_metadata().is_ok() => Miss::NotAFile,
+            miss => miss,
+        }
+    }
 }
 
 impl From<Errno> for Miss {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -204,13 +205,13 @@ impl<K: LogKind> Tailer<K> {
         });
     }
 
-    /// The folders of an instance that are there. One that may not be looked into is taken to be there, so that reading it
-    /// tells why it can't be read.
+    /// The folders of an instance that are there. One that may not be looked into, or that is no folder, is taken to be there,
+    /// so that reading it tells why it can't be read.
     pub(super) fn add_folders(&mut self, instance: &OsStr, place: &Path, now: Instant) {
         for folder in K::FOLDERS {
             let is_instance = folder.is_empty();
             let path = if is_instance { place.to_owned() } else { place.join(folder) };
-            if is_instance || self.places.contains_key(&path) || is_directory(&path) {
+            if is_instance || self.places.contains_key(&path) || is_there(&path) {
                 self.add_folder(instance.to_owned(), path, is_instance, now);
             }
         }
@@ -268,18 +269,24 @@ impl<K: LogKind> Tailer<K> {
                 folder.gone = false;
                 None
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                folder.gone = true;
-                None
-            }
-            Err(_) if folder.is_instance => None,
-            Err(error) => {
-                let trouble = Miss::from(error);
-                if folder.trouble != Some(trouble) {
-                    tracing::warn!(path = %folder.path.display(), %error, kind = K::NAME, "can't list the log files; give the exporter's user the right to read the folder");
+            Err(error) => match Miss::at(&folder.path, error) {
+                Miss::Gone => {
+                    folder.gone = true;
+                    None
                 }
-                Some(trouble)
-            }
+                Miss::Denied | Miss::Failed | Miss::Limit if folder.is_instance => None,
+                trouble => {
+                    if folder.trouble != Some(trouble) {
+                        let remedy = if trouble == Miss::NotAFile {
+                            "put the folder, or a link to it, in its place"
+                        } else {
+                            "give the exporter's user the right to read the folder"
+                        };
+                        tracing::warn!(path = %folder.path.display(), %error, kind = K::NAME, "can't list the log files; {remedy}");
+                    }
+                    Some(trouble)
+                }
+            },
         };
         let was_gone = folder.gone;
         let differs = folder.trouble != trouble;
@@ -497,6 +504,17 @@ fn list_files(folder: &Path) -> io::Result<Vec<ListedFile>> {
     entries.collect()
 }
 
+/// Whether there is something, or may be: what may not be looked at counts.
+fn is_there(path: &Path) -> bool {
+    let error = path.symlink_metadata().err();
+    !error.is_some_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+}
+
+/// Whether it is a link to nothing, as to a volume that is not mounted. Programs use hidden ones as locks.
+fn is_link_to_nothing(path: &Path, name: &OsStr) -> bool {
+    !name.as_bytes().starts_with(b".") && path.is_symlink() && !path.exists()
+}
+
 /// Whether a directory exists, or may exist: one that may not be looked into counts.
 fn is_directory(path: &Path) -> bool {
     match path.metadata() {
@@ -517,7 +535,7 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    /// Lists every directory below `var` where that has changed, or where `always`.
+    /// Lists every directory below `var`, and every link to nothing, where that has changed, or where `always`.
     pub(super) fn look(&mut self, var: &Path, always: bool) -> io::Result<()> {
         if !always && self.var == var && self.listed.is_some_and(|listed| listed.holds_at(var)) {
             return Ok(());
@@ -527,9 +545,10 @@ impl Instances {
         let stamp = ReadStamp::at(var)?;
         for entry in var.read_dir()? {
             let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
             // Some file systems have the latter at the root of every volume; only root may read it.
-            if is_directory(&entry.path()) && entry.file_name() != "lost+found" {
-                self.found.push(entry.file_name());
+            if (is_directory(&path) || is_link_to_nothing(&path, &name)) && name != "lost+found" {
+                self.found.push(name);
             }
         }
         self.found.sort();

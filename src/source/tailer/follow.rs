@@ -84,6 +84,8 @@ pub struct LogFollower {
     /// The last files that were read to their end and closed: a name of theirs may stay, and they must not be treated
     /// as new.
     finished: Vec<StoredFile>,
+    /// The size of the file with the log's own name, where that is one of those: moved away, and back.
+    rests: Option<u64>,
     /// Content that was being read, before a restart or a truncation, and has not been found again.
     missing: Vec<StoredFile>,
     /// What was done so far.
@@ -102,6 +104,7 @@ impl LogFollower {
             is_alone: false,
             generations: VecDeque::new(),
             finished: Vec::new(),
+            rests: None,
             missing: Vec::new(),
             tally: Tally::default(),
             trouble: None,
@@ -159,13 +162,13 @@ impl LogFollower {
     /// Whether no file of the log is there or left to be read.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.generations.is_empty()
+        self.generations.is_empty() && self.rests.is_none()
     }
 
     /// The current file's size and what is not read yet of all files, in bytes, as of the last look at them.
     #[must_use]
     pub fn size_and_lag(&self) -> (u64, u64) {
-        let size = self.generations.back().map_or(0, |last| last.size);
+        let size = self.generations.back().map(|last| last.size).or(self.rests).unwrap_or_default();
         (size, self.generations.iter().map(Generation::unread).sum())
     }
 
@@ -204,7 +207,7 @@ impl LogFollower {
 
     /// Looks at the log's files and opens those that are new. Whether something may be read.
     pub fn observe(&mut self) -> bool {
-        self.trouble = None;
+        (self.trouble, self.rests) = (None, None);
         let mut looked_at = None;
         for generation in &mut self.generations {
             generation.current = false;
@@ -223,6 +226,8 @@ impl LogFollower {
                         break;
                     }
                     if !self.advance() {
+                        let is_finished = self.finished.iter().any(|file| file.identity() == identity(&meta));
+                        self.rests = is_finished.then_some(meta.len());
                         break;
                     }
                 }

@@ -124,6 +124,8 @@ pub struct LogView {
 pub struct LogsView {
     /// The logs.
     pub logs: Vec<Arc<LogView>>,
+    /// Logs that have not been there for long, or not since the start: what is stored of them.
+    pub stored: Vec<LogView>,
     /// How many log files and folders could not be read, by instance and reason.
     pub troubles: BTreeMap<(OsString, Miss), u64>,
 }
@@ -165,6 +167,24 @@ pub struct StoredLog {
     pub counts: Counts,
     /// What the next line may continue.
     pub memory: Memory,
+}
+
+impl LogRecord {
+    /// What is known of a log that is not there.
+    fn shown(&self) -> Option<LogView> {
+        let LogRecord::Log(log) = self else { return None };
+        Some(LogView {
+            instance: log.instance.0.clone(),
+            log: log.log.0.clone(),
+            counts: log.counts.clone(),
+            tally: log.tally,
+            size: 0,
+            lag: 0,
+            present: false,
+            is_troubled: false,
+            introduced: Introduction::done(),
+        })
+    }
 }
 
 impl Record for LogRecord {
@@ -417,7 +437,8 @@ impl LogKind for LogsKind {
 
     fn view(tailer: &mut Tailer<Self>) -> LogsView {
         let logs = tailer.logs.iter().filter_map(|log| log.shown.clone()).collect();
-        LogsView { logs, troubles: tailer.troubles() }
+        let stored = tailer.stored.values().filter_map(|(record, _)| record.shown()).collect();
+        LogsView { logs, stored, troubles: tailer.troubles() }
     }
 }
 

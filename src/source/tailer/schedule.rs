@@ -1,7 +1,6 @@
 //! When each log is looked at and read, and how long the reader may rest: surveys of everything, looks where a hint came or
 //! where none will, and a little of each log in turn.
 
-use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::folders::Hints;
@@ -160,17 +159,19 @@ impl<K: LogKind> Tailer<K> {
                 self.add_beside(&var, lists_all, now);
                 self.first_survey_is_over(now);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.add_beside(&var, lists_all, now);
-                self.first_survey_is_over(now);
-            }
-            Err(error) => {
-                let trouble = Miss::from(&error);
-                if self.var_trouble.replace(trouble) != Some(trouble) {
-                    self.differs(Difference::Some);
-                    tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the folders of the instances, so new ones go unseen; give the exporter's user the right to read it");
+            Err(error) => match Miss::at(&var, &error) {
+                Miss::Gone => {
+                    self.var_trouble = None;
+                    self.add_beside(&var, lists_all, now);
+                    self.first_survey_is_over(now);
                 }
-            }
+                trouble => {
+                    if self.var_trouble.replace(trouble) != Some(trouble) {
+                        self.differs(Difference::Some);
+                        tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the folders of the instances, so new ones go unseen; give the exporter's user the right to read it");
+                    }
+                }
+            },
         }
         let unsure = std::mem::replace(&mut self.unsure, Unsure::Nothing);
         for place in 0..self.folders.len() {
@@ -199,8 +200,9 @@ impl<K: LogKind> Tailer<K> {
             let is_over = before.1 > log.follower.open_files();
             self.open = self.open + log.follower.open_files() - before.1;
             let gone = log.stage != Stage::New && log.follower.is_gone();
+            let was_gone = log.gone_since.is_some();
             log.gone_since = log.gone_since.or(Some(now)).filter(|_| gone);
-            if before.0 != log.follower.tally || is_over {
+            if before.0 != log.follower.tally || is_over || gone != was_gone {
                 self.log_differs(place, if is_over { Difference::Final } else { Difference::Some });
             }
         }

@@ -356,6 +356,79 @@ fn a_link_to_nothing_is_told() {
 }
 
 #[test]
+fn what_is_in_the_place_of_a_folder_and_is_none_is_told() {
+    for (place, is_link) in [("prod/log", true), ("prod/log", false), ("prod", true), ("", true)] {
+        let mut host = Host::new();
+        let place = if place.is_empty() { host.var() } else { host.var().join(place) };
+        let away = host.root.path().join("away");
+        let put = |host: &Host| {
+            fs::rename(&place, &away).unwrap();
+            if is_link { symlink(host.root.path().join("nothing"), &place) } else { fs::write(&place, "") }.unwrap();
+        };
+        put(&host);
+        host.surveys(2);
+        assert_eq!(host.troubles(), [(Miss::NotAFile, 1)], "at the start: {place:?}");
+        fs::remove_file(&place).unwrap();
+        fs::rename(&away, &place).unwrap();
+        host.surveys(8);
+        host.write("x.log", errors(2));
+        host.surveys(8);
+        assert_eq!((host.errors(), host.troubles()), (2, vec![]), "{place:?}");
+        put(&host);
+        host.surveys(8);
+        assert!(host.troubles().contains(&(Miss::NotAFile, 1)), "later: {place:?}: {:?}", host.troubles());
+    }
+}
+
+#[test]
+fn links_to_nothing_that_are_locks_are_no_instances() {
+    let mut host = Host::new();
+    symlink("user@host.1:2", host.var().join(".#x")).unwrap();
+    host.surveys(2);
+    assert_eq!(host.troubles(), []);
+}
+
+#[test]
+fn a_folder_that_comes_back_is_shown_again_before_something_is_written() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    let (log, away) = (host.var().join("prod/log"), host.root.path().join("away"));
+    fs::rename(&log, &away).unwrap();
+    fs::create_dir(&log).unwrap();
+    host.surveys(2);
+    assert!(!host.log("x").present);
+    fs::remove_dir(&log).unwrap();
+    fs::rename(&away, &log).unwrap();
+    host.surveys(2);
+    let log = host.log("x");
+    assert_eq!((log.present, log.counts.levels[0]), (true, 3));
+    assert_eq!((log.size, log.lag), (host.path("x.log").metadata().unwrap().len(), 0));
+    host.write("x.log", errors(2));
+    host.poll();
+    assert_eq!(host.errors(), 5);
+}
+
+#[test]
+fn of_a_log_that_is_not_there_yet_is_shown_what_is_stored() {
+    let mut host = Host::running();
+    host.write("x.log", errors(3));
+    host.poll();
+    let (log, away) = (host.var().join("prod/log"), host.root.path().join("away"));
+    fs::rename(&log, &away).unwrap();
+    fs::create_dir(&log).unwrap();
+    host.restart();
+    host.surveys(2);
+    let view = host.tailer.view();
+    assert!(view.logs.is_empty());
+    assert_eq!(view.stored.iter().map(|log| (log.present, log.counts.levels[0])).collect::<Vec<_>>(), [(false, 3)]);
+    fs::remove_dir(&log).unwrap();
+    fs::rename(&away, &log).unwrap();
+    host.surveys(2);
+    assert_eq!((host.errors(), host.tailer.view().stored.len()), (3, 0));
+}
+
+#[test]
 fn a_log_beside_the_folder_is_followed_unless_one_in_it_has_its_name() {
     let mut host = Host::running();
     append(&host.var().join("prod/mta_debug.log"), errors(2));
