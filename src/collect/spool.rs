@@ -100,7 +100,8 @@ impl Spool {
                     };
                     if !is_known {
                         let reason = DoubtReason::EvidenceUnreadable;
-                        out.doubt_of(OWNER.name, instance, reason, folder.display().to_string());
+                        let folder = folder.components().as_path().display().to_string();
+                        out.doubt_of(OWNER.name, instance, reason, folder);
                     }
                     self.show(instance, folder, found, &mut losses, out);
                 }
@@ -372,7 +373,7 @@ mod tests {
         assert_eq!(outcome, kind(ErrorKind::Permission));
         assert_eq!(snapshot.of(&MTA_SPOOL_FILES).count(), 0);
         let doubt = &snapshot.doubts()[0];
-        assert!(doubt.is_of("mta", "prod") && doubt.detail.ends_with("/var/prod/mta/"), "{doubt:?}");
+        assert!(doubt.is_of("mta", "prod") && doubt.detail.ends_with("/var/prod/mta"), "{doubt:?}");
     }
 
     #[test]

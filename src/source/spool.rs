@@ -272,7 +272,9 @@ mod tests {
         write(root.path().join("mta"), "").unwrap();
         assert_eq!(look(&root.path().join("mta")), Err(Miss::NotAFile));
         symlink("nothing", root.path().join("link")).unwrap();
-        assert_eq!(look(&root.path().join("link")), Err(Miss::NotAFile), "as to a volume that is not mounted");
+        for link in ["link", "link/"] {
+            assert_eq!(look(&root.path().join(link)), Err(Miss::NotAFile), "as to a volume that is not mounted");
+        }
     }
 
     #[test]

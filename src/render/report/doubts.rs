@@ -26,10 +26,10 @@ const fn clause(reason: DoubtReason) -> Text {
             pt_br: "a instalação do Campaign não pode ser lida ({})",
         },
         DoubtReason::ConfigurationUnreadable => Text {
-            en: "the configuration file {}, or a value in it, can't be read as it is now; what was read of it before \
-                     stays in force",
+            en: "the configuration file {}, or a value in it, can't be read as it is now; what was last read of it, \
+                     if anything, stays in force",
             pt_br: "o arquivo de configuração {}, ou um valor nele, não pode ser lido como está agora; o que foi lido \
-                        dele antes continua em vigor",
+                        dele por último, se houver, continua em vigor",
         },
         DoubtReason::EnvironmentsDiffer => Text {
             en: "the XTK_VAR_DIR of running modules is not the watchdog's ({}); what they write there is not read",

@@ -228,7 +228,9 @@ impl Finder<'_> {
         let samples = self.look.snapshot.of(def).filter(|sample| sample.value > 0.0);
         let facts = samples.map(|sample| {
             let text = plural(sample.value, FILES[0], FILES[1], self.lang);
-            fact(sample.label(0), format!("{text}: {}", reasons::why(sample.label(1), self.lang)), true)
+            // The folder that has those of the instances is of none.
+            let of = if sample.label(0).is_empty() { "var" } else { sample.label(0) };
+            fact(of, format!("{text}: {}", reasons::why(sample.label(1), self.lang)), true)
         });
         facts.collect()
     }

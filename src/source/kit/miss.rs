@@ -26,7 +26,8 @@ impl Miss {
     #[must_use]
     pub fn at(path: &Path, why: impl Into<Miss>) -> Self {
         match why.into() {
-            Miss::Gone if path.symlink_metadata().is_ok() => Miss::NotAFile,
+            // With a slash at its end the path would be what the link leads to.
+            Miss::Gone if path.components().as_path().symlink_metadata().is_ok() => Miss::NotAFile,
             miss => miss,
         }
     }

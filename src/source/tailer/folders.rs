@@ -277,11 +277,7 @@ impl<K: LogKind> Tailer<K> {
                 Miss::Denied | Miss::Failed | Miss::Limit if folder.is_instance => None,
                 trouble => {
                     if folder.trouble != Some(trouble) {
-                        let remedy = if trouble == Miss::NotAFile {
-                            "put the folder, or a link to it, in its place"
-                        } else {
-                            "give the exporter's user the right to read the folder"
-                        };
+                        let remedy = remedy(trouble);
                         tracing::warn!(path = %folder.path.display(), %error, kind = K::NAME, "can't list the log files; {remedy}");
                     }
                     Some(trouble)
@@ -502,6 +498,14 @@ fn list_files(folder: &Path) -> io::Result<Vec<ListedFile>> {
         Ok(ListedFile { name: entry.file_name(), is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()) })
     });
     entries.collect()
+}
+
+/// What to do where a folder can't be listed.
+pub(super) const fn remedy(trouble: Miss) -> &'static str {
+    match trouble {
+        Miss::NotAFile => "put the folder, or a link to it, in its place",
+        _ => "give the exporter's user the right to read the folder",
+    }
 }
 
 /// Whether there is something, or may be: what may not be looked at counts.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::folders::Hints;
+use super::folders::{Hints, remedy};
 use super::kind::LogKind;
 use super::log::{Log, Stage};
 use super::{BUFFER, Difference, FirstSurvey, GATHER, Tailer, TurnRest, Unsure};
@@ -168,7 +168,7 @@ impl<K: LogKind> Tailer<K> {
                 trouble => {
                     if self.var_trouble.replace(trouble) != Some(trouble) {
                         self.differs(Difference::Some);
-                        tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the folders of the instances, so new ones go unseen; give the exporter's user the right to read it");
+                        tracing::warn!(path = %var.display(), %error, kind = K::NAME, "can't list the folders of the instances, so new ones go unseen; {}", remedy(trouble));
                     }
                 }
             },
