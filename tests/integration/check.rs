@@ -77,6 +77,21 @@ fn each_state_of_a_host_has_its_exit_code() {
     let nothing_judged = check(&[&flags[..], &["--collector.disable-defaults".into()]].concat());
     assert_eq!(nothing_judged.code, Some(3), "{}", nothing_judged.text);
 
+    // What modules are judged by is on a volume that is not mounted.
+    for place in ["var/prod/log", "var/prod/mta", "var/prod/redir/log"] {
+        let (place, away) = (simulator.home().join(place), folder.path().join("away"));
+        fs::rename(&place, &away).unwrap();
+        std::os::unix::fs::symlink("/nonexistent", &place).unwrap();
+        let unread = check(&flags);
+        assert_eq!(unread.code, Some(3), "{place:?}: {}", unread.text);
+        let (headline, _) = unread.text.split_once('\n').unwrap();
+        assert!(headline.starts_with("Can't tell: ") && headline.ends_with(" can't be read"), "{place:?}: {headline}");
+        fs::remove_file(&place).unwrap();
+        fs::rename(&away, &place).unwrap();
+    }
+    let well = check(&flags);
+    assert_eq!(well.code, Some(0), "{}", well.text);
+
     simulator.fault(&["hold"]);
     simulator.fault(&["die", "mta@prod"]);
     let failing = check(&flags);
