@@ -84,27 +84,31 @@ impl Spool {
             return Ok(Outcome::NotApplicable);
         }
         let mut losses = Losses::default();
-        if let Err(stall) = self.looks.refresh(folders.clone(), now, cx.deadline) {
+        let stall = self.looks.refresh(folders.clone(), now, cx.deadline).err();
+        if let Some(stall) = stall {
             losses.add(stall.into(), 1);
         }
-        if let Some(done) = self.looks.latest() {
-            for (instance, folder) in &folders {
-                // What was found in the former folder does not hold for the new one.
-                if let Some(found) = done.output.get(instance).filter(|_| done.input.get(instance) == Some(folder)) {
-                    if let Ok(found) = found {
-                        out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
-                    }
-                    let is_known = match found {
-                        Ok(found) => queued(found).is_some(),
-                        Err(miss) => is_not_there_yet(&locked(&self.seen), folder, *miss),
-                    };
-                    if !is_known {
-                        let reason = DoubtReason::EvidenceUnreadable;
-                        let folder = folder.components().as_path().display().to_string();
-                        out.doubt_of(OWNER.name, instance, reason, folder);
-                    }
-                    self.show(instance, folder, found, &mut losses, out);
-                }
+        let latest = self.looks.latest();
+        for (instance, folder) in &folders {
+            // What was found in the former folder does not hold for the new one.
+            let latest = latest.as_ref().filter(|done| done.input.get(instance) == Some(folder));
+            let found = latest.and_then(|done| done.output.get(instance));
+            // While a look does not end, what was found before it is no evidence any more.
+            let is_known = stall.is_none()
+                && match found {
+                    Some(Ok(found)) => queued(found).is_some(),
+                    Some(Err(miss)) => is_not_there_yet(&locked(&self.seen), folder, *miss),
+                    None => true,
+                };
+            if !is_known {
+                let place = folder.components().as_path().display().to_string();
+                out.doubt_of(OWNER.name, instance, DoubtReason::EvidenceUnreadable, place);
+            }
+            if let Some(Ok(found)) = found.filter(|_| stall.is_none()) {
+                out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
+            }
+            if let Some(found) = found {
+                self.show(instance, folder, found, &mut losses, out);
             }
         }
         Ok(losses.into_outcome())
@@ -244,6 +248,7 @@ mod tests {
     use crate::snapshot::Snapshot;
     use crate::source::installation::Installation;
     use crate::source::kit::background::HANGS;
+    use crate::source::processes::{Group, Present, ProcessTable};
 
     /// A host whose instance `prod` has this `workingPath`.
     fn context(home: &Path, mta: &str) -> Context {
@@ -424,13 +429,50 @@ mod tests {
         });
         let cx = context(home.path(), "");
         let now = Instant::now();
-        let mut samples = Samples::default();
-        assert_eq!(spool.collect_at(now, &cx, &mut samples).unwrap(), Outcome::Complete);
+        let collect_at = |now| {
+            let mut samples = Samples::default();
+            let outcome = spool.collect_at(now, &cx, &mut samples).unwrap();
+            (outcome, samples.freeze().doubts().len())
+        };
+        assert_eq!(collect_at(now), (Outcome::Complete, 0));
         assert!(now.elapsed() < Duration::from_secs(10), "{:?}", now.elapsed());
-        assert_eq!(spool.collect_at(now + HANGS, &cx, &mut samples).unwrap(), kind(ErrorKind::Timeout));
+        assert_eq!(collect_at(now + HANGS), (kind(ErrorKind::Timeout), 1));
         release.send(()).unwrap();
         spool.looks.settle(Instant::now() + Duration::from_secs(60));
-        assert_eq!(spool.collect_at(now + HANGS, &cx, &mut samples).unwrap(), Outcome::Complete);
+        assert_eq!(collect_at(now + HANGS), (Outcome::Complete, 0));
+    }
+
+    #[test]
+    fn what_was_found_before_a_look_that_does_not_end_is_no_evidence() {
+        let home = tempfile::tempdir().unwrap();
+        let (release, wait) = channel::<()>();
+        let wait = Mutex::new(wait);
+        let spool = Spool::with(move |_, _| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(SpoolContent { files: 0, oldest: None, denied: 0, failed: 0, is_cut: false, at: SystemTime::now() })
+        });
+        let mut cx = context(home.path(), "");
+        let now = Present { processes: 1, states: [0, 1, 0, 0, 0, 0], ..Present::default() };
+        let mta = Group { module: OWNER.name.into(), instance: "prod".into(), now, ..Group::default() };
+        cx.processes = ProcessTable { groups: vec![mta], ..ProcessTable::default() }.into();
+        let known = |samples: Samples| {
+            let snapshot = samples.freeze();
+            (snapshot.judgements().len(), snapshot.doubts().len(), snapshot.of(&MTA_SPOOL_FILES).count())
+        };
+        let collect_at = |now| {
+            let mut samples = Samples::default();
+            spool.collect_at(now, &cx, &mut samples).unwrap();
+            known(samples)
+        };
+        let begin = Instant::now();
+        collect_at(begin);
+        release.send(()).unwrap();
+        spool.looks.settle(Instant::now() + Duration::from_secs(60));
+        assert_eq!(collect_at(begin), (1, 0, 1));
+        let later = later();
+        assert_eq!(collect_at(later), (1, 0, 1), "the next look has only begun");
+        assert_eq!(collect_at(later + HANGS), (0, 1, 1));
+        drop(release);
     }
 
     #[test]
