@@ -76,11 +76,14 @@ pub fn samples(
     out.push(&LOG_FILES_FOLLOWED, &[], float(followed));
     // One that was read before, and is not there now, goes on where it was, as when a volume is not mounted yet: at 0 all of
     // it would count once more.
-    let gone = view.logs.iter().map(|log| &**log).filter(|log| !log.present).chain(&view.stored);
-    let gone: BTreeMap<_, &LogView> = gone.map(|log| ((names.instance(&log.instance), names.log(log)), log)).collect();
+    let away = view.logs.iter().filter(|log| !log.present);
+    let away = away.map(|log| ((names.instance(&log.instance), &*log.log), (&log.counts, log.tally)));
+    let stored = view.stored.iter();
+    let stored = stored.map(|log| ((names.instance(&log.instance.0), &*log.log.0), (&log.counts, log.tally)));
+    let known: BTreeMap<_, _> = away.chain(stored).collect();
     for (instance, log) in absent.iter().flat_map(|(instance, logs)| logs.iter().map(move |log| (*instance, *log))) {
-        let known = gone.get(&(instance.into(), log.into()));
-        let (counts, tally) = known.map_or((&*NOTHING, Tally::default()), |known| (&known.counts, known.tally));
+        let known = known.get(&(instance.into(), OsStr::new(log))).copied();
+        let (counts, tally) = known.unwrap_or((&*NOTHING, Tally::default()));
         LogLabels::new(log, instance).counters(counts, &tally, out);
     }
     judge(&names, out);
@@ -254,10 +257,12 @@ mod tests {
     use crate::catalog::signals::logs::STORAGE_SUCCESSFUL;
     use crate::catalog::signals::modules::MODULE_HEALTHY;
     use crate::parse::conf::{ServerConf, Settings};
+    use crate::parse::line::Memory;
     use crate::parse::runs::Runs;
     use crate::source::kit::Miss;
+    use crate::source::positions::Name;
     use crate::source::processes::ProcessTable;
-    use crate::source::tailer::logs::Introduction;
+    use crate::source::tailer::logs::{Introduction, StoredLog};
 
     fn view(log: &str, counts: Counts) -> LogView {
         LogView {
@@ -370,13 +375,20 @@ mod tests {
         let conf = ServerConf::parse(b"<serverconf><mta autoStart='true'/></serverconf>").unwrap();
         installation.instances.insert("prod".into(), Settings::overlay(None, Some(Arc::new(conf))));
         let census = Census::of(&installation, &ProcessTable::default());
-        let away = |log: &str, errors| LogView {
-            present: false,
-            ..view(log, Counts { levels: [errors, 0, 0], ..Counts::default() })
+        let errors = |times| Counts { levels: [times, 0, 0], ..Counts::default() };
+        let away = LogView { present: false, ..view("mta", errors(3)) };
+        let stored = StoredLog {
+            instance: Name::from(OsStr::new("prod")),
+            log: Name::from(OsStr::new("export")),
+            file: Name::from(OsStr::new("export.log")),
+            files: Vec::new(),
+            finished: Vec::new(),
+            tally: Tally { rotations: 1, ..Tally::default() },
+            counts: errors(5),
+            memory: Memory::default(),
         };
         // The one since a moment ago, the other since before the start.
-        let view =
-            LogsView { logs: vec![away("mta", 3).into()], stored: vec![away("export", 5)], ..LogsView::default() };
+        let view = LogsView { logs: vec![away.into()], stored: vec![stored.into()], ..LogsView::default() };
         let mut out = Samples::default();
         samples(&Published::new(Arc::new(view), None), &installation, &census, &mut out);
         let snapshot = out.freeze();

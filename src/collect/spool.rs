@@ -94,17 +94,17 @@ impl Spool {
             let latest = latest.as_ref().filter(|done| done.input.get(instance) == Some(folder));
             let found = latest.and_then(|done| done.output.get(instance));
             // While a look does not end, what was found before it is no evidence any more.
-            let is_known = stall.is_none()
-                && match found {
-                    Some(Ok(found)) => queued(found).is_some(),
-                    Some(Err(miss)) => is_not_there_yet(&locked(&self.seen), folder, *miss),
-                    None => true,
-                };
+            let evidence = found.filter(|_| stall.is_none());
+            let is_known = match evidence {
+                Some(Ok(found)) => queued(found).is_some(),
+                Some(Err(miss)) => is_not_there_yet(&locked(&self.seen), folder, *miss),
+                None => stall.is_none(),
+            };
             if !is_known {
                 let place = folder.components().as_path().display().to_string();
                 out.doubt_of(OWNER.name, instance, DoubtReason::EvidenceUnreadable, place);
             }
-            if let Some(Ok(found)) = found.filter(|_| stall.is_none()) {
+            if let Some(Ok(found)) = evidence {
                 out.judge(CHILDREN.name, OWNER.name, instance, children(instance, found, cx));
             }
             if let Some(found) = found {
@@ -238,7 +238,7 @@ impl Collector for Spool {
 mod tests {
     use std::fs::{create_dir_all, remove_dir_all, write};
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
     use std::time::SystemTime;
 
     use rustix::time::{ClockId, clock_gettime};
@@ -279,6 +279,21 @@ mod tests {
 
     fn collect(spool: &Spool, cx: &Context) -> (Snapshot, Outcome) {
         collect_after(spool, cx, Instant::now())
+    }
+
+    fn content(files: u64, denied: u64) -> SpoolContent {
+        SpoolContent { files, oldest: None, denied, failed: 0, is_cut: false, at: SystemTime::now() }
+    }
+
+    /// One whose looks find `found`, each once it is released.
+    fn waiting(found: Result<SpoolContent, Miss>) -> (Spool, Sender<()>) {
+        let (release, wait) = channel();
+        let wait = Mutex::new(wait);
+        let spool = Spool::with(move |_, _| {
+            let _ = wait.lock().unwrap().recv();
+            found.clone()
+        });
+        (spool, release)
     }
 
     /// So much later that everything is due again.
@@ -384,14 +399,6 @@ mod tests {
     #[test]
     fn it_is_a_doubt_where_an_empty_folder_may_have_files() {
         let home = tempfile::tempdir().unwrap();
-        let content = |files, denied| SpoolContent {
-            files,
-            oldest: None,
-            denied,
-            failed: 0,
-            is_cut: false,
-            at: SystemTime::now(),
-        };
         for (files, denied, doubts) in [(0, 0, 0), (0, 1, 1), (1, 1, 0)] {
             let spool = Spool::with(move |_, _| Ok(content(files, denied)));
             let (snapshot, _) = collect(&spool, &context(home.path(), ""));
@@ -421,12 +428,7 @@ mod tests {
     #[test]
     fn a_folder_that_takes_for_ever_costs_no_scrape_its_deadline() {
         let home = tempfile::tempdir().unwrap();
-        let (release, wait) = channel::<()>();
-        let wait = Mutex::new(wait);
-        let spool = Spool::with(move |_, _| {
-            let _ = wait.lock().unwrap().recv();
-            Err(Miss::Gone)
-        });
+        let (spool, release) = waiting(Err(Miss::Gone));
         let cx = context(home.path(), "");
         let now = Instant::now();
         let collect_at = |now| {
@@ -445,24 +447,16 @@ mod tests {
     #[test]
     fn what_was_found_before_a_look_that_does_not_end_is_no_evidence() {
         let home = tempfile::tempdir().unwrap();
-        let (release, wait) = channel::<()>();
-        let wait = Mutex::new(wait);
-        let spool = Spool::with(move |_, _| {
-            let _ = wait.lock().unwrap().recv();
-            Ok(SpoolContent { files: 0, oldest: None, denied: 0, failed: 0, is_cut: false, at: SystemTime::now() })
-        });
+        let (spool, release) = waiting(Ok(content(0, 0)));
         let mut cx = context(home.path(), "");
         let now = Present { processes: 1, states: [0, 1, 0, 0, 0, 0], ..Present::default() };
         let mta = Group { module: OWNER.name.into(), instance: "prod".into(), now, ..Group::default() };
         cx.processes = ProcessTable { groups: vec![mta], ..ProcessTable::default() }.into();
-        let known = |samples: Samples| {
-            let snapshot = samples.freeze();
-            (snapshot.judgements().len(), snapshot.doubts().len(), snapshot.of(&MTA_SPOOL_FILES).count())
-        };
         let collect_at = |now| {
             let mut samples = Samples::default();
             spool.collect_at(now, &cx, &mut samples).unwrap();
-            known(samples)
+            let snapshot = samples.freeze();
+            (snapshot.judgements().len(), snapshot.doubts().len(), snapshot.of(&MTA_SPOOL_FILES).count())
         };
         let begin = Instant::now();
         collect_at(begin);

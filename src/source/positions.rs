@@ -431,6 +431,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::Path;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
@@ -456,10 +457,11 @@ mod tests {
 
     /// The same of another log.
     fn other(log: &str, errors: u64) -> LogRecord {
-        let LogRecord::Log(mut stored) = record() else { panic!() };
+        let LogRecord::Log(stored) = record() else { panic!() };
+        let mut stored = Arc::unwrap_or_clone(stored);
         stored.log = Name(log.into());
         stored.counts.levels[0] = errors;
-        LogRecord::Log(stored)
+        LogRecord::Log(stored.into())
     }
 
     fn all(records: &[LogRecord]) -> Update<LogRecord> {

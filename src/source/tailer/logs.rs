@@ -125,7 +125,7 @@ pub struct LogsView {
     /// The logs.
     pub logs: Vec<Arc<LogView>>,
     /// Logs that have not been there for long, or not since the start: what is stored of them.
-    pub stored: Vec<LogView>,
+    pub stored: Vec<Arc<StoredLog>>,
     /// How many log files and folders could not be read, by instance and reason.
     pub troubles: BTreeMap<(OsString, Miss), u64>,
 }
@@ -144,7 +144,7 @@ pub enum LogRecord {
     /// The installation's logs had been looked for: a log that isn't stored is new.
     Surveyed {},
     /// One log.
-    Log(Box<StoredLog>),
+    Log(Arc<StoredLog>),
 }
 
 /// What is kept of one log.
@@ -167,24 +167,6 @@ pub struct StoredLog {
     pub counts: Counts,
     /// What the next line may continue.
     pub memory: Memory,
-}
-
-impl LogRecord {
-    /// What is known of a log that is not there.
-    fn shown(&self) -> Option<LogView> {
-        let LogRecord::Log(log) = self else { return None };
-        Some(LogView {
-            instance: log.instance.0.clone(),
-            log: log.log.0.clone(),
-            counts: log.counts.clone(),
-            tally: log.tally,
-            size: 0,
-            lag: 0,
-            present: false,
-            is_troubled: false,
-            introduced: Introduction::done(),
-        })
-    }
 }
 
 impl Record for LogRecord {
@@ -249,7 +231,7 @@ impl From<LogsV1> for Vec<LogRecord> {
         let logs = stored.logs.into_iter().map(|log| {
             let LogV1 { instance, log, file, files, finished, tally, counts, memory } = log;
             let counts = counts.into();
-            LogRecord::Log(Box::new(StoredLog { instance, log, file, files, finished, tally, counts, memory }))
+            LogRecord::Log(Arc::new(StoredLog { instance, log, file, files, finished, tally, counts, memory }))
         });
         surveyed.into_iter().chain(logs).collect()
     }
@@ -343,7 +325,7 @@ impl LogKind for LogsKind {
         begin: Begin,
     ) -> Option<(LogFollower, LogReading)> {
         let stored = match stored {
-            Some(LogRecord::Log(stored)) => Some(stored),
+            Some(LogRecord::Log(stored)) => Some(Arc::unwrap_or_clone(stored)),
             _ => None,
         };
         let last = stored.as_ref().map(|log| log.file.0.as_os_str());
@@ -388,7 +370,7 @@ impl LogKind for LogsKind {
 
     fn record(&self, instance: &OsStr, log: &Log<Self>) -> LogRecord {
         let (files, finished) = log.follower.stored();
-        LogRecord::Log(Box::new(StoredLog {
+        LogRecord::Log(Arc::new(StoredLog {
             instance: Name::from(instance),
             log: Name::from(log.name.as_os_str()),
             file: Name::from(log.follower.current().file_name().unwrap_or_default()),
@@ -437,7 +419,11 @@ impl LogKind for LogsKind {
 
     fn view(tailer: &mut Tailer<Self>) -> LogsView {
         let logs = tailer.logs.iter().filter_map(|log| log.shown.clone()).collect();
-        let stored = tailer.stored.values().filter_map(|(record, _)| record.shown()).collect();
+        let stored = |(record, _): &(LogRecord, _)| match record {
+            LogRecord::Log(log) => Some(Arc::clone(log)),
+            LogRecord::Surveyed {} => None,
+        };
+        let stored = tailer.stored.values().filter_map(stored).collect();
         LogsView { logs, stored, troubles: tailer.troubles() }
     }
 }

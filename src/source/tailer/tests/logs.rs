@@ -119,6 +119,18 @@ impl Host {
         fs::rename(self.path(&format!("{log}.log")), self.path(&format!("{log}_2.log"))).unwrap();
     }
 
+    /// Leaves the folder of the logs empty, as when the volume that has them is not mounted.
+    fn unmount(&self) {
+        fs::rename(self.path(""), self.root.path().join("away")).unwrap();
+        fs::create_dir(self.path("")).unwrap();
+    }
+
+    /// Puts the folder back.
+    fn mount(&self) {
+        fs::remove_dir(self.path("")).unwrap();
+        fs::rename(self.root.path().join("away"), self.path("")).unwrap();
+    }
+
     fn log(&mut self, name: &str) -> LogView {
         self.log_of("prod", name).unwrap_or_else(|| panic!("no log {name}"))
     }

@@ -393,13 +393,10 @@ fn a_folder_that_comes_back_is_shown_again_before_something_is_written() {
     let mut host = Host::running();
     host.write("x.log", errors(3));
     host.poll();
-    let (log, away) = (host.var().join("prod/log"), host.root.path().join("away"));
-    fs::rename(&log, &away).unwrap();
-    fs::create_dir(&log).unwrap();
+    host.unmount();
     host.surveys(2);
     assert!(!host.log("x").present);
-    fs::remove_dir(&log).unwrap();
-    fs::rename(&away, &log).unwrap();
+    host.mount();
     host.surveys(2);
     let log = host.log("x");
     assert_eq!((log.present, log.counts.levels[0]), (true, 3));
@@ -414,16 +411,13 @@ fn of_a_log_that_is_not_there_yet_is_shown_what_is_stored() {
     let mut host = Host::running();
     host.write("x.log", errors(3));
     host.poll();
-    let (log, away) = (host.var().join("prod/log"), host.root.path().join("away"));
-    fs::rename(&log, &away).unwrap();
-    fs::create_dir(&log).unwrap();
+    host.unmount();
     host.restart();
     host.surveys(2);
     let view = host.tailer.view();
     assert!(view.logs.is_empty());
-    assert_eq!(view.stored.iter().map(|log| (log.present, log.counts.levels[0])).collect::<Vec<_>>(), [(false, 3)]);
-    fs::remove_dir(&log).unwrap();
-    fs::rename(&away, &log).unwrap();
+    assert_eq!(view.stored.iter().map(|log| log.counts.levels[0]).collect::<Vec<_>>(), [3]);
+    host.mount();
     host.surveys(2);
     assert_eq!((host.errors(), host.tailer.view().stored.len()), (3, 0));
 }
